@@ -1,0 +1,149 @@
+"""Makes the environment that `make` runs in: picks a Python, installs the lock, links `.venv` to it.
+
+Runs on any Python 3 with nothing installed. Usage: environment.py UV [--python 3.12] [--extra NAME]...
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LEGACY = "3.10"
+"""TFX 1.16 runs on this Python, on any Linux."""
+CURRENT = ("3.13", "3.12", "3.11")
+"""TFX 1.21 runs on these, newest first."""
+CURRENT_GLIBC = (2, 38)
+"""Oldest glibc that ml-metadata 1.21's wheels load on (manylinux_2_39 by name, 2.38 by symbol)."""
+
+
+class SetupError(Exception):
+    """What is missing on this machine, and what to do about it."""
+
+
+def glibc_version():
+    """Version of this machine's glibc as (major, minor); (0, 0) where there is none."""
+    try:
+        text = os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (AttributeError, ValueError, OSError):
+        return (0, 0)
+    match = re.search(r"(\d+)\.(\d+)", text)
+    return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
+
+
+def wanted_versions(override, glibc):
+    """Python versions to try, best first."""
+    if override:
+        if override not in (*CURRENT, LEGACY):
+            known = ", ".join((*CURRENT, LEGACY))
+            raise SetupError("PYTHON={}: choose one of {}.".format(override, known))
+        if override in CURRENT and glibc < CURRENT_GLIBC:
+            raise SetupError(
+                "PYTHON={} means TFX 1.21, which needs glibc >= 2.38 (Debian 13, Ubuntu 24.04); "
+                "this machine has {}.{}. Use PYTHON={}.".format(override, *glibc, LEGACY)
+            )
+        return (override,)
+    return (*CURRENT, LEGACY) if glibc >= CURRENT_GLIBC else (LEGACY,)
+
+
+def parse_listing(listing):
+    """`uv python list` -> [(version, path)], in uv's order, without what is only a download."""
+    found = []
+    for line in listing.splitlines():
+        match = re.match(r"cpython-(\d+\.\d+)\.\S+\s+(/\S+)", line)
+        if match:
+            found.append((match.group(1), match.group(2)))
+    return found
+
+
+def has_headers(python):
+    """Whether `python` can build the one source package of TFX 1.21 (pyfarmhash)."""
+    probe = "import os, sysconfig as s; print(os.path.isfile(s.get_path('include') + '/Python.h'))"
+    ran = subprocess.run([python, "-c", probe], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return ran.stdout.strip() == b"True"
+
+
+def choose(versions, installed, headers=has_headers):
+    """The first usable interpreter as (version, path), or None. 3.10 needs no headers."""
+    for version in versions:
+        for candidate, path in installed:
+            if candidate == version and (version == LEGACY or headers(path)):
+                return version, path
+    return None
+
+
+def find_python(uv, override):
+    """The interpreter to use, installed already or fetched by uv.
+
+    Raises:
+      SetupError: there is none.
+    """
+    versions = wanted_versions(override, glibc_version())
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    # pyenv's shims hide every version but the selected one; its folders do not.
+    path = os.pathsep.join([os.environ["PATH"], *map(str, sorted(pyenv.glob("3.*/bin")))])
+    listing = subprocess.run(
+        [uv, "python", "list", "--only-installed", "--all-versions", "--color", "never"],
+        stdout=subprocess.PIPE,
+        env=dict(os.environ, PATH=path),
+        universal_newlines=True,
+        check=True,
+    ).stdout
+    choice = choose(versions, parse_listing(listing))
+    if choice:
+        return choice
+    for version in versions:
+        if subprocess.run([uv, "python", "install", version], cwd=str(ROOT)).returncode == 0:
+            return version, version
+    raise SetupError(
+        "No Python {} with headers was found, and none could be fetched. Install one "
+        "(for example `apt install python3-dev`, or `pyenv install {}`).".format(
+            " or ".join(versions), versions[0]
+        )
+    )
+
+
+def sync(uv, version, python, extras):
+    """Installs the lock into `.venv-<version>` and points `.venv` at it."""
+    name = ".venv-" + version
+    command = [uv, "sync", "--frozen", "--inexact", "--python", python]
+    for extra in extras:
+        command += ["--extra", extra]
+    env = dict(os.environ, UV_PROJECT_ENVIRONMENT=name, VIRTUAL_ENV="")
+    if (ROOT / name / "bin" / "python").exists():
+        command.append("--quiet")
+    if subprocess.run(command, cwd=str(ROOT), env=env).returncode:
+        raise SetupError("uv could not install the lock into {}: see above.".format(name))
+    link = ROOT / ".venv"
+    if link.is_dir() and not link.is_symlink():
+        raise SetupError(".venv is a folder that make did not create; move it away.")
+    if not link.is_symlink() or os.readlink(str(link)) != name:
+        fresh = ROOT / ".venv.new"
+        if fresh.is_symlink():
+            fresh.unlink()
+        fresh.symlink_to(name)
+        fresh.replace(link)
+
+
+def main(arguments=None):
+    """Exit code 0, or 2 with one sentence."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("uv")
+    parser.add_argument("--python", default="")
+    parser.add_argument("--extra", action="append", default=[])
+    options = parser.parse_args(arguments)
+    try:
+        version, python = find_python(options.uv, options.python)
+        sync(options.uv, version, python, options.extra)
+    except SetupError as error:
+        print("setup: {}".format(error), file=sys.stderr)
+        return 2
+    generation = "1.16" if version == LEGACY else "1.21"
+    print("setup: Python {} with TFX {} in .venv-{}".format(version, generation, version))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+# One command each; every target sets up what it needs. PYTHON=3.12 picks a Python, ARGS adds arguments.
+PYTHON ?=
+EXTRAS ?=
+ARGS ?=
+UV_VERSION := 0.13.9
+BOOTSTRAP := $(shell command -v python3 || command -v python)
+UV := .uv/bin/uv
+RUN := .venv/bin/python
+
+.PHONY: help setup run test test-all lint format clean
+
+help:  ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(UV): Makefile
+	@test -n "$(BOOTSTRAP)" || { echo "setup: no python3 on PATH; install one (apt install python3-venv)."; exit 2; }
+	@$(BOOTSTRAP) -m venv .uv || { echo "setup: $(BOOTSTRAP) has no venv; apt install python3-venv."; rm -rf .uv; exit 2; }
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+setup: $(UV)  ## Install the lock into .venv-<python> (EXTRAS="kubeflow gpu" adds extras)
+	@$(BOOTSTRAP) .setup/environment.py $(UV) --python "$(PYTHON)" $(addprefix --extra ,$(EXTRAS))
+
+run: setup  ## Train, judge and push the default preset (ARGS="--preset flowers")
+	@$(RUN) local_runner.py $(ARGS)
+
+test: setup  ## The tests, without the slow ones
+	@$(RUN) -m pytest -m "not slow" $(ARGS)
+
+test-all: setup  ## The tests, with the slow ones
+	@$(RUN) -m pytest $(ARGS)
+
+lint: setup  ## ruff and mypy
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+
+format: setup  ## Let ruff rewrite what it can
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+clean:  ## Remove the environments and caches, keep the runs
+	rm -rf .uv .venv .venv-* .pytest_cache .ruff_cache .mypy_cache .hypothesis .grimp_cache

@@ -1,0 +1,28 @@
+"""Digests of folders, by content."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+_CHUNK_BYTES = 1 << 20
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def digest_of_folder(folder: Path) -> str:
+    """SHA-256 over the relative names and contents of all files below `folder`, as hex.
+
+    The same as `find . -type f | sort | xargs sha256sum | sha256sum` prints, run in the folder under
+    LC_ALL=C, for names without white space.
+    """
+    files = sorted(f"./{path.relative_to(folder).as_posix()}" for path in folder.rglob("*") if path.is_file())
+    lines = [f"{digest_of_file(folder / name)}  {name}\n" for name in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

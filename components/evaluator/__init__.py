@@ -1,0 +1,1 @@
+"""Evaluator: what is measured of a model, and the gates that it must pass."""

@@ -1,0 +1,1 @@
+"""TfdsExampleGen: a prepared tfds data set becomes tf.Examples."""

@@ -1,0 +1,1 @@
+"""Pusher: a blessed model becomes the newest version in serving, whole, and only once."""

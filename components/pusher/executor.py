@@ -1,0 +1,47 @@
+"""TFX's Pusher, made atomic and free of duplicates."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from tfx.components.pusher import executor as tfx_pusher
+from tfx.types import artifact_utils
+
+from components.digests import digest_of_folder
+from components.pusher.versions import add_version, served, served_digest
+
+_logger = logging.getLogger(__name__)
+
+
+class Executor(tfx_pusher.Executor):
+    """Pushes a blessed model unless it is the one that is served."""
+
+    def Do(  # noqa: N802  # TFX's name.
+        self,
+        input_dict: dict[str, list[Any]],
+        output_dict: dict[str, list[Any]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Fills the `pushed_model` artifact; its property `pushed` says whether it was."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        pushed_model = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        if not self.CheckBlessing(input_dict):
+            self._MarkNotPushed(pushed_model)
+            return
+        model = Path(self.GetModelPath(input_dict))
+        serving = Path(
+            json.loads(exec_properties["push_destination"])["filesystem"]["base_directory"]
+        )
+        if served_digest(serving) == digest_of_folder(model):
+            _logger.info("%s is this model already", served(serving))
+            self._MarkNotPushed(pushed_model)
+            return
+        target = add_version(model, serving, int(time.time()))
+        shutil.copytree(model, pushed_model.uri, dirs_exist_ok=True)
+        self._MarkPushed(pushed_model, str(target), target.name)
+        _logger.info("pushed to %s", target)

@@ -1,0 +1,1 @@
+"""Trainer: fine-tunes a BiT on the transformed examples."""

@@ -1,0 +1,115 @@
+"""The backbone adapter: the one place that knows TensorFlow Hub and where backbones lie."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.digests import digest_of_folder
+from components.errors import UserError
+from components.trainer.config import BackboneConfig
+
+SHIPPED = {"bit-mini": Path(__file__).resolve().parent / "bit_mini" / "bit-mini"}
+"""Backbones that come with the package, by handle."""
+
+_DOWNLOAD_TIMEOUT_S = 8
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A backbone that is on this machine.
+
+    Attributes:
+      handle: as configured.
+      path: the folder with its SavedModel.
+      sha256: digest of that folder's files.
+    """
+
+    handle: str
+    path: str
+    sha256: str
+
+
+def find_backbone(config: BackboneConfig) -> Backbone:
+    """Finds the SavedModel behind a handle, downloads it where it must, and takes its digest.
+
+    Raises:
+      UserError: there is none, it cannot be downloaded, or it has another digest than configured.
+    """
+    path = _local_path(config.handle)
+    if not (path / "saved_model.pb").is_file():
+        raise UserError(
+            f"backbone.handle {config.handle}: there is no SavedModel (saved_model.pb) in {path}."
+        )
+    sha256 = digest_of_folder(path)
+    if config.sha256 not in (None, sha256):
+        raise UserError(
+            f"backbone.sha256 is {config.sha256}, and the files in {path} have {sha256}: they are "
+            "not the backbone that was configured."
+        )
+    return Backbone(config.handle, str(path), sha256)
+
+
+def _local_path(handle: str) -> Path:
+    if handle in SHIPPED:
+        return SHIPPED[handle]
+    if "://" not in handle:
+        path = Path(handle)
+        if not path.is_dir():
+            shipped = ", ".join(SHIPPED)
+            raise UserError(
+                f"backbone.handle {handle}: there is no such directory. It takes a directory with "
+                f"a SavedModel, a hub URL or a shipped backbone ({shipped})."
+            )
+        return path
+    return _cached(handle) or _download(handle)
+
+
+def _cached(handle: str) -> Path | None:
+    """Hub's own cache layout: no import of TensorFlow, and no look at the network."""
+    cache = os.environ.get("TFHUB_CACHE_DIR")
+    path = Path(cache, hashlib.sha1(handle.encode()).hexdigest()) if cache else None
+    return path if path and (path / "saved_model.pb").is_file() else None
+
+
+def _download(handle: str) -> Path:
+    import tensorflow_hub as hub
+
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
+    try:
+        return Path(hub.resolve(handle))
+    except Exception as error:  # hub raises what urllib, tarfile and TensorFlow raise.
+        cache = os.environ.get("TFHUB_CACHE_DIR", "not set")
+        reason = str(error).strip().splitlines()
+        raise UserError(
+            f"backbone.handle {handle} could not be downloaded "
+            f"({reason[0] if reason else type(error).__name__}), and TFHUB_CACHE_DIR ({cache}) does "
+            "not hold it. Give a local directory, or a cache that has it."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def load_backbone(path: str, mode: str) -> Any:
+    """The backbone as a Keras layer: images float32 [N, H, W, 3] in [0, 1] -> pre-logits [N, E].
+
+    Raises:
+      UserError: it should be trained, and has nothing to train. A SavedModel that does not list its
+        `trainable_variables` loads without a word, and only the head would learn.
+    """
+    import tensorflow_hub as hub
+
+    trainable = mode == "full"
+    layer = hub.KerasLayer(path, trainable=trainable, name="backbone")
+    if trainable and not layer.trainable_variables:
+        raise UserError(
+            f"backbone.mode is full, and the backbone in {path} has no trainable variable, so that "
+            "only the head would learn. Use head_only, or export it with `trainable_variables`, "
+            "`variables`, `regularization_losses` and `__call__`."
+        )
+    return layer

@@ -1,0 +1,1 @@
+"""bit-mini: the shipped backbone, and the script that made it."""

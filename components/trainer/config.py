@@ -1,0 +1,82 @@
+"""The `backbone` and `training` sections."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from components.section import Section
+
+
+class BackboneConfig(Section):
+    """The pre-trained network."""
+
+    handle: str = Field(
+        min_length=1,
+        description="bit-mini (shipped), a local directory with a SavedModel, or a hub URL "
+        "(TFHUB_CACHE_DIR is honoured).",
+    )
+    mode: Literal["head_only", "full"] = Field(
+        "head_only", description="Train the head on a frozen backbone, or the whole network."
+    )
+    sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="Digest that the backbone's files must have (a run prints it); null trusts.",
+    )
+
+
+class ExplicitSchedule(Section):
+    """A schedule in plain numbers: nothing is scaled."""
+
+    steps: int = Field(ge=1, description="Optimiser steps in all.")
+    boundaries: Annotated[tuple[int, ...], Field(strict=False)] = Field(
+        (), description="Steps after which the rate is divided by ten."
+    )
+
+    @field_validator("boundaries")
+    @classmethod
+    def _boundaries_rise(cls, boundaries: tuple[int, ...]) -> tuple[int, ...]:
+        if list(boundaries) != sorted(set(boundaries)) or any(step < 1 for step in boundaries):
+            raise ValueError("boundaries must be positive and rise")
+        return boundaries
+
+    @model_validator(mode="after")
+    def _boundaries_are_reached(self) -> ExplicitSchedule:
+        if self.boundaries and self.boundaries[-1] >= self.steps:
+            raise ValueError(f"boundary {self.boundaries[-1]} is not reached in {self.steps} steps")
+        return self
+
+
+class TrainingConfig(Section):
+    """Optimiser, schedule and stopping."""
+
+    batch_size: int = Field(64, ge=1, description="Images in a step.")
+    base_learning_rate: float = Field(
+        0.003, gt=0, description="Rate at batch 512; the step's is base * batch_size / 512."
+    )
+    schedule: Literal["seed"] | ExplicitSchedule = Field(
+        "seed",
+        description="`seed`: length 500 * 512 / batch_size, divided by ten after 200, 300 and 400 "
+        "steps, as the keras.io example has it; or `steps` and `boundaries`.",
+    )
+    steps_per_epoch: int = Field(
+        10, ge=1, description="Steps between two looks at the eval split; not a pass over the data."
+    )
+    early_stopping_patience: int = Field(
+        2, ge=1, description="Epochs without a better val_accuracy before training stops."
+    )
+    shuffle_buffer: int = Field(10_000, ge=1, description="Records in the shuffle buffer.")
+    seed: int = Field(42, ge=0, lt=2**31, description="Of weights, shuffling and augmentation.")
+
+    @model_validator(mode="after")
+    def _one_epoch_fits(self) -> TrainingConfig:
+        if isinstance(self.schedule, ExplicitSchedule) and (
+            self.schedule.steps < self.steps_per_epoch
+        ):
+            raise ValueError(
+                f"schedule.steps {self.schedule.steps} is less than one epoch of "
+                f"steps_per_epoch {self.steps_per_epoch}"
+            )
+        return self

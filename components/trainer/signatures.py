@@ -1,0 +1,71 @@
+"""The served model: the transform graph, the classifier and the class names in one SavedModel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+import tensorflow_transform as tft
+import tf_keras as keras
+
+from components.transform.preprocessing import IMAGE
+
+SERVING_DEFAULT = "serving_default"
+PREDICT_IMAGE = "predict_image"
+PROBABILITIES = "probabilities"
+
+
+class ServedClassifier(tf.Module):
+    """Encoded images to class probabilities, by the graph that training read."""
+
+    def __init__(
+        self, model: keras.Model, graph: tft.TFTransformOutput, class_names: Sequence[str]
+    ):
+        super().__init__(name="bit_classifier")
+        self.model_variables = list(model.variables)
+        self._model = model
+        self._transform = graph.transform_features_layer()
+        self._image_spec = graph.raw_feature_spec()[IMAGE]
+        self._class_names = tf.constant(list(class_names))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    def predict_image(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Encoded images, string [N], to the outputs of `_predict`."""
+        return self._predict(tf.reshape(image_bytes, [-1, *self._image_spec.shape]))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Serialized tf.Examples with `image`, string [N], to the outputs of `_predict`."""
+        return self._predict(tf.io.parse_example(examples, {IMAGE: self._image_spec})[IMAGE])
+
+    def _predict(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        images = self._transform({IMAGE: encoded})[IMAGE]
+        probabilities = tf.nn.softmax(self._model(images, training=False))
+        index = tf.argmax(probabilities, axis=1)
+        return {
+            PROBABILITIES: probabilities,
+            "class_index": index,
+            "class_name": tf.gather(self._class_names, index),
+        }
+
+
+def export(
+    model: keras.Model, graph: tft.TFTransformOutput, class_names: Sequence[str], directory: str
+) -> None:
+    """Saves the classifier with its two signatures.
+
+    Not `model.save`: that traces the whole network again for Keras's own sake, which nothing here
+    loads, and takes longer than training a small one.
+
+    Args:
+      model: images to logits.
+      graph: the Transform step's output.
+      class_names: names by class index.
+      directory: where the SavedModel goes.
+    """
+    served = ServedClassifier(model, graph, class_names)
+    signatures = {
+        SERVING_DEFAULT: served.serving_default.get_concrete_function(),
+        PREDICT_IMAGE: served.predict_image.get_concrete_function(),
+    }
+    tf.saved_model.save(served, directory, signatures=signatures)

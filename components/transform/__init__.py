@@ -1,0 +1,1 @@
+"""Transform: the graph from an encoded image to what the network reads."""

@@ -1,0 +1,24 @@
+"""Fine-tunes a BiT on this machine: data, training, gates and push, by TFX's BeamDagRunner."""
+
+import sys
+from importlib.util import find_spec
+
+NEEDED = ("grimp", "pydantic", "rich", "ruamel", "tfx")
+
+
+def main() -> int:
+    """Returns the exit code: 0 completed, 1 a step failed, 2 usage or data, 3 model rejected."""
+    if any(find_spec(name) is None for name in NEEDED):
+        print(
+            f"error: {sys.executable} does not have the packages: type `make run`, or "
+            "`make setup` and then `.venv/bin/python local_runner.py`.",
+            file=sys.stderr,
+        )
+        return 2
+    from pipeline.local.command import parse, start
+
+    return start(parse(sys.argv[1:], __doc__))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What runs: the configuration and the pipeline made from it."""

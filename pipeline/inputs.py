@@ -1,0 +1,97 @@
+"""What a run reads, found and identified before TFX starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.errors import UserError
+from components.example_gen.source import Source, open_source
+from components.pusher.versions import served_digest
+from components.trainer.backbone import Backbone, find_backbone
+from components.trainer.config import TrainingConfig
+from pipeline.code import project_digest, step_digests
+from pipeline.config import SCHEMAS, Config, dump_config
+from pipeline.layout import Layout
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Data, backbone, code and serving folder as they are now.
+
+    Attributes:
+      source: the prepared data set.
+      backbone: the pre-trained network on this machine.
+      schema: the curated schema's file, named by its content; None infers one.
+      code: digest of each step's code.
+      served: digest of the served model; empty where there is none.
+      key: digest of everything that a run depends on, but for what is served.
+    """
+
+    source: Source
+    backbone: Backbone
+    schema: Path | None
+    code: dict[str, str]
+    served: str
+    key: str
+
+
+def resolve(config: Config, layout: Layout) -> Inputs:
+    """Finds all that the run reads, prepares the data set where it must.
+
+    Raises:
+      UserError: something cannot be had, or does not fit together.
+    """
+    backbone = find_backbone(config.backbone)
+    source = open_source(config.data)
+    _check_sizes(config.training, source)
+    schema = _keep_schema(config.data.curated_schema, layout)
+    depends_on = [
+        dump_config(config),
+        source.fingerprint,
+        backbone.sha256,
+        str(schema),
+        project_digest(),
+    ]
+    return Inputs(
+        source=source,
+        backbone=backbone,
+        schema=schema,
+        code=step_digests(),
+        served=served_digest(layout.serving),
+        key=hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest(),
+    )
+
+
+def _check_sizes(training: TrainingConfig, source: Source) -> None:
+    classes = len(source.class_names)
+    if classes < 2:
+        raise UserError(f"{source.full_name} has {classes} class; a classifier needs two or more.")
+    examples = source.num_examples("train")
+    if training.batch_size > examples:
+        raise UserError(
+            f"training.batch_size {training.batch_size} is larger than the train split of "
+            f"{source.full_name}, which has {examples} records."
+        )
+
+
+def _keep_schema(name: str | None, layout: Layout) -> Path | None:
+    """Copies the curated schema under a name made of its digest.
+
+    ImportSchemaGen's cache key holds the file's name and not its content.
+    """
+    if name is None:
+        return None
+    shipped = SCHEMAS / f"{name}.pbtxt"
+    path = shipped if shipped.exists() else Path(name)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"data.curated_schema {path} cannot be read: {error.strerror}.") from error
+    folder = layout.schemas / hashlib.sha256(content).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / "schema.pbtxt"
+    kept.write_bytes(content)
+    return kept

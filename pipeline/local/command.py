@@ -1,0 +1,77 @@
+"""The command line of local_runner.py."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from components.errors import UserError
+from pipeline.config import DEFAULT_PRESET, load_config, preset_names
+from pipeline.local.run import run, write_failed_summary
+from pipeline.summary import USAGE
+
+_EPILOG = """\
+exit codes:
+  0  completed: the newest version in <output>/serving is the last model that passed every gate
+  1  a step failed
+  2  usage, configuration, or data that cannot be had
+  3  completed, and the new model was rejected by a gate
+
+<output>/run_summary.json says how the run ended. docs/configuration.md lists every key.
+"""
+
+
+def parse(arguments: list[str] | None, description: str | None) -> argparse.Namespace:
+    """Reads the command line; a wrong one ends the process with exit code 2."""
+    parser = argparse.ArgumentParser(
+        prog="local_runner.py",
+        description=description,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--preset",
+        metavar="NAME",
+        help=f"shipped configuration: {', '.join(preset_names())} (default: {DEFAULT_PRESET})",
+    )
+    source.add_argument("--config", metavar="FILE", help="configuration of your own, in YAML")
+    parser.add_argument(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        action="append",
+        default=[],
+        dest="overrides",
+        help="override one value; may be given again",
+    )
+    parser.add_argument(
+        "--output", metavar="DIR", type=Path, help="default: ./runs/<pipeline name>"
+    )
+    parser.add_argument(
+        "--no-cache", action="store_true", help="run every step, whatever was done before"
+    )
+    return parser.parse_args(arguments)
+
+
+def start(options: argparse.Namespace) -> int:
+    """Runs what the command line asks for; returns the exit code."""
+    try:
+        config = load_config(options.preset, options.config, options.overrides)
+    except UserError as error:
+        if options.output is not None:
+            write_failed_summary(options.output, str(error))
+        return _refuse(error)
+    output = options.output or Path("runs", config.pipeline_name)
+    try:
+        return run(config, output, not options.no_cache, Console())
+    except UserError as error:
+        return _refuse(error)
+
+
+def _refuse(error: UserError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return USAGE

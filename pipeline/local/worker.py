@@ -1,0 +1,97 @@
+"""The process that runs the pipeline: all of TFX and TensorFlow is here, and none in its parent.
+
+Its standard input is the request, one JSON line, and then stays open as long as the parent lives.
+Its standard output and error are the run's log files. What it has to say goes to the pipe whose
+descriptor is its one argument (`pipeline.local.events`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from components.errors import UserError
+from components.progress import LOGGER, report
+from components.pusher.versions import served_digest
+from pipeline.config import Config
+from pipeline.inputs import Inputs, resolve
+from pipeline.layout import Layout
+from pipeline.local.events import EventHandler
+from pipeline.local.step_logs import StepLogs
+
+
+def main() -> None:
+    """Runs one request; how it ended is in the events."""
+    request = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    layout, run_id = Layout(Path(request["output"])), request["run_id"]
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    LOGGER.setLevel(logging.INFO)
+    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as pipe:
+        LOGGER.addHandler(StepLogs(layout.logs(run_id)))
+        LOGGER.addHandler(EventHandler(pipe))
+        try:
+            config = Config.model_validate_json(json.dumps(request["config"]))
+            _run(config, layout, run_id, request["use_cache"])
+        except UserError as error:
+            report("stopped", event="user_error", reason=str(error))
+        except Exception as error:
+            logging.exception("the run failed")
+            report("stopped", event="failure", reason=f"{type(error).__name__}: {error}")
+
+
+def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
+    report("reading", event="phase", text="Looking at data, backbone and code")
+    inputs = resolve(config, layout)
+    report("inputs", event="inputs", **_facts(inputs))
+    if use_cache and _unchanged(inputs, layout):
+        report("unchanged", event="unchanged")
+        return
+    report("importing", event="phase", text="Loading TFX")
+    # Not at the top: this is where ten seconds go, and an unchanged run does without.
+    from pipeline.local.execute import execute
+
+    outcome = execute(config, inputs, layout, run_id, use_cache)
+    served = served_digest(layout.serving)
+    report("outcome", event="outcome", key=inputs.key, served=served, outcome=outcome)
+
+
+def _facts(inputs: Inputs) -> dict[str, Any]:
+    return {
+        "source": inputs.source.full_name,
+        "classes": len(inputs.source.class_names),
+        "train": inputs.source.num_examples("train"),
+        "eval": inputs.source.num_examples("eval"),
+        "backbone": inputs.backbone.handle,
+        "backbone_sha256": inputs.backbone.sha256,
+    }
+
+
+def _unchanged(inputs: Inputs, layout: Layout) -> bool:
+    """Whether the last finished run read the same, and what it served is still served."""
+    try:
+        last = json.loads(layout.last_run.read_text(encoding="utf-8"))
+        return (last["key"], last["served"]) == (inputs.key, inputs.served)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent is gone, even by kill -9: nobody would read its verdict."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    # Not sys.exit: threads of TensorFlow and Beam can keep a finished interpreter from ending.
+    main()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,0 +1,136 @@
+"""The pipeline: every step in the order in which the data flows."""
+
+from __future__ import annotations
+
+import tensorflow_data_validation as tfdv
+from google.protobuf import text_format
+from ml_metadata.proto import metadata_store_pb2
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.components import (
+    Evaluator,
+    ExampleValidator,
+    SchemaGen,
+    StatisticsGen,
+    Trainer,
+    Transform,
+)
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
+    LatestBlessedModelStrategy,
+)
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types import Channel
+from tfx.types.standard_artifacts import Model, ModelBlessing
+
+from components.evaluator.eval_config import make_eval_config
+from components.example_gen.component import TfdsExampleGen
+from components.pusher.component import VersionedPusher
+from components.trainer.settings import TrainerSettings
+from pipeline.config import Config
+from pipeline.inputs import Inputs
+
+# Without an image domain, StatisticsGen takes encoded images for text and says so for every one.
+_IMAGES = """feature { name: "image" type: BYTES image_domain {} }
+             feature { name: "label" type: INT int_domain { is_categorical: true } }"""
+
+
+def create_pipeline(
+    config: Config,
+    inputs: Inputs,
+    pipeline_root: str,
+    serving: str,
+    metadata: metadata_store_pb2.ConnectionConfig,
+    beam_pipeline_args: list[str],
+    enable_cache: bool = True,
+) -> Pipeline:
+    """Data to pushed model, gated on validation accuracy.
+
+    Args:
+      config: the whole configuration.
+      inputs: what `pipeline.inputs.resolve` found for it.
+      pipeline_root: where the steps write their artifacts.
+      serving: where blessed models are pushed.
+      metadata: the ML Metadata store.
+      beam_pipeline_args: options of every step's Beam pipeline.
+      enable_cache: whether a step whose inputs, properties and code are known is skipped.
+    """
+    example_gen = TfdsExampleGen(
+        config.data, inputs.source.fingerprint, inputs.code["TfdsExampleGen"]
+    )
+    examples = example_gen.outputs["examples"]
+
+    if inputs.schema is not None:
+        schema_gen = ImportSchemaGen(schema_file=str(inputs.schema)).with_id("SchemaGen")
+        statistics_gen = StatisticsGen(examples=examples, schema=schema_gen.outputs["schema"])
+    else:
+        images = text_format.Parse(_IMAGES, schema_pb2.Schema())
+        options = tfdv.StatsOptions(schema=images)
+        statistics_gen = StatisticsGen(examples=examples, stats_options=options)
+        schema_gen = SchemaGen(statistics=statistics_gen.outputs["statistics"])
+    schema = schema_gen.outputs["schema"]
+    example_validator = ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema
+    )
+
+    transform = Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
+        # The graph alone: decoded images would be twenty times the size of the encoded ones.
+        materialize=False,
+        disable_statistics=True,
+        disable_analyzer_cache=True,
+        custom_config={"resize": config.preprocessing.resize, "code": inputs.code["Transform"]},
+    )
+
+    settings = TrainerSettings(
+        backbone_path=inputs.backbone.path,
+        backbone_sha256=inputs.backbone.sha256,
+        mode=config.backbone.mode,
+        class_names=inputs.source.class_names,
+        preprocessing=config.preprocessing,
+        training=config.training,
+    )
+    trainer = Trainer(
+        examples=examples,
+        transform_graph=transform.outputs["transform_graph"],
+        run_fn="components.trainer.run_fn.run_fn",
+        custom_config={"settings": settings.model_dump_json(), "code": inputs.code["Trainer"]},
+    )
+    model = trainer.outputs["model"]
+
+    baseline = Resolver(
+        strategy_class=LatestBlessedModelStrategy,
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+    ).with_id("LatestBlessedModel")
+    evaluator = Evaluator(
+        examples=examples,
+        model=model,
+        baseline_model=baseline.outputs["model"],
+        eval_config=make_eval_config(config.evaluation, len(inputs.source.class_names)),
+    )
+
+    pusher = VersionedPusher(
+        model, evaluator.outputs["blessing"], serving, inputs.served, inputs.code["Pusher"]
+    )
+
+    return Pipeline(
+        pipeline_name=config.pipeline_name,
+        pipeline_root=pipeline_root,
+        components=[
+            example_gen,
+            statistics_gen,
+            schema_gen,
+            example_validator,
+            transform,
+            trainer,
+            baseline,
+            evaluator,
+            pusher,
+        ],
+        enable_cache=enable_cache,
+        metadata_connection_config=metadata,
+        beam_pipeline_args=beam_pipeline_args,
+    )

@@ -1,0 +1,98 @@
+"""run_summary.json: how a run ended, for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+COMPLETED = 0
+STEP_FAILED = 1
+USAGE = 2
+REJECTED = 3
+
+STEPS = (
+    "TfdsExampleGen",
+    "StatisticsGen",
+    "SchemaGen",
+    "ExampleValidator",
+    "Transform",
+    "Trainer",
+    "LatestBlessedModel",
+    "Evaluator",
+    "Pusher",
+)
+"""Node ids in the order of the data flow."""
+
+
+@dataclass
+class Step:
+    """One node of the run: `state` is complete, cached, failed or skipped."""
+
+    id: str
+    state: str = "skipped"
+    seconds: float = 0.0
+
+
+@dataclass
+class Summary:
+    """Everything that run_summary.json says; every key is always there.
+
+    Attributes:
+      pipeline: the pipeline's name; empty where the configuration could not be read.
+      run_id: names the run's logs and its lineage.
+      exit_code: 0 completed, 1 a step failed, 2 usage, configuration or data, 3 rejected.
+      config: the resolved configuration.
+      steps: every node with its state and seconds.
+      counts: records read, rejected (by reason), and in each split.
+      metrics: accuracy, loss, more by name, and `per_class` by class name.
+      baseline_metrics: the same of the last blessed model; {} where there was none.
+      blessed: the verdict; null where none was reached.
+      reasons: why the run failed or the model was rejected, in sentences.
+      pushed: the version that this run pushed, or null.
+      report: path of the HTML report, or null.
+    """
+
+    pipeline: str = ""
+    run_id: str = ""
+    exit_code: int = STEP_FAILED
+    config: dict[str, Any] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=lambda: [Step(step) for step in STEPS])
+    counts: dict[str, Any] = field(
+        default_factory=lambda: {"read": 0, "rejected": {}, "train": 0, "eval": 0}
+    )
+    metrics: dict[str, Any] = field(default_factory=dict)
+    baseline_metrics: dict[str, Any] = field(default_factory=dict)
+    blessed: bool | None = None
+    reasons: list[str] = field(default_factory=list)
+    pushed: str | None = None
+    report: str | None = None
+
+    def step(self, step_id: str) -> Step:
+        """The step with this id, added at the end where it is not known yet."""
+        for step in self.steps:
+            if step.id == step_id:
+                return step
+        self.steps.append(Step(step_id))
+        return self.steps[-1]
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Summary:
+        """The inverse of `dataclasses.asdict`."""
+        steps = [Step(**step) for step in values["steps"]]
+        return cls(**{**values, "steps": steps})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON so that a reader sees the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".unfinished")
+    unfinished.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def write_summary(path: Path, summary: Summary) -> None:
+    """Writes run_summary.json."""
+    write_json(path, asdict(summary))

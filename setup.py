@@ -1,0 +1,5 @@
+"""The package, for Beam workers (`--setup_file`) and the image; its metadata is in pyproject.toml."""
+
+from setuptools import setup
+
+setup()
