@@ -1,4 +1,4 @@
-"""The package, for Beam workers (`--setup_file`) and the image; its metadata is in pyproject.toml."""
+"""The package, for Beam workers (`--setup_file`) and the image; metadata is in pyproject.toml."""
 
 from setuptools import setup
 

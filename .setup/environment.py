@@ -1,6 +1,6 @@
-"""Makes the environment that `make` runs in: picks a Python, installs the lock, links `.venv` to it.
+"""Makes the environment that `make` runs in: picks a Python, installs the lock, links `.venv`.
 
-Runs on any Python 3 with nothing installed. Usage: environment.py UV [--python 3.12] [--extra NAME]...
+Runs on any Python 3.6 or newer. Usage: environment.py UV [--python 3.12] [--extra NAME]...
 """
 
 import argparse
@@ -38,7 +38,7 @@ def wanted_versions(override, glibc):
     if override:
         if override not in (*CURRENT, LEGACY):
             known = ", ".join((*CURRENT, LEGACY))
-            raise SetupError("PYTHON={}: choose one of {}.".format(override, known))
+            raise SetupError(f"PYTHON={override}: choose one of {known}.")
         if override in CURRENT and glibc < CURRENT_GLIBC:
             raise SetupError(
                 "PYTHON={} means TFX 1.21, which needs glibc >= 2.38 (Debian 13, Ubuntu 24.04); "
@@ -61,8 +61,10 @@ def parse_listing(listing):
 def has_headers(python):
     """Whether `python` can build the one source package of TFX 1.21 (pyfarmhash)."""
     probe = "import os, sysconfig as s; print(os.path.isfile(s.get_path('include') + '/Python.h'))"
-    ran = subprocess.run([python, "-c", probe], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    return ran.stdout.strip() == b"True"
+    try:
+        return subprocess.check_output([python, "-c", probe]).strip() == b"True"
+    except (OSError, subprocess.CalledProcessError):
+        return False
 
 
 def choose(versions, installed, headers=has_headers):
@@ -88,14 +90,14 @@ def find_python(uv, override):
         [uv, "python", "list", "--only-installed", "--all-versions", "--color", "never"],
         stdout=subprocess.PIPE,
         env=dict(os.environ, PATH=path),
-        universal_newlines=True,
+        text=True,
         check=True,
     ).stdout
     choice = choose(versions, parse_listing(listing))
     if choice:
         return choice
     for version in versions:
-        if subprocess.run([uv, "python", "install", version], cwd=str(ROOT)).returncode == 0:
+        if subprocess.call([uv, "python", "install", version], cwd=str(ROOT)) == 0:
             return version, version
     raise SetupError(
         "No Python {} with headers was found, and none could be fetched. Install one "
@@ -114,8 +116,8 @@ def sync(uv, version, python, extras):
     env = dict(os.environ, UV_PROJECT_ENVIRONMENT=name, VIRTUAL_ENV="")
     if (ROOT / name / "bin" / "python").exists():
         command.append("--quiet")
-    if subprocess.run(command, cwd=str(ROOT), env=env).returncode:
-        raise SetupError("uv could not install the lock into {}: see above.".format(name))
+    if subprocess.call(command, cwd=str(ROOT), env=env):
+        raise SetupError(f"uv could not install the lock into {name}: see above.")
     link = ROOT / ".venv"
     if link.is_dir() and not link.is_symlink():
         raise SetupError(".venv is a folder that make did not create; move it away.")
@@ -138,10 +140,10 @@ def main(arguments=None):
         version, python = find_python(options.uv, options.python)
         sync(options.uv, version, python, options.extra)
     except SetupError as error:
-        print("setup: {}".format(error), file=sys.stderr)
+        print(f"setup: {error}", file=sys.stderr)
         return 2
     generation = "1.16" if version == LEGACY else "1.21"
-    print("setup: Python {} with TFX {} in .venv-{}".format(version, generation, version))
+    print(f"setup: Python {version} with TFX {generation} in .venv-{version}")
     return 0
 
 

@@ -20,9 +20,11 @@ def digest_of_file(path: Path) -> str:
 def digest_of_folder(folder: Path) -> str:
     """SHA-256 over the relative names and contents of all files below `folder`, as hex.
 
-    The same as `find . -type f | sort | xargs sha256sum | sha256sum` prints, run in the folder under
-    LC_ALL=C, for names without white space.
+    The same as `find . -type f | sort | xargs sha256sum | sha256sum` prints in the folder, under
+    LC_ALL=C and for names without white space.
     """
-    files = sorted(f"./{path.relative_to(folder).as_posix()}" for path in folder.rglob("*") if path.is_file())
+    files = sorted(
+        f"./{path.relative_to(folder).as_posix()}" for path in folder.rglob("*") if path.is_file()
+    )
     lines = [f"{digest_of_file(folder / name)}  {name}\n" for name in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

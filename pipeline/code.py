@@ -44,9 +44,7 @@ LIBRARIES = (
 def step_digests() -> dict[str, str]:
     """Digest of each step's code: the modules it imports, directly or not, and the libraries."""
     graph = _import_graph()
-    return {
-        step: _digest(imported_modules(graph, entry)) for step, entry in ENTRY_MODULES.items()
-    }
+    return {step: _digest(imported_modules(graph, entry)) for step, entry in ENTRY_MODULES.items()}
 
 
 def project_digest() -> str:

@@ -64,7 +64,9 @@ def load_config(
     else:
         name = preset or DEFAULT_PRESET
         if name not in preset_names():
-            raise UserError(f"There is no preset {name!r}; choose from {', '.join(preset_names())}.")
+            raise UserError(
+                f"There is no preset {name!r}; choose from {', '.join(preset_names())}."
+            )
         path = PRESETS / f"{name}.yaml"
     values = _read_yaml(path)
     for override in overrides:
@@ -83,9 +85,7 @@ def dump_config(config: Config) -> dict[str, Any]:
 
 def write_yaml(values: Mapping[str, Any], path: Path) -> None:
     """Writes plain values as YAML."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[attr-defined]
+    yaml = YAML()
     with path.open("w", encoding="utf-8") as stream:
         yaml.dump(dict(values), stream)
 
@@ -101,7 +101,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if values is None:
         values = {}
     if not isinstance(values, dict):
-        raise UserError(f"{path} must hold `section:` blocks of `key: value`, not a {_kind(values)}.")
+        raise UserError(
+            f"{path} must hold `section:` blocks of `key: value`, not a {_kind(values)}."
+        )
     return values
 
 
@@ -176,9 +178,7 @@ def _with_absolute_paths(config: Config, base: Path) -> Config:
     handle = backbone.handle
     if handle.startswith((".", "~", "/")) or Path(base, handle).is_dir():
         handle = absolute(handle) or handle
-    data = data.model_copy(
-        update={"data_dir": absolute(data.data_dir), "curated_schema": schema}
-    )
+    data = data.model_copy(update={"data_dir": absolute(data.data_dir), "curated_schema": schema})
     return config.model_copy(
         update={"data": data, "backbone": backbone.model_copy(update={"handle": handle})}
     )

@@ -78,7 +78,9 @@ def read_metrics(
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:
     return {
-        name: float(value["doubleValue"]) for name, value in values.items() if "doubleValue" in value
+        name: float(value["doubleValue"])
+        for name, value in values.items()
+        if "doubleValue" in value
     }
 
 

@@ -70,6 +70,4 @@ def _gates(
     if config.max_regression is not None:
         threshold.change_threshold.direction = tfma.MetricDirection.HIGHER_IS_BETTER
         threshold.change_threshold.absolute.value = -config.max_regression
-    return [
-        config_pb2.PerSliceMetricThreshold(slicing_specs=[overall], threshold=threshold)
-    ]
+    return [config_pb2.PerSliceMetricThreshold(slicing_specs=[overall], threshold=threshold)]

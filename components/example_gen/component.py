@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
@@ -14,13 +16,15 @@ from components.example_gen.executor import Executor
 class TfdsExampleGenSpec(ComponentSpec):
     """What the cache key and the lineage see."""
 
-    PARAMETERS = {  # noqa: RUF012
+    PARAMETERS: ClassVar[dict[str, ExecutionParameter]] = {
         "data": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
         "code": ExecutionParameter(type=str),
     }
-    INPUTS = {}  # noqa: RUF012
-    OUTPUTS = {"examples": ChannelParameter(type=standard_artifacts.Examples)}  # noqa: RUF012
+    INPUTS: ClassVar[dict[str, ChannelParameter]] = {}
+    OUTPUTS: ClassVar[dict[str, ChannelParameter]] = {
+        "examples": ChannelParameter(type=standard_artifacts.Examples)
+    }
 
 
 class TfdsExampleGen(base_beam_component.BaseBeamComponent):

@@ -92,7 +92,9 @@ def _find_builder(tfds: Any, config: DataConfig) -> Any:
         return tfds.builder(config.name, **given)
     except tfds.core.DatasetNotFoundError as error:
         wanted = config.name + (f" version {config.version}" if config.version else "")
-        raise UserError(f"data.name: tfds has no data set {wanted}{_similar(tfds, config)}.") from error
+        raise UserError(
+            f"data.name: tfds has no data set {wanted}{_similar(tfds, config)}."
+        ) from error
     except Exception as error:  # tfds raises many types for a bad config or version.
         raise UserError(f"data.name {config.name}: {_first_lines(error)}") from error
 
@@ -126,7 +128,9 @@ def _prepare(tfds: Any, builder: Any) -> None:
 
 def _unreachable_hosts(tfds: Any, builder: Any) -> list[str]:
     """Hosts that a download would wait for in vain; tfds itself retries for minutes."""
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")):
+    if any(
+        os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
+    ):
         return []
     downloads = os.path.join(builder._data_dir_root, "downloads")
     missing = {
@@ -179,7 +183,9 @@ def _shards(builder: Any, split: str, slice_: str) -> list[Shard]:
         raise UserError(f"{key} {slice_!r} selects no record of {builder.info.full_name}.")
     file_format = builder.info.file_format.value
     return [
-        Shard(split, index, len(instructions), str(item.filename), item.skip, item.take, file_format)
+        Shard(
+            split, index, len(instructions), str(item.filename), item.skip, item.take, file_format
+        )
         for index, item in enumerate(instructions)
     ]
 

@@ -1,9 +1,9 @@
 """The BiT architecture as data: every weight's name and shape, from depth and width alone.
 
-ResNet-v2 with GroupNorm and weight-standardised convolutions (Kolesnikov et al. 2020, "Big Transfer
-(BiT)", arXiv 1912.11370, section 3; He et al. 2016, "Identity Mappings in Deep Residual Networks").
-Names follow the published `.npz` files of google-research/big_transfer, so that a weight is found by
-the name that its authors gave it. Nothing here allocates a tensor.
+ResNet-v2 with GroupNorm and weight-standardised convolutions (Kolesnikov et al. 2020, "Big
+Transfer (BiT)", arXiv 1912.11370, section 3; He et al. 2016, "Identity Mappings in Deep Residual
+Networks"). Names follow the published `.npz` files of google-research/big_transfer, so that a
+weight is found by the name that its authors gave it. Nothing here allocates a tensor.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Unit:
 
     @property
     def channels_out(self) -> int:
+        """Channels of the unit's output."""
         return EXPANSION * self.channels
 
     @property
@@ -76,7 +77,7 @@ class Architecture:
                 channels_in = EXPANSION * channels
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name -> shape of every weight up to the pre-logits, kernels as [height, width, in, out]."""
+        """Name -> shape of every weight up to the pre-logits; a kernel is [height, width, in, out]."""
         shapes: dict[str, tuple[int, ...]] = {
             "root_block/standardized_conv2d/kernel": (7, 7, 3, self.root_channels)
         }

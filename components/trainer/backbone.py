@@ -88,8 +88,8 @@ def _download(handle: str) -> Path:
         reason = str(error).strip().splitlines()
         raise UserError(
             f"backbone.handle {handle} could not be downloaded "
-            f"({reason[0] if reason else type(error).__name__}), and TFHUB_CACHE_DIR ({cache}) does "
-            "not hold it. Give a local directory, or a cache that has it."
+            f"({reason[0] if reason else type(error).__name__}), and TFHUB_CACHE_DIR ({cache}) "
+            "does not hold it. Give a local directory, or a cache that has it."
         ) from error
     finally:
         socket.setdefaulttimeout(before)

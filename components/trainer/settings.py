@@ -12,7 +12,7 @@ from components.transform.config import PreprocessingConfig
 
 
 class TrainerSettings(Section):
-    """The part of the configuration that training depends on, and what was found on this machine."""
+    """The configuration that training depends on, and what was found on this machine."""
 
     backbone_path: str
     backbone_sha256: str

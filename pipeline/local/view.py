@@ -55,8 +55,8 @@ class View:
             self._line(f"{self._phase} …")
         elif kind == "inputs":
             self._line(
-                f"Data {event['source']}: {event['train']:,} train and {event['eval']:,} eval images "
-                f"in {event['classes']} classes; backbone {event['backbone']}"
+                f"Data {event['source']}: {event['train']:,} train and {event['eval']:,} eval "
+                f"images in {event['classes']} classes; backbone {event['backbone']}"
             )
         elif kind == "step":
             self._step(event)
@@ -118,7 +118,7 @@ def _numbers_table(summary: Summary, config: Config) -> Table:
     rows = {"accuracy": (gates.min_accuracy, gates.max_regression), "loss": (None, None)}
     for name, (floor, fall) in rows.items():
         numbers = (summary.metrics.get(name), floor, summary.baseline_metrics.get(name), fall)
-        table.add_row(name, *("–" if value is None else number(value) for value in numbers))
+        table.add_row(name, *("-" if value is None else number(value) for value in numbers))
     return table
 
 
@@ -128,7 +128,9 @@ def _ending(summary: Summary, served: Path | None, logs: Path) -> list[tuple[str
     if summary.exit_code == COMPLETED:
         lines.append(("Verdict", "blessed"))
         pushed = summary.pushed
-        lines.append(("Model", pushed or f"{served} (it is this model already; nothing was pushed)"))
+        lines.append(
+            ("Model", pushed or f"{served} (it is this model already; nothing was pushed)")
+        )
     elif summary.exit_code == REJECTED:
         lines.append(("Verdict", f"rejected: {'; '.join(summary.reasons)}"))
         unchanged = f"{served} is still served" if served else "nothing is served"

@@ -9,6 +9,7 @@ or a prepared tfds fashion_mnist. Writes the SavedModel `bit-mini/` and `PROVENA
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import platform
 import time
@@ -20,11 +21,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from components.digests import digest_of_folder
 from components.example_gen import digits as _digits  # noqa: F401  # registers the builder
 from components.trainer.architecture import BIT_MINI
 from components.trainer.bit import BiT, export_hub_module
 from components.trainer.bit_mini.fashion_mnist import fashion_mnist
-from components.digests import digest_of_folder
 
 SEED = 42
 EPOCHS = 8
@@ -68,7 +69,16 @@ def main() -> None:
 
 
 def augment(image: tf.Tensor, label: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """uint8 [28, 28, 1] -> float32 [SIDE, SIDE, 3] in [0, 1]: coarsened, flipped, cropped at random."""
+    """Coarsens, flips and crops one image at random.
+
+    Args:
+      image: uint8 [28, 28, 1].
+      label: passed on.
+      seed: int64 [2].
+
+    Returns:
+      float32 [SIDE, SIDE, 3] in [0, 1], and the label.
+    """
     seeds = tf.unstack(tf.random.split(seed, 3))
     image = tf.image.convert_image_dtype(image, tf.float32)
 
@@ -77,7 +87,7 @@ def augment(image: tf.Tensor, label: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Ten
 
     choice = tf.random.stateless_uniform((), seeds[0], maxval=3, dtype=tf.int32)
     branches = [lambda: tf.image.resize(image, (SIDE, SIDE))]
-    branches += [lambda side=side: coarse(side) for side in COARSE_SIDES]
+    branches += [functools.partial(coarse, side) for side in COARSE_SIDES]
     image = tf.switch_case(choice, branches)
     padded = SIDE + 2 * MARGIN
     image = tf.image.pad_to_bounding_box(image, MARGIN, MARGIN, padded, padded)
@@ -103,7 +113,7 @@ def train(backbone: BiT, data: tfds.core.DatasetBuilder, epochs: int) -> list[tf
     seeds = tf.data.Dataset.random(seed=SEED).batch(2)
     batches = (
         tf.data.Dataset.zip((examples, seeds))
-        .map(lambda example, seed: augment(*example, seed), num_parallel_calls=tf.data.AUTOTUNE)
+        .map(lambda example, seed: augment(example[0], example[1], seed), tf.data.AUTOTUNE)
         .batch(BATCH_SIZE, drop_remainder=True)
         .take(steps)
         .prefetch(tf.data.AUTOTUNE)
@@ -128,7 +138,9 @@ def train(backbone: BiT, data: tfds.core.DatasetBuilder, epochs: int) -> list[tf
     return head
 
 
-def embed(backbone: BiT, data: tfds.core.DatasetBuilder, split: str) -> tuple[np.ndarray, np.ndarray]:
+def embed(
+    backbone: BiT, data: tfds.core.DatasetBuilder, split: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Pre-logits float32 [N, E] and labels int64 [N] of a split, resized to SIDE."""
     images_spec = tf.TensorSpec((None, SIDE, SIDE, 3), tf.float32)
     call = tf.function(backbone.__call__, input_signature=[images_spec])
@@ -186,21 +198,22 @@ def provenance(
     return f"""# bit-mini
 
 The BiT architecture (`BIT_MINI` in `components/trainer/architecture.py`):
-{BIT_MINI.parameter_count():,} weights, {BIT_MINI.embedding_size} pre-logits, {size_mb:.2f} MB on disk.
+{BIT_MINI.parameter_count():,} weights, {BIT_MINI.embedding_size} pre-logits, \
+{size_mb:.2f} MB on disk.
 Input float32 [N, H, W, 3] in [0, 1], as google/bit/m-r50x1 takes it.
 
 - **Made by** `python -m components.trainer.bit_mini.pretrain` (seed {SEED}, {epochs} epochs at batch
   {BATCH_SIZE}, SGD 0.9, cosine from {LEARNING_RATE}); {seconds:.0f} s on a {os.cpu_count()}-core \
 {platform.machine()} machine, TensorFlow {tf.__version__}.
 - **Trained on** Fashion-MNIST's 60,000 training images (Xiao, Rasul and Vollgraf 2017,
-  arXiv 1708.07747; MIT licence; the files of Debian's package dataset-fashion-mnist). Accuracy on its
-  test split: {accuracy:.4f}.
+  arXiv 1708.07747; MIT licence; the files of Debian's package dataset-fashion-mnist). Accuracy on
+  its test split: {accuracy:.4f}.
 - **Licence** of the weights: Apache-2.0, as the rest of this repository.
 - **sha256** of the folder `bit-mini/` (as `backbone.sha256` takes it):
   `{digest_of_folder(module)}`
 
-Accuracy of logistic regression on frozen pre-logits of digits (train[:85%] / train[85%:], 32 px;
-K-shot: mean of 20 draws), against the same network with its random weights:
+Accuracy of logistic regression on frozen pre-logits of digits (train[:85%] / train[85%:], 32
+px; K-shot: mean of 20 draws), against the same network with its random weights:
 
 | probe | random twin | bit-mini |
 |---|---|---|
