@@ -77,7 +77,7 @@ class Architecture:
                 channels_in = EXPANSION * channels
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name -> shape of every weight up to the pre-logits; a kernel is [height, width, in, out]."""
+        """Each weight up to the pre-logits: name -> shape; kernels are [height, width, in, out]."""
         shapes: dict[str, tuple[int, ...]] = {
             "root_block/standardized_conv2d/kernel": (7, 7, 3, self.root_channels)
         }

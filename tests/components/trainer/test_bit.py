@@ -1,0 +1,121 @@
+"""The network against an independent NumPy computation, and its export against hub.KerasLayer."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from components.trainer.architecture import BIT_MINI, Architecture
+from components.trainer.backbone import SHIPPED, load_backbone
+from components.trainer.bit import BiT
+
+TWO_STAGES = Architecture(depths=(2, 1), widths=(4, 8), root_channels=4, groups=2)
+
+
+class NumpyBiT:
+    """BiT's forward pass in loops and NumPy, in float64, from the paper and its PyTorch code."""
+
+    def __init__(self, weights, groups):
+        self.weights = {name: np.asarray(w, np.float64) for name, w in weights.items()}
+        self.groups = groups
+
+    def conv(self, x, name, stride=1):
+        w = self.weights[f"{name}/standardized_conv2d/kernel"]
+        w = (w - w.mean((0, 1, 2))) / np.sqrt(w.var((0, 1, 2)) + 1e-10)
+        size = w.shape[0]
+        x = np.pad(x, [(0, 0), (size // 2,) * 2, (size // 2,) * 2, (0, 0)])
+        rows = range(0, x.shape[1] - size + 1, stride)
+        columns = range(0, x.shape[2] - size + 1, stride)
+        patches = [[x[:, r : r + size, c : c + size] for c in columns] for r in rows]
+        return np.stack(
+            [
+                np.stack([np.tensordot(p, w, ([1, 2, 3], [0, 1, 2])) for p in row], 1)
+                for row in patches
+            ],
+            1,
+        )
+
+    def norm(self, x, name):
+        n, h, w, c = x.shape
+        g = x.reshape(n, h * w, self.groups, c // self.groups)
+        g = (g - g.mean((1, 3), keepdims=True)) / np.sqrt(g.var((1, 3), keepdims=True) + 1e-5)
+        return g.reshape(x.shape) * self.weights[f"{name}/gamma"] + self.weights[f"{name}/beta"]
+
+    def pool(self, x):
+        x = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        rows, columns = range(0, x.shape[1] - 2, 2), range(0, x.shape[2] - 2, 2)
+        return np.stack(
+            [
+                np.stack([x[:, r : r + 3, c : c + 3].max((1, 2)) for c in columns], 1)
+                for r in rows
+            ],
+            1,
+        )
+
+    def __call__(self, images, units):
+        x = self.pool(self.conv(images * 2 - 1, "root_block", 2))
+        for name, stride, projects in units:
+            y = np.maximum(self.norm(x, f"{name}/a/group_norm"), 0)
+            shortcut = self.conv(y, f"{name}/a/proj", stride) if projects else x
+            y = self.conv(y, f"{name}/a")
+            y = self.conv(np.maximum(self.norm(y, f"{name}/b/group_norm"), 0), f"{name}/b", stride)
+            y = self.conv(np.maximum(self.norm(y, f"{name}/c/group_norm"), 0), f"{name}/c")
+            x = y + shortcut
+        return np.maximum(self.norm(x, "group_norm"), 0).mean((1, 2))
+
+
+@pytest.mark.parametrize("side", [16, 19])
+def test_forward_pass_is_the_papers(side):
+    bit = BiT(TWO_STAGES, seed=3)
+    random = np.random.default_rng(0)
+    for name, weight in bit.weights.items():
+        if "group_norm" in name:
+            weight.assign(random.normal(1, 0.5, weight.shape))
+    images = random.random((2, side, side, 3))
+    units = [("block1/unit01", 1, True), ("block1/unit02", 1, False), ("block2/unit01", 2, True)]
+    reference = NumpyBiT(bit.weights, groups=2)(images, units)
+    ours = bit(tf.constant(images, tf.float32)).numpy()
+    assert ours.shape == (2, 32)
+    np.testing.assert_allclose(ours, reference, rtol=1e-3, atol=1e-4)
+
+
+def test_weights_are_the_architectures():
+    bit = BiT(TWO_STAGES)
+    shapes = {name: tuple(weight.shape) for name, weight in bit.weights.items()}
+    assert shapes == TWO_STAGES.weight_shapes()
+
+
+def test_a_seed_draws_the_same_weights():
+    name = "root_block/standardized_conv2d/kernel"
+    first, again, other = (BiT(TWO_STAGES, seed).weights[name].numpy() for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.01
+
+
+def test_hub_layer_trains_every_weight(tiny_backbone):
+    layer = load_backbone(str(tiny_backbone), "full")
+    architecture = Architecture(depths=(1,), widths=(4,), root_channels=4, groups=2)
+    assert len(layer.trainable_variables) == len(architecture.weight_shapes())
+    before = [variable.numpy() for variable in layer.trainable_variables]
+    model = keras.Sequential([layer, keras.layers.Dense(2)])
+    model.compile(keras.optimizers.SGD(0.5), keras.losses.SparseCategoricalCrossentropy(True))
+    images = np.random.default_rng(0).random((8, 16, 16, 3), np.float32)
+    model.fit(images, np.arange(8) % 2, epochs=2, verbose=0)
+    after = [variable.numpy() for variable in layer.trainable_variables]
+    moved = [not np.array_equal(b, a) for b, a in zip(before, after, strict=True)]
+    assert all(moved)
+
+
+def test_hub_layer_freezes_in_head_only(tiny_backbone):
+    layer = load_backbone(str(tiny_backbone), "head_only")
+    assert layer.trainable_variables == []
+    assert layer(tf.zeros((1, 16, 16, 3))).shape == (1, 16)
+
+
+def test_the_shipped_backbone_is_bit_mini():
+    layer = load_backbone(str(SHIPPED["bit-mini"]), "full")
+    count = sum(int(np.prod(variable.shape)) for variable in layer.trainable_variables)
+    assert count == BIT_MINI.parameter_count()
+    size = sum(f.stat().st_size for f in SHIPPED["bit-mini"].rglob("*") if f.is_file())
+    assert size < 3e6
+    assert layer(tf.zeros((2, 32, 32, 3))).shape == (2, BIT_MINI.embedding_size)

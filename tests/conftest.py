@@ -1,0 +1,49 @@
+"""What every test stands on: Keras 2, a data folder of its own, small real data and networks."""
+
+import os
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tfds_dir(tmp_path_factory):
+    """A tfds data folder with digits prepared in it."""
+    import tensorflow_datasets as tfds
+
+    from components.example_gen import digits as _digits  # noqa: F401
+
+    folder = tmp_path_factory.mktemp("tfds")
+    tfds.builder("digits", data_dir=str(folder)).download_and_prepare()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tmp_path_factory):
+    """A BiT of one narrow unit, exported as the shipped one is."""
+    from components.trainer.architecture import Architecture
+    from components.trainer.bit import BiT, export_hub_module
+
+    folder = tmp_path_factory.mktemp("backbone") / "tiny"
+    architecture = Architecture(depths=(1,), widths=(4,), root_channels=4, groups=2)
+    export_hub_module(BiT(architecture, seed=1), str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def untrainable_backbone(tmp_path_factory):
+    """A SavedModel as a bare tf.Module writes it: it runs, and lists nothing to train."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.kernel = tf.Variable(tf.ones((3, 4)))
+    images = tf.TensorSpec((None, None, None, 3), tf.float32)
+    module.__call__ = tf.function(
+        lambda x: tf.reduce_mean(x, (1, 2)) @ module.kernel, input_signature=[images]
+    )
+    folder = tmp_path_factory.mktemp("backbone") / "bare"
+    tf.saved_model.save(module, str(folder))
+    return folder

@@ -1,0 +1,99 @@
+"""The choice of a Python, without installing any."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+_spec = importlib.util.spec_from_file_location("environment", ROOT / ".setup" / "environment.py")
+environment = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(environment)
+
+OLD, NEW = (2, 36), (2, 41)
+LISTING = """\
+cpython-3.14.0-linux-x86_64-gnu                 /usr/bin/python3.14
+cpython-3.13.5-linux-x86_64-gnu                 /usr/bin/python3.13
+cpython-3.13.0-linux-x86_64-gnu                 /root/.pyenv/versions/3.13.0/bin/python3.13
+cpython-3.12.1-linux-x86_64-gnu                 /opt/python3.12 -> python3.12
+cpython-3.11.9-linux-x86_64-gnu                 <download available>
+cpython-3.10.13-linux-x86_64-gnu                /usr/bin/python3.10
+pypy-3.10.16-linux-x86_64-gnu                   /usr/bin/pypy3.10
+"""
+
+
+def test_an_old_glibc_gets_the_old_generation():
+    assert environment.wanted_versions("", OLD) == ("3.10",)
+
+
+def test_a_new_glibc_gets_the_newest_python_first():
+    assert environment.wanted_versions("", NEW) == ("3.13", "3.12", "3.11", "3.10")
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13"])
+def test_an_override_is_taken(version):
+    assert environment.wanted_versions(version, NEW) == (version,)
+
+
+def test_an_override_that_cannot_run_here_is_refused_with_the_reason():
+    with pytest.raises(environment.SetupError, match=r"glibc >= 2\.38.*has 2\.36"):
+        environment.wanted_versions("3.12", OLD)
+
+
+def test_an_unknown_override_is_refused_with_the_choices():
+    with pytest.raises(environment.SetupError, match=r"3\.13, 3\.12, 3\.11, 3\.10"):
+        environment.wanted_versions("3.9", NEW)
+
+
+def test_the_listing_is_read_without_downloads_and_other_pythons():
+    assert environment.parse_listing(LISTING) == [
+        ("3.14", "/usr/bin/python3.14"),
+        ("3.13", "/usr/bin/python3.13"),
+        ("3.13", "/root/.pyenv/versions/3.13.0/bin/python3.13"),
+        ("3.12", "/opt/python3.12"),
+        ("3.10", "/usr/bin/python3.10"),
+    ]
+
+
+def choose(headers):
+    installed = environment.parse_listing(LISTING)
+    return environment.choose(environment.wanted_versions("", NEW), installed, headers)
+
+
+def test_the_newest_with_headers_is_chosen():
+    assert choose(lambda path: True) == ("3.13", "/usr/bin/python3.13")
+
+
+def test_one_without_headers_gives_way_to_the_same_version_elsewhere():
+    assert choose(lambda path: path != "/usr/bin/python3.13")[1].endswith("3.13.0/bin/python3.13")
+
+
+def test_one_without_headers_gives_way_to_the_next_version():
+    assert choose(lambda path: "3.13" not in path) == ("3.12", "/opt/python3.12")
+
+
+def test_the_old_generation_needs_no_headers():
+    assert choose(lambda path: False) == ("3.10", "/usr/bin/python3.10")
+
+
+def test_nothing_usable_is_none():
+    assert environment.choose(("3.11",), environment.parse_listing(LISTING), lambda p: True) is None
+
+
+def test_this_python_is_asked_for_its_headers(tmp_path):
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    assert environment.has_headers(str(broken)) is False
+    assert environment.has_headers(str(tmp_path / "absent")) is False
+
+
+def test_glibc_is_read_as_two_numbers():
+    major, minor = environment.glibc_version()
+    assert major == 2
+    assert minor > 10
+
+
+def test_main_says_one_sentence_and_ends_with_2(capsys):
+    assert environment.main(["uv", "--python", "2.7"]) == 2
+    assert capsys.readouterr().err.startswith("setup: PYTHON=2.7: choose one of")
