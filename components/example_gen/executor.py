@@ -84,6 +84,13 @@ def stored_records(shard: Shard) -> Iterator[bytes]:
     """The serialized tf.Examples of a shard, as stored, in whatever file format tfds wrote."""
     from tensorflow_datasets.core import file_adapters
 
+    if shard.file_format == "array_record":
+        # The one format that tfds reads by index and not through tf.data.
+        from array_record.python.array_record_data_source import ArrayRecordDataSource
+
+        with ArrayRecordDataSource(shard.path) as source:
+            yield from (source[index] for index in range(shard.skip, shard.skip + shard.take))
+        return
     adapter = file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat(shard.file_format)]
     records = adapter.make_tf_data(shard.path).skip(shard.skip).take(shard.take)
     yield from records.as_numpy_iterator()

@@ -207,9 +207,18 @@ def _fingerprint(builder: Any, config: DataConfig, shards: tuple[Shard, ...]) ->
                 f"{builder.info.full_name}: the file {path} is missing although the data set says "
                 f"that it is prepared. Delete {builder.data_dir} and run again."
             )
-        stat = path.stat()
-        digest.update(f"{path.name}:{stat.length}:{getattr(stat, 'mtime', 0)}".encode())
+        digest.update(f"{path.name}:{_size_and_time(path)}".encode())
     return digest.hexdigest()
+
+
+def _size_and_time(path: Any) -> str:
+    """Length in bytes and time of change, to the nanosecond where the file system is local."""
+    try:
+        local = os.stat(path)
+        return f"{local.st_size}:{local.st_mtime_ns}"
+    except OSError:
+        remote = path.stat()
+        return f"{remote.length}:{remote.mtime}"
 
 
 def _first_lines(error: Exception, lines: int = 4) -> str:

@@ -45,10 +45,7 @@ class NumpyBiT:
         x = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
         rows, columns = range(0, x.shape[1] - 2, 2), range(0, x.shape[2] - 2, 2)
         return np.stack(
-            [
-                np.stack([x[:, r : r + 3, c : c + 3].max((1, 2)) for c in columns], 1)
-                for r in rows
-            ],
+            [np.stack([x[:, r : r + 3, c : c + 3].max((1, 2)) for c in columns], 1) for r in rows],
             1,
         )
 

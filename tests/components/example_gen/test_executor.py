@@ -1,0 +1,135 @@
+"""TfdsExampleGen's executor on real stored data."""
+
+import pytest
+import tensorflow as tf
+from tfx.types import standard_artifacts
+
+from components.example_gen.config import DataConfig, SplitsConfig
+from components.example_gen.executor import Executor, check_count, copy_shard, stored_records
+from components.example_gen.source import open_source
+from pipeline.local.dag_runner import IN_PROCESS
+
+
+def run(folder, config, fingerprint=None):
+    """Runs the executor as the launcher does and returns the filled artifact."""
+    from tfx.dsl.components.base import base_beam_executor
+
+    examples = standard_artifacts.Examples()
+    examples.uri = str(folder)
+    context = base_beam_executor.BaseBeamExecutor.Context(
+        beam_pipeline_args=[f"--runner={IN_PROCESS}"], tmp_dir=str(folder), unique_id="1"
+    )
+    fingerprint = fingerprint or open_source(config).fingerprint
+    properties = {"data": config.model_dump_json(), "fingerprint": fingerprint, "code": ""}
+    Executor(context).Do({}, {"examples": [examples]}, properties)
+    return examples
+
+
+def records(folder, split):
+    files = sorted(str(path) for path in folder.glob(f"Split-{split}/*"))
+    return list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
+
+
+@pytest.fixture(scope="module")
+def digits(tfds_dir):
+    return DataConfig(name="digits", data_dir=str(tfds_dir))
+
+
+def test_stored_bytes_are_copied_verbatim_and_split_as_asked(tmp_path, digits, tfds_dir):
+    examples = run(tmp_path, digits)
+    stored = next((tfds_dir / "digits" / "1.0.0").glob("*.tfrecord*"))
+    source = list(tf.data.TFRecordDataset(str(stored)).as_numpy_iterator())
+    assert records(tmp_path, "train") == source[:1527]
+    assert records(tmp_path, "eval") == source[1527:]
+    assert examples.split_names == '["eval", "train"]'
+    assert examples.get_int_custom_property("num_examples_train") == 1527
+    assert examples.get_int_custom_property("num_examples_eval") == 270
+    assert examples.get_string_custom_property("source") == "digits/1.0.0"
+
+
+def test_a_slice_of_several_pieces_becomes_a_shard_each(tmp_path, tfds_dir):
+    splits = SplitsConfig(train="train[:3]+train[10:14]", eval="train[-2:]")
+    run(tmp_path, DataConfig(name="digits", data_dir=str(tfds_dir), splits=splits))
+    assert sorted(path.name for path in (tmp_path / "Split-train").iterdir()) == [
+        "data_tfrecord-00000-of-00002.gz",
+        "data_tfrecord-00001-of-00002.gz",
+    ]
+    assert len(records(tmp_path, "train")) == 7
+    assert len(records(tmp_path, "eval")) == 2
+
+
+def test_nothing_but_data_is_left(tmp_path, digits):
+    run(tmp_path, digits)
+    names = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert names == ["data_tfrecord-00000-of-00001.gz"] * 2
+
+
+def test_data_that_changed_since_its_fingerprint_stops_the_step(tmp_path, digits):
+    with pytest.raises(RuntimeError, match="was changed while the run started"):
+        run(tmp_path, digits, fingerprint="0" * 64)
+
+
+def test_a_file_with_fewer_records_than_promised_stops_the_step(tmp_path):
+    import os
+
+    data_dir = tmp_path / "data"
+    config = DataConfig(name="digits", data_dir=str(data_dir))
+    source = open_source(config)
+    path = source.shards[0].path
+    kept = list(tf.data.TFRecordDataset(path).take(1700).as_numpy_iterator())
+    with tf.io.TFRecordWriter(path) as writer:
+        for record in kept:
+            writer.write(record)
+    assert os.path.getsize(path)
+    with pytest.raises(Exception, match=r"split eval: 173 records were written .* holds 270"):
+        run(tmp_path / "out", config)
+
+
+def test_an_interrupted_copy_leaves_no_shard_and_is_done_again(tmp_path, digits, monkeypatch):
+    shard = next(s for s in open_source(digits).shards if s.split == "eval")
+    folder = tmp_path / "Split-eval"
+    folder.mkdir()
+
+    def breaks(shard):
+        yield from list(stored_records(shard))[:5]
+        raise OSError("the disk went away")
+
+    monkeypatch.setattr("components.example_gen.executor.stored_records", breaks)
+    with pytest.raises(OSError, match="disk went away"):
+        copy_shard(shard, {"eval": str(folder)})
+    assert list(folder.iterdir()) == []
+    monkeypatch.undo()
+    assert copy_shard(shard, {"eval": str(folder)}) == ("eval", 270)
+    assert len(records(tmp_path, "eval")) == 270
+
+
+def test_counts_are_compared(digits):
+    check_count(("train", 3), {"train": 3})
+    with pytest.raises(RuntimeError, match="split train: 2 records"):
+        check_count(("train", 2), {"train": 3})
+
+
+def test_other_file_formats_of_tfds_are_read_too(tmp_path, tfds_dir):
+    import tensorflow_datasets as tfds
+
+    stored = tmp_path / "data"
+    tfds.builder("digits", data_dir=str(stored), file_format="array_record").download_and_prepare()
+    config = DataConfig(name="digits", data_dir=str(stored))
+    source = open_source(config)
+    assert {shard.file_format for shard in source.shards} == {"array_record"}
+    run(tmp_path / "out", config)
+    plain = DataConfig(name="digits", data_dir=str(tfds_dir))
+    run(tmp_path / "again", plain)
+    assert examples_in(tmp_path / "out") == examples_in(tmp_path / "again")
+
+
+def examples_in(folder):
+    """All (image, label), sorted: the formats store them in another order."""
+    parsed = map(tf.train.Example.FromString, records(folder, "train") + records(folder, "eval"))
+    return sorted(
+        (
+            e.features.feature["image"].bytes_list.value[0],
+            e.features.feature["label"].int64_list.value[0],
+        )
+        for e in parsed
+    )

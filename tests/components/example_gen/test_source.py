@@ -1,0 +1,164 @@
+"""Data sets found, prepared, checked and fingerprinted, through tfds itself."""
+
+import json
+import os
+import socket
+import time
+
+import pytest
+
+from components.errors import UserError
+from components.example_gen.config import DataConfig, SplitsConfig
+from components.example_gen.source import open_source
+
+
+def data(tfds_dir, train="train[:85%]", eval_="train[85%:]", name="digits", **more):
+    splits = SplitsConfig(train=train, eval=eval_)
+    return DataConfig(name=name, data_dir=str(tfds_dir), splits=splits, **more)
+
+
+def test_digits_is_all_of_scikit_learns_scans(tfds_dir):
+    source = open_source(data(tfds_dir))
+    assert source.full_name == "digits/1.0.0"
+    assert source.class_names == tuple("0123456789")
+    assert source.num_examples("train") == 1527
+    assert source.num_examples("eval") == 270
+
+
+def test_digits_holds_the_scans_themselves(tfds_dir):
+    import numpy as np
+    import tensorflow_datasets as tfds
+    from sklearn.datasets import load_digits
+
+    scans = load_digits()
+    expected = sorted(
+        (int(label), np.round(image * 255 / 16).astype(np.uint8).tobytes())
+        for image, label in zip(scans.images, scans.target, strict=True)
+    )
+    stored = tfds.builder("digits", data_dir=str(tfds_dir)).as_dataset("train", as_supervised=True)
+    found = sorted((int(label), image.tobytes()) for image, label in tfds.as_numpy(stored))
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("slice_", "count"),
+    [
+        ("train", 1797),
+        ("train[:10]", 10),
+        ("train[-7:]", 7),
+        ("train[10%:20%]", 179),
+        ("train[50%:]+train[:50%]", 1797),
+        ("train[:5]+train[100:105]+train[-5:]", 15),
+    ],
+)
+def test_slices_are_tfdss_own(tfds_dir, slice_, count):
+    assert open_source(data(tfds_dir, train=slice_)).num_examples("train") == count
+
+
+@pytest.mark.parametrize(
+    ("slice_", "words"),
+    [
+        ("test", "Unknown split"),
+        ("train[", "Error parsing split"),
+        ("train[:110%]", "Error parsing split"),
+        ("train[5:5]", "selects no record"),
+        ("train[:0%]", "selects no record"),
+    ],
+)
+def test_a_wrong_or_empty_slice_is_named(tfds_dir, slice_, words):
+    with pytest.raises(UserError, match=words) as error:
+        open_source(data(tfds_dir, eval_=slice_))
+    assert "data.splits.eval" in str(error.value)
+    assert "digits/1.0.0" in str(error.value)
+
+
+def test_an_unknown_name_suggests_one_that_is_known(tfds_dir):
+    with pytest.raises(UserError, match="no data set tf_flower; did you mean tf_flowers"):
+        open_source(data(tfds_dir, name="tf_flower"))
+
+
+def test_an_unknown_version_or_config_is_refused(tfds_dir):
+    with pytest.raises(UserError, match="digits"):
+        open_source(data(tfds_dir, version="9.9.9"))
+    with pytest.raises(UserError, match="beans/nope"):
+        open_source(data(tfds_dir, name="beans/nope"))
+
+
+def test_a_data_set_without_classes_is_refused(tmp_path):
+    import numpy as np
+    import tensorflow_datasets as tfds
+
+    class BoxesOnly(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {"image": tfds.features.Image(shape=(2, 2, 3)), "size": np.int64}
+            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self):
+            yield 0, {"image": np.zeros((2, 2, 3), np.uint8), "size": 3}
+
+    with pytest.raises(UserError, match="feature 'label' of type ClassLabel"):
+        open_source(data(tmp_path, train="train", eval_="train", name="boxes_only"))
+
+
+def test_what_cannot_be_downloaded_fails_at_once_with_what_to_do(tmp_path, monkeypatch):
+    def unreachable(address, timeout):
+        raise OSError("no network in tests")
+
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(socket, "create_connection", unreachable)
+    started = time.monotonic()
+    with pytest.raises(UserError, match=r"download\.tensorflow\.org cannot be reached") as error:
+        open_source(data(tmp_path, name="tf_flowers"))
+    assert time.monotonic() - started < 10
+    assert "tfds build tf_flowers" in str(error.value)
+    assert not (tmp_path / "tf_flowers").exists()
+
+
+def test_what_must_be_fetched_by_hand_says_how(tmp_path, monkeypatch):
+    monkeypatch.setattr("components.example_gen.source._reachable", lambda address: True)
+    with pytest.raises(UserError, match=r"imagenet2012.*could not be prepared.*[Mm]anual"):
+        open_source(data(tmp_path, name="imagenet2012"))
+
+
+def test_the_fingerprint_stays_while_nothing_changes(tfds_dir):
+    assert open_source(data(tfds_dir)).fingerprint == open_source(data(tfds_dir)).fingerprint
+
+
+def test_the_fingerprint_sees_the_slices(tfds_dir):
+    other = open_source(data(tfds_dir, train="train[:80%]"))
+    assert other.fingerprint != open_source(data(tfds_dir)).fingerprint
+
+
+def test_the_fingerprint_sees_data_written_anew_in_place(tmp_path):
+    before = open_source(data(tmp_path)).fingerprint
+    record = next((tmp_path / "digits" / "1.0.0").glob("*.tfrecord*"))
+    stat = record.stat()
+    record.write_bytes(record.read_bytes())
+    # The same bytes, a hundredth of a second later.
+    os.utime(record, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10_000_000))
+    assert open_source(data(tmp_path)).fingerprint != before
+
+
+def test_the_fingerprint_sees_class_names(tmp_path):
+    before = open_source(data(tmp_path)).fingerprint
+    labels = tmp_path / "digits" / "1.0.0" / "label.labels.txt"
+    labels.write_text(labels.read_text().replace("7", "seven"))
+    assert open_source(data(tmp_path)).fingerprint != before
+
+
+def test_a_missing_record_file_is_named(tmp_path):
+    open_source(data(tmp_path))
+    next((tmp_path / "digits" / "1.0.0").glob("*.tfrecord*")).unlink()
+    with pytest.raises(UserError, match="is missing although"):
+        open_source(data(tmp_path))
+
+
+def test_metadata_counts_are_the_builders(tfds_dir):
+    info = json.loads((tfds_dir / "digits" / "1.0.0" / "dataset_info.json").read_text())
+    assert sum(int(n) for n in info["splits"][0]["shardLengths"]) == 1797

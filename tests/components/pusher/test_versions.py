@@ -1,0 +1,59 @@
+"""The serving folder."""
+
+import pytest
+
+from components.pusher.versions import add_version, served, served_digest, versions
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "model"
+    (folder / "variables").mkdir(parents=True)
+    (folder / "saved_model.pb").write_text("graph")
+    (folder / "variables" / "data").write_text("weights")
+    return folder
+
+
+def test_a_folder_that_is_not_there_serves_nothing(tmp_path):
+    assert versions(tmp_path / "serving") == []
+    assert served(tmp_path / "serving") is None
+    assert served_digest(tmp_path / "serving") == ""
+
+
+def test_the_first_version_is_the_time(tmp_path, model):
+    target = add_version(model, tmp_path / "serving", 1_700_000_000)
+    assert target == tmp_path / "serving" / "1700000000"
+    assert (target / "variables" / "data").read_text() == "weights"
+    assert served(tmp_path / "serving") == target
+
+
+def test_a_later_push_is_always_the_higher_number(tmp_path, model):
+    serving = tmp_path / "serving"
+    numbers = [int(add_version(model, serving, now).name) for now in (100, 100, 50, 200)]
+    assert numbers == [100, 101, 102, 200]
+    assert versions(serving) == numbers
+
+
+def test_what_an_interrupted_push_left_is_no_version_and_is_cleared(tmp_path, model):
+    serving = tmp_path / "serving"
+    (serving / ".unfinished-7").mkdir(parents=True)
+    assert versions(serving) == []
+    add_version(model, serving, 8)
+    assert sorted(path.name for path in serving.iterdir()) == ["8"]
+
+
+def test_other_folders_are_left_alone(tmp_path, model):
+    serving = tmp_path / "serving"
+    (serving / "notes").mkdir(parents=True)
+    add_version(model, serving, 8)
+    assert versions(serving) == [8]
+    assert (serving / "notes").is_dir()
+
+
+def test_the_digest_is_the_served_versions(tmp_path, model):
+    serving = tmp_path / "serving"
+    add_version(model, serving, 1)
+    first = served_digest(serving)
+    (model / "saved_model.pb").write_text("another graph")
+    add_version(model, serving, 2)
+    assert served_digest(serving) != first

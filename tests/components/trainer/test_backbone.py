@@ -1,0 +1,85 @@
+"""Where backbones are found, and what is refused."""
+
+import hashlib
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from components.digests import digest_of_folder
+from components.errors import UserError
+from components.trainer.backbone import SHIPPED, find_backbone, load_backbone
+from components.trainer.config import BackboneConfig
+
+URL = "https://tfhub.dev/google/bit/m-r50x1/1"
+
+
+def test_the_shipped_backbone_is_found_by_name_and_has_the_digest_of_its_note():
+    found = find_backbone(BackboneConfig(handle="bit-mini"))
+    assert found.path == str(SHIPPED["bit-mini"])
+    note = (SHIPPED["bit-mini"].parent / "PROVENANCE.md").read_text()
+    assert found.sha256 in note
+
+
+def test_a_directory_is_found(tiny_backbone):
+    found = find_backbone(BackboneConfig(handle=str(tiny_backbone)))
+    assert found.sha256 == digest_of_folder(tiny_backbone)
+
+
+def test_the_digest_is_what_coreutils_prints(tiny_backbone):
+    command = "find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    printed = subprocess.check_output(command, shell=True, cwd=tiny_backbone, text=True)
+    assert printed.split()[0] == digest_of_folder(tiny_backbone)
+
+
+def test_the_digest_sees_content_and_names(tmp_path):
+    (tmp_path / "a").write_text("x")
+    first = digest_of_folder(tmp_path)
+    (tmp_path / "a").write_text("y")
+    second = digest_of_folder(tmp_path)
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert len({first, second, digest_of_folder(tmp_path)}) == 3
+
+
+def test_a_hub_url_is_served_from_the_cache(tmp_path, tiny_backbone, monkeypatch):
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
+    cached = tmp_path / hashlib.sha1(URL.encode()).hexdigest()
+    shutil.copytree(tiny_backbone, cached)
+    found = find_backbone(BackboneConfig(handle=URL))
+    assert found.path == str(cached)
+    assert load_backbone(found.path, "full").trainable_variables
+
+
+def test_a_url_that_cannot_be_had_fails_at_once_with_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
+    started = time.monotonic()
+    # The port of TCP's "discard" service on this machine: nothing listens.
+    with pytest.raises(UserError, match=r"could not be downloaded.*local directory"):
+        find_backbone(BackboneConfig(handle="http://127.0.0.1:9/nothing/1"))
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("handle", ["bit-maxi", "/nowhere/at/all"])
+def test_what_is_not_there_is_named_with_the_choices(handle):
+    with pytest.raises(UserError, match=rf"{handle}: there is no such directory.*bit-mini"):
+        find_backbone(BackboneConfig(handle=handle))
+
+
+def test_a_directory_without_a_saved_model_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"no SavedModel \(saved_model.pb\)"):
+        find_backbone(BackboneConfig(handle=str(tmp_path)))
+
+
+def test_a_digest_is_checked(tiny_backbone):
+    right = digest_of_folder(tiny_backbone)
+    handle = str(tiny_backbone)
+    assert find_backbone(BackboneConfig(handle=handle, sha256=right)).sha256 == right
+    with pytest.raises(UserError, match="not the backbone that was configured"):
+        find_backbone(BackboneConfig(handle=handle, sha256="0" * 64))
+
+
+def test_a_backbone_with_nothing_to_train_is_refused_in_full_mode(untrainable_backbone):
+    with pytest.raises(UserError, match="no trainable variable"):
+        load_backbone(str(untrainable_backbone), "full")
+    assert load_backbone(str(untrainable_backbone), "head_only") is not None

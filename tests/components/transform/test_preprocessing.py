@@ -1,0 +1,69 @@
+"""The decode and resize graph, eagerly and inside tf.data."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from components.transform.config import PreprocessingConfig
+from components.transform.preprocessing import decode_and_resize, preprocessing_fn
+
+
+def encoded(mode="RGB", form="PNG", size=(20, 10), **options):
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (size[1], size[0], 3), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(stream, form, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "form"),
+    [
+        ("RGB", "PNG"),
+        ("RGBA", "PNG"),
+        ("L", "PNG"),
+        ("P", "PNG"),
+        ("RGB", "JPEG"),
+        ("L", "JPEG"),
+        ("CMYK", "JPEG"),
+        ("P", "GIF"),
+        ("RGB", "BMP"),
+    ],
+)
+def test_every_format_that_tensorflow_reads_becomes_three_channels(mode, form):
+    image = decode_and_resize(tf.constant(encoded(mode, form)), 16)
+    assert image.shape == (16, 16, 3)
+    assert image.dtype == tf.float32
+    assert 0.0 <= float(tf.reduce_min(image)) < float(tf.reduce_max(image)) <= 1.0
+
+
+def test_pixels_are_those_of_the_seed():
+    """preprocess_test of the keras.io example: resize, then / 255."""
+    data = encoded()
+    expected = tf.image.resize(tf.io.decode_png(data), (16, 16)) / 255.0
+    np.testing.assert_array_equal(decode_and_resize(tf.constant(data), 16), expected)
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1)])
+def test_a_batch_of_either_shape(shape):
+    images = tf.reshape(tf.constant([encoded(), encoded(size=(7, 31))]), shape)
+    labels = tf.reshape(tf.constant([3, 1], tf.int64), shape)
+    outputs = preprocessing_fn({"image": images, "label": labels}, {"resize": 8})
+    assert outputs["image"].shape == (2, 8, 8, 3)
+    assert outputs["label"].numpy().tolist() == [3, 1]
+
+
+def test_the_same_inside_tf_data():
+    inputs = {"image": tf.constant([encoded()] * 3), "label": tf.constant([0, 1, 2], tf.int64)}
+    eager = preprocessing_fn(inputs, {"resize": 8})
+    dataset = tf.data.Dataset.from_tensors(inputs).map(lambda x: preprocessing_fn(x, {"resize": 8}))
+    graph = next(iter(dataset))
+    np.testing.assert_array_equal(eager["image"], graph["image"])
+
+
+def test_a_crop_larger_than_the_image_is_refused():
+    with pytest.raises(ValueError, match="crop 225 is larger than resize 224"):
+        PreprocessingConfig(resize=224, crop=225)

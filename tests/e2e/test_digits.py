@@ -1,0 +1,175 @@
+"""The whole pipeline on real data and the real BeamDagRunner, run after run in one output folder.
+
+The tests of this file build on each other in their order: each is the next day of one pipeline.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.e2e.conftest import QUICK
+
+STEPS = {
+    "TfdsExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform", "Trainer",
+    "LatestBlessedModel", "Evaluator", "Pusher",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory):
+    return tmp_path_factory.mktemp("output") / "digits"
+
+
+@pytest.fixture(scope="module")
+def first(run, checkout, output):
+    return run(output, *QUICK, root=checkout)
+
+
+def test_the_first_run_trains_judges_and_pushes(first):
+    assert first.exit_code == 0, first.out + first.err
+    summary = first.summary
+    assert set(first.states) == STEPS
+    assert set(first.states.values()) == {"complete"}
+    assert summary["counts"] == {"read": 539, "rejected": {}, "train": 359, "eval": 180}
+    assert summary["blessed"] is True
+    assert summary["reasons"] == []
+    assert summary["baseline_metrics"] == {}
+    assert summary["metrics"]["accuracy"] >= 0.5
+    assert summary["metrics"]["example_count"] == 180
+    assert set(summary["metrics"]["per_class"]) == set("0123456789")
+    assert first.served == [os.path.basename(summary["pushed"])]
+    assert "blessed" in first.out
+    assert summary["pushed"] in first.out
+
+
+def test_its_terminal_is_readable_and_the_noise_is_in_log_files(first):
+    assert first.err == ""
+    assert len(first.out.splitlines()) < 40
+    assert "WARNING" not in first.out
+    assert "epoch 4/4" in first.out
+    logs = first.output / "logs" / first.summary["run_id"]
+    assert {f"{step}.log" for step in STEPS} < {path.name for path in logs.iterdir()}
+    assert "epoch 4/4" in (logs / "Trainer.log").read_text()
+    assert (logs / "config.yaml").read_text().startswith("pipeline_name: digits")
+
+
+def test_the_history_is_kept_with_the_model_run(first):
+    (history,) = (first.output / "artifacts" / "Trainer" / "model_run").glob("*/history.json")
+    rows = json.loads(history.read_text())
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert sum(row["restored"] for row in rows) == 1
+    best = next(row for row in rows if row["restored"])
+    assert best["val_accuracy"] == max(row["val_accuracy"] for row in rows)
+    assert best["val_accuracy"] == pytest.approx(first.summary["metrics"]["accuracy"], abs=1e-6)
+    assert [row["learning_rate"] for row in rows] == pytest.approx([0.025] * 3 + [0.0025])
+
+
+def test_no_float_image_was_stored(first):
+    transform = first.output / "artifacts" / "Transform"
+    assert {path.name for path in transform.iterdir()} >= {"transform_graph"}
+    assert "transformed_examples" not in {path.name for path in transform.iterdir()}
+
+
+def test_both_signatures_reach_the_accuracy_of_the_summary_with_tensorflow_alone(first, tfds_dir):
+    code = f"""
+import sys, json, glob, numpy as np, tensorflow as tf
+model = tf.saved_model.load({first.summary["pushed"]!r})
+files = glob.glob({str(first.output)!r} + "/artifacts/TfdsExampleGen/examples/*/Split-eval/*")
+records = [r.numpy() for r in tf.data.TFRecordDataset(files, "GZIP")]
+features = [tf.train.Example.FromString(r).features.feature for r in records]
+labels = np.array([f["label"].int64_list.value[0] for f in features])
+images = tf.constant([f["image"].bytes_list.value[0] for f in features])
+by_example = model.signatures["serving_default"](examples=tf.constant(records))
+by_image = model.signatures["predict_image"](image_bytes=images)
+assert not {{"tfx", "tensorflow_hub", "tensorflow_transform", "tfx_bsl"}} & set(sys.modules)
+for out in (by_example, by_image):
+    assert out["probabilities"].shape == (180, 10)
+    np.testing.assert_allclose(out["probabilities"].numpy().sum(1), 1, atol=1e-5)
+    assert [name.decode() for name in out["class_name"].numpy()] == [
+        str(index) for index in out["class_index"].numpy()]
+np.testing.assert_array_equal(by_example["probabilities"], by_image["probabilities"])
+print(json.dumps(float(np.mean(by_image["class_index"].numpy() == labels))))
+"""
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, cwd="/")
+    assert json.loads(printed) == pytest.approx(first.summary["metrics"]["accuracy"], abs=1e-6)
+
+
+def test_an_unchanged_run_does_nothing_and_ends_the_same(run, checkout, output, first):
+    again = run(output, *QUICK, root=checkout)
+    assert again.exit_code == 0
+    assert again.seconds < 30
+    assert set(again.states.values()) == {"cached"}
+    assert again.summary["metrics"] == first.summary["metrics"]
+    assert again.summary["pushed"] is None
+    assert again.served == first.served
+    assert "nothing was pushed" in again.out
+
+
+def test_a_gate_that_is_not_reached_rejects_with_both_numbers(run, checkout, output, first):
+    gate = (*QUICK, "evaluation.min_accuracy=0.9999")
+    for _ in range(2):
+        rejected = run(output, *gate, root=checkout)
+        assert rejected.exit_code == 3
+        accuracy = rejected.summary["metrics"]["accuracy"]
+        (reason,) = rejected.summary["reasons"]
+        assert "evaluation.min_accuracy 0.9999" in reason
+        assert f"{accuracy:.4f}" in reason or f"{accuracy:.6f}" in reason
+        assert rejected.summary["blessed"] is False
+        assert rejected.summary["pushed"] is None
+        assert rejected.served == first.served
+        assert rejected.states["Trainer"] == "cached"
+
+
+def test_a_worse_model_is_rejected_against_the_last_blessed(run, checkout, output, first):
+    worse = (*QUICK, "training.base_learning_rate=0.00001", "evaluation.min_accuracy=0.01")
+    rejected = run(output, *worse, root=checkout)
+    assert rejected.exit_code == 3
+    summary = rejected.summary
+    assert summary["baseline_metrics"]["accuracy"] == first.summary["metrics"]["accuracy"]
+    (reason,) = summary["reasons"]
+    assert "evaluation.max_regression" in reason
+    assert "the last blessed model has" in reason
+    assert rejected.served == first.served
+    assert rejected.states["Transform"] == "cached"
+    assert rejected.states["Trainer"] == "complete"
+
+
+def test_an_edit_reruns_the_step_that_imports_it_and_pushes_a_new_model(
+    run, checkout, output, first
+):
+    with (checkout / "components" / "trainer" / "schedule.py").open("a") as stream:
+        stream.write("\n# An edit.\n")
+    edited = run(output, *QUICK, root=checkout)
+    assert edited.exit_code == 0, edited.out
+    for step in ("TfdsExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform"):
+        assert edited.states[step] == "cached"
+    for step in ("Trainer", "Evaluator", "Pusher"):
+        assert edited.states[step] == "complete"
+    assert edited.summary["baseline_metrics"]["accuracy"] == first.summary["metrics"]["accuracy"]
+    assert edited.served[:-1] == first.served
+    assert edited.served[-1] == os.path.basename(edited.summary["pushed"])
+
+
+def test_a_served_model_that_was_removed_is_pushed_again(run, checkout, output):
+    import shutil
+
+    newest = max((output / "serving").iterdir(), key=lambda path: int(path.name))
+    shutil.rmtree(newest)
+    repaired = run(output, *QUICK, root=checkout)
+    assert repaired.exit_code == 0
+    assert repaired.states["Trainer"] == "cached"
+    assert repaired.states["Pusher"] == "complete"
+    assert repaired.served[-1] == os.path.basename(repaired.summary["pushed"])
+
+
+def test_data_written_anew_in_place_is_read_anew(run, checkout, output, tfds_dir):
+    record = next((tfds_dir / "digits" / "1.0.0").glob("*.tfrecord*"))
+    record.write_bytes(record.read_bytes())
+    fresh = run(output, *QUICK, root=checkout)
+    assert fresh.exit_code == 0, fresh.out
+    assert fresh.states["TfdsExampleGen"] == "complete"
+    assert fresh.states["Trainer"] == "complete"
+    assert fresh.summary["baseline_metrics"] != {}

@@ -1,0 +1,101 @@
+"""Steps that fail, and processes that are killed: what is left is true and can be run over."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.code import ROOT
+from tests.e2e.conftest import QUICK
+
+
+@pytest.fixture(scope="module")
+def poisoned(tmp_path_factory):
+    """A tfds data set with one record that is no image."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    from components.example_gen import digits as _digits  # noqa: F401
+
+    folder = tmp_path_factory.mktemp("poisoned")
+    tfds.builder("digits", data_dir=str(folder)).download_and_prepare()
+    path = str(next((folder / "digits" / "1.0.0").glob("*.tfrecord*")))
+    records = list(tf.data.TFRecordDataset(path).as_numpy_iterator())
+    example = tf.train.Example.FromString(records[5])
+    example.features.feature["image"].bytes_list.value[0] = b"this is no image"
+    records[5] = example.SerializeToString()
+    with tf.io.TFRecordWriter(path) as writer:
+        for record in records:
+            writer.write(record)
+    return folder
+
+
+def test_a_step_that_fails_is_named_with_its_log_and_nothing_is_pushed(run, tmp_path, poisoned):
+    ended = run(tmp_path / "out", *QUICK, f"data.data_dir={poisoned}")
+    assert ended.exit_code == 1
+    failed = [step for step, state in ended.states.items() if state == "failed"]
+    assert failed == ["Trainer"]
+    assert ended.states["TfdsExampleGen"] == "complete"
+    assert ended.states["Evaluator"] == ended.states["Pusher"] == "skipped"
+    (reason,) = ended.summary["reasons"]
+    assert reason.startswith("Trainer: ")
+    log = reason.rpartition("(see ")[2].rstrip(")")
+    assert "Unknown image file format" in Path(log).read_text()
+    assert "Trainer" in ended.out
+    assert ended.served == []
+
+
+def test_a_killed_run_is_run_over(run, tmp_path, tfds_dir):
+    output = tmp_path / "out"
+    command = [sys.executable, str(ROOT / "local_runner.py"), "--output", str(output)]
+    for override in QUICK:
+        command += ["--set", override]
+    parent = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TFDS_DATA_DIR": str(tfds_dir), "PYTHONUNBUFFERED": "1"},
+    )
+    for line in parent.stdout:
+        if "epoch 1/" in line:
+            break
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    ended = run(output, *QUICK)
+    deadline = time.monotonic() + 10
+    while ended.exit_code == 2 and time.monotonic() < deadline:
+        # The worker may need a moment to notice that its parent is gone.
+        assert "in use by another run" in ended.err
+        ended = run(output, *QUICK)
+    assert ended.exit_code == 0, ended.out + ended.err
+    assert ended.states["TfdsExampleGen"] == "cached"
+    assert ended.states["Trainer"] == "complete"
+    assert len(ended.served) == 1
+
+
+def test_an_interrupted_run_says_so(tmp_path, tfds_dir):
+    output = tmp_path / "out"
+    parent = subprocess.Popen(
+        [sys.executable, str(ROOT / "local_runner.py"), "--output", str(output)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TFDS_DATA_DIR": str(tfds_dir), "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+    for line in parent.stdout:
+        if "Loading TFX" in line:
+            break
+    # As the terminal does on Ctrl-C: to the whole group.
+    os.killpg(parent.pid, signal.SIGINT)
+    out, err = parent.communicate(timeout=60)
+    assert parent.returncode == 1
+    assert "Traceback" not in out + err
+    summary = json.loads((output / "run_summary.json").read_text())
+    assert summary["reasons"] == ["interrupted"]
+    assert summary["exit_code"] == 1

@@ -1,0 +1,109 @@
+"""Mistakes of the user's: exit code 2, one clear sentence, no traceback, within seconds."""
+
+import fcntl
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipeline.code import ROOT
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["data.name=tf_flower", "data.version=null"], "did you mean tf_flowers"),
+        (["training.learning_rate=1"], "training.learning_rate: no such key"),
+        (["evaluation.min_accuracy=null", "evaluation.max_regression=null"], "no gate"),
+        (["backbone.handle=/nowhere"], "backbone.handle /nowhere: there is no such directory"),
+        (["backbone.handle=http://127.0.0.1:9/bit/1"], "could not be downloaded"),
+        (["data.splits.eval=validation"], "data.splits.eval 'validation'"),
+        (["data.version=7.7.7"], "7.7.7"),
+        (["training.batch_size=5000"], "training.batch_size 5000 is larger than the train split"),
+        (["data.curated_schema=/nowhere.pbtxt"], "data.curated_schema /nowhere.pbtxt"),
+    ],
+)
+def test_a_mistake_in_the_configuration(run, tmp_path, overrides, words):
+    ended = run(tmp_path / "out", *overrides)
+    assert ended.exit_code == 2
+    assert words in ended.out + ended.err
+    assert ended.seconds < 10
+    assert ended.summary["exit_code"] == 2
+    assert words in ended.summary["reasons"][0]
+    assert ended.served == []
+
+
+def test_a_file_that_is_not_yaml(run, tmp_path):
+    (tmp_path / "bad.yaml").write_text("data: {name: [")
+    ended = run(tmp_path / "out", arguments=("--config", str(tmp_path / "bad.yaml")))
+    assert ended.exit_code == 2
+    assert "bad.yaml, line 1, column" in ended.err
+
+
+def test_an_output_that_cannot_be_written(run, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    ended = run(tmp_path / "file" / "out")
+    assert ended.exit_code == 2
+    assert ended.err.startswith("error: --output ")
+    assert "cannot be written: Not a directory" in ended.err
+
+
+def test_an_output_in_use_by_another_run_is_left_alone(run, tmp_path):
+    with (tmp_path / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ended = run(tmp_path)
+    assert ended.exit_code == 2
+    assert "is in use by another run" in ended.err
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_an_output_of_another_pipeline_is_left_alone(run, tmp_path):
+    summary = json.dumps({"pipeline": "flowers"})
+    (tmp_path / "run_summary.json").write_text(summary)
+    ended = run(tmp_path)
+    assert ended.exit_code == 2
+    assert "belongs to the pipeline 'flowers'" in ended.err
+    assert (tmp_path / "run_summary.json").read_text() == summary
+
+
+@pytest.mark.parametrize("arguments", [["--presets", "digits"], ["--preset"], ["digits"]])
+def test_a_wrong_command_line(arguments):
+    ran = subprocess.run(
+        [sys.executable, "local_runner.py", *arguments],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 2
+    assert "usage: local_runner.py" in ran.stderr
+
+
+def test_help_answers_at_once():
+    times = []
+    for _ in range(3):
+        started = time.monotonic()
+        text = subprocess.check_output(
+            [sys.executable, "local_runner.py", "--help"], cwd=ROOT, text=True
+        )
+        times.append(time.monotonic() - started)
+    assert min(times) < 1
+    for word in ("--preset", "--config", "--set", "--output", "--no-cache", "exit codes", "digits"):
+        assert word in text
+
+
+def test_a_python_without_the_packages_says_what_to_type():
+    bare = [sys.executable, "-S", "-E", "local_runner.py"]
+    ran = subprocess.run(bare, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert len(ran.stderr.splitlines()) == 1
+    assert "make run" in ran.stderr
+
+
+def test_a_backbone_with_nothing_to_train_stops_the_run(run, tmp_path, untrainable_backbone):
+    ended = run(tmp_path / "out", f"backbone.handle={untrainable_backbone}")
+    assert ended.exit_code == 2
+    assert "no trainable variable" in ended.summary["reasons"][0]
+    assert ended.states["Trainer"] == "failed"
+    assert ended.states["Transform"] == "complete"
+    assert ended.states["Evaluator"] == "skipped"
+    assert ended.served == []

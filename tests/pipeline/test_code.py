@@ -1,0 +1,77 @@
+"""Which edit reruns which step, told from digests of a copy of the project."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import grimp
+import pytest
+
+from pipeline.code import ENTRY_MODULES, ROOT, imported_modules
+
+STEPS = set(ENTRY_MODULES)
+
+
+@pytest.fixture
+def project(tmp_path):
+    for folder in ("components", "pipeline"):
+        ignored = shutil.ignore_patterns("__pycache__", "bit-mini")
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
+    return tmp_path
+
+
+def digests(project):
+    code = (
+        "import json; from pipeline.code import *;"
+        "print(json.dumps({**step_digests(), 'project': project_digest()}))"
+    )
+    return json.loads(subprocess.check_output([sys.executable, "-c", code], cwd=project))
+
+
+@pytest.mark.parametrize(
+    ("module", "steps"),
+    [
+        ("components/trainer/schedule.py", {"Trainer"}),
+        ("components/trainer/input_pipeline.py", {"Trainer"}),
+        ("components/trainer/bit.py", set()),
+        ("components/transform/preprocessing.py", {"Transform", "Trainer"}),
+        ("components/transform/__init__.py", {"Transform", "Trainer"}),
+        ("components/example_gen/source.py", {"TfdsExampleGen"}),
+        ("components/example_gen/digits.py", {"TfdsExampleGen"}),
+        ("components/pusher/versions.py", {"Pusher"}),
+        ("components/digests.py", {"Pusher", "Trainer"}),
+        ("components/errors.py", {"TfdsExampleGen", "Trainer"}),
+        ("components/__init__.py", STEPS),
+        ("components/evaluator/gates.py", set()),
+        ("pipeline/local/view.py", set()),
+    ],
+)
+def test_an_edit_reruns_the_steps_that_import_the_module(project, module, steps):
+    before = digests(project)
+    with (project / module).open("a") as stream:
+        stream.write("\n# An edit.\n")
+    after = digests(project)
+    assert {step for step in STEPS if before[step] != after[step]} == steps
+    assert before["project"] != after["project"]
+
+
+def test_the_digest_is_the_same_wherever_the_project_lies(project, tmp_path_factory):
+    other = tmp_path_factory.mktemp("elsewhere") / "project"
+    shutil.copytree(project, other)
+    assert digests(project) == digests(other)
+
+
+def test_imports_inside_functions_count():
+    graph = grimp.build_graph("components", cache_dir=None)
+    modules = imported_modules(graph, "components.example_gen.source")
+    assert "components.example_gen.digits" in modules
+
+
+def test_another_version_of_a_library_reruns_every_step(monkeypatch):
+    from pipeline import code
+
+    before = code.step_digests()
+    monkeypatch.setattr(code, "library_versions", lambda: {"tensorflow": "99"})
+    after = code.step_digests()
+    assert all(before[step] != after[step] for step in STEPS)

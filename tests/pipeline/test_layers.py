@@ -1,0 +1,48 @@
+"""Dependencies point one way, and policy knows no framework."""
+
+import subprocess
+import sys
+
+import grimp
+import pytest
+
+GRAPH = grimp.build_graph("components", "pipeline", include_external_packages=True, cache_dir=None)
+FRAMEWORKS = ("tensorflow", "tfx", "apache_beam", "tf_keras", "tensorflow_hub", "ml_metadata")
+
+POLICY = (
+    "components.trainer.schedule",
+    "components.trainer.architecture",
+    "components.evaluator.gates",
+    "components.pusher.versions",
+    "components.digests",
+    "components.progress",
+    "pipeline.config",
+    "pipeline.summary",
+    "pipeline.layout",
+    "pipeline.code",
+)
+
+
+def test_components_do_not_know_the_pipeline():
+    assert GRAPH.find_shortest_chains("components", "pipeline") == set()
+
+
+def test_the_pipeline_does_not_know_its_runner():
+    runner = GRAPH.find_descendants("pipeline.local") | {"pipeline.local"}
+    for module in GRAPH.find_descendants("pipeline") - runner:
+        assert not GRAPH.find_modules_directly_imported_by(module) & runner, module
+
+
+@pytest.mark.parametrize("module", POLICY)
+def test_policy_imports_no_framework(module):
+    upstream = GRAPH.find_upstream_modules(module)
+    assert not upstream & set(FRAMEWORKS)
+
+
+def test_what_the_terminal_needs_loads_no_framework():
+    """The parent process draws and waits; TensorFlow is its worker's business."""
+    code = (
+        "import sys, pipeline.local.command;"
+        f"loaded = set({FRAMEWORKS!r}) & set(sys.modules); assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,134 @@
+"""run_summary.json and what the runner makes of events."""
+
+import json
+
+import pytest
+
+from components.evaluator.config import EvaluationConfig
+from pipeline.layout import Layout
+from pipeline.local.events import read_events
+from pipeline.local.run import _take
+from pipeline.summary import STEPS, Step, Summary, write_json, write_summary
+
+CONTRACT = {
+    "pipeline", "run_id", "exit_code", "config", "steps", "counts", "metrics",
+    "baseline_metrics", "blessed", "reasons", "pushed", "report",
+}  # fmt: skip
+
+OUTCOME = {
+    "counts": {"read": 3, "rejected": {}, "train": 2, "eval": 1},
+    "metrics": {"accuracy": 0.5},
+    "baseline_metrics": {},
+    "blessed": True,
+    "reasons": [],
+    "pushed": "/serving/1",
+}
+
+
+@pytest.fixture
+def layout(tmp_path):
+    return Layout(tmp_path)
+
+
+def take(summary, layout, *events):
+    for event in events:
+        _take(event, summary, layout, layout.logs("1"))
+
+
+def step(name, state, **fields):
+    return {"event": "step", "id": name, "state": state, "seconds": 1.5, **fields}
+
+
+def test_every_key_is_there_from_the_start(layout):
+    write_summary(layout.summary, Summary())
+    written = json.loads(layout.summary.read_text())
+    assert set(written) == CONTRACT
+    assert [item["id"] for item in written["steps"]] == list(STEPS)
+    assert {item["state"] for item in written["steps"]} == {"skipped"}
+    assert written["counts"] == {"read": 0, "rejected": {}, "train": 0, "eval": 0}
+    assert (written["blessed"], written["pushed"], written["report"]) == (None, None, None)
+
+
+def test_a_summary_reads_back_as_itself():
+    summary = Summary(pipeline="x", steps=[Step("Trainer", "complete", 2.0)], **OUTCOME)
+    from dataclasses import asdict
+
+    assert Summary.from_dict(json.loads(json.dumps(asdict(summary)))) == summary
+
+
+def test_a_file_is_replaced_whole(tmp_path):
+    path = tmp_path / "deep" / "file.json"
+    write_json(path, {"a": 1})
+    write_json(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 2}
+    assert [p.name for p in path.parent.iterdir()] == ["file.json"]
+
+
+@pytest.mark.parametrize(("blessed", "code"), [(True, 0), (False, 3)])
+def test_the_verdict_is_the_exit_code(layout, blessed, code):
+    summary = Summary()
+    outcome = {**OUTCOME, "blessed": blessed}
+    take(summary, layout, {"event": "outcome", "key": "k", "served": "s", "outcome": outcome})
+    assert (summary.exit_code, summary.blessed) == (code, blessed)
+    assert json.loads(layout.last_run.read_text())["key"] == "k"
+
+
+def test_a_failed_step_is_named_with_its_log(layout):
+    summary = Summary()
+    failed = step("Trainer", "failed", error="ValueError: no\nTraceback ...", user_error=None)
+    failure = {"event": "failure", "reason": "RuntimeError: ValueError: no [while running ...]"}
+    take(summary, layout, step("Transform", "complete"), failed, failure)
+    assert summary.exit_code == 1
+    assert summary.reasons == [f"Trainer: ValueError: no (see {layout.logs('1') / 'Trainer.log'})"]
+    states = {item.id: item.state for item in summary.steps}
+    assert states["Transform"] == "complete"
+    assert states["Trainer"] == "failed"
+    assert states["Pusher"] == "skipped"
+
+
+def test_a_users_mistake_found_by_a_step_is_2(layout):
+    summary = Summary()
+    failed = step("Trainer", "failed", error="UserError: use x", user_error="use x")
+    take(summary, layout, failed, {"event": "failure", "reason": "UserError: use x"})
+    assert (summary.exit_code, summary.reasons) == (2, ["Trainer: use x"])
+
+
+def test_a_mistake_found_before_the_first_step_is_2(layout):
+    summary = Summary()
+    take(summary, layout, {"event": "user_error", "reason": "no such data"})
+    assert (summary.exit_code, summary.reasons) == (2, ["no such data"])
+
+
+def test_an_unchanged_run_ends_as_the_last_one_and_pushes_nothing(layout):
+    first = Summary()
+    outcome = {"event": "outcome", "key": "k", "served": "s", "outcome": OUTCOME}
+    take(first, layout, *(step(name, "complete") for name in STEPS), outcome)
+    second = Summary(run_id="2")
+    take(second, layout, {"event": "unchanged"})
+    assert (second.exit_code, second.blessed, second.metrics) == (0, True, {"accuracy": 0.5})
+    assert second.pushed is None
+    assert second.run_id == "2"
+    assert {item.state for item in second.steps} == {"cached"}
+    assert {item.seconds for item in second.steps} == {0.0}
+
+
+def test_a_line_that_was_cut_off_is_no_event():
+    lines = ['{"event": "a"}\n', '{"event": "b"}\n', '{"eve']
+    assert [event["event"] for event in read_events(lines)] == ["a", "b"]
+
+
+def test_the_table_shows_numbers_against_gates():
+    from rich.console import Console
+
+    from pipeline.config import load_config
+    from pipeline.local.view import print_verdict
+
+    config = load_config().model_copy(update={"evaluation": EvaluationConfig(min_accuracy=0.9)})
+    summary = Summary(exit_code=3, metrics={"accuracy": 0.5, "loss": 1.25}, reasons=["too bad"])
+    console = Console(record=True, width=100)
+    print_verdict(console, summary, config, None, Layout.__name__)
+    text = console.export_text()
+    assert "0.5000" in text
+    assert "0.9000" in text
+    assert "rejected: too bad" in text
+    assert "nothing is served" in text
