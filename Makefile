@@ -7,7 +7,7 @@ BOOTSTRAP := $(shell command -v python3 || command -v python)
 UV := .uv/bin/uv
 RUN := .venv/bin/python
 
-.PHONY: help setup run test test-all lint format clean
+.PHONY: help setup run test test-slow lint format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,8 +27,8 @@ run: setup  ## Train, judge and push the default preset (ARGS="--preset flowers"
 test: setup  ## The tests, without the slow ones
 	@$(RUN) -m pytest -m "not slow" $(ARGS)
 
-test-all: setup  ## The tests, with the slow ones
-	@$(RUN) -m pytest $(ARGS)
+test-slow: setup  ## The slow tests alone
+	@$(RUN) -m pytest -m slow $(ARGS)
 
 lint: setup  ## ruff and mypy
 	@$(RUN) -m ruff check .

@@ -9,6 +9,13 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 import pytest
 
 
+def pytest_sessionfinish(session):
+    """With NO_SKIPS, as in CI, a test that was skipped is a failure: its package is missing."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("NO_SKIPS") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(scope="session")
 def tfds_dir(tmp_path_factory):
     """A tfds data folder with digits prepared in it."""

@@ -23,7 +23,8 @@ class BackboneConfig(Section):
     sha256: str | None = Field(
         None,
         pattern="^[0-9a-f]{64}$",
-        description="Digest that the backbone's files must have (a run prints it); null trusts.",
+        description="Digest that the backbone's files must have, as `find . -type f | LC_ALL=C "
+        "sort | xargs sha256sum | sha256sum` prints it in its folder; null takes what is there.",
     )
 
 

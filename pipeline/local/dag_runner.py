@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -16,6 +17,9 @@ from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 
 from components.errors import UserError
 from components.progress import report_step
+from pipeline.gist import gist
+
+_logger = logging.getLogger(__name__)
 
 IN_PROCESS = "FnApiRunner"
 """Beam's in-process runner. Its default, from 2.68 on, first tries to download another one."""
@@ -39,11 +43,12 @@ class StepDoFn(beam_dag_runner.PipelineNodeAsDoFn):
                 # The launcher returns as if all were well when a node's inputs do not resolve.
                 raise RuntimeError(f"{self._node_id} did not run: its inputs did not resolve")
         except Exception as error:
+            _logger.exception("%s failed", self._node_id)
             report_step(
                 self._node_id,
                 "failed",
                 seconds=time.monotonic() - started,
-                error=f"{type(error).__name__}: {error}",
+                error=gist(error),
                 user_error=str(error) if isinstance(error, UserError) else None,
             )
             raise

@@ -161,12 +161,12 @@ def _take(event: dict[str, Any], summary: Summary, layout: Layout, logs: Path) -
         if event["state"] == "failed":
             summary.exit_code = USAGE if event["user_error"] else STEP_FAILED
             log = logs / f"{event['id']}.log"
-            reason = event["user_error"] or f"{event['error'].strip().splitlines()[0]} (see {log})"
+            reason = event["user_error"] or f"{event['error']} (see {log})"
             summary.reasons = [f"{event['id']}: {reason}"]
     elif kind == "user_error":
         summary.exit_code, summary.reasons = USAGE, [event["reason"]]
     elif kind == "failure" and not summary.reasons:
-        summary.reasons = [f"{event['reason'].strip().splitlines()[0]} (see {logs / 'run.log'})"]
+        summary.reasons = [f"{event['reason']} (see {logs / 'run.log'})"]
     elif kind == "outcome":
         for name, value in event["outcome"].items():
             setattr(summary, name, value)

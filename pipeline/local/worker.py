@@ -20,6 +20,7 @@ from components.errors import UserError
 from components.progress import LOGGER, report
 from components.pusher.versions import served_digest
 from pipeline.config import Config
+from pipeline.gist import gist
 from pipeline.inputs import Inputs, resolve
 from pipeline.layout import Layout
 from pipeline.local.events import EventHandler
@@ -43,7 +44,7 @@ def main() -> None:
             report("stopped", event="user_error", reason=str(error))
         except Exception as error:
             logging.exception("the run failed")
-            report("stopped", event="failure", reason=f"{type(error).__name__}: {error}")
+            report("stopped", event="failure", reason=gist(error))
 
 
 def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:

@@ -32,19 +32,12 @@ class Ended:
     err: str
     seconds: float
     output: Path
-
-    @property
-    def summary(self):
-        return json.loads((self.output / "run_summary.json").read_text())
+    summary: dict
+    served: list
 
     @property
     def states(self):
         return {step["id"]: step["state"] for step in self.summary["steps"]}
-
-    @property
-    def served(self):
-        serving = self.output / "serving"
-        return sorted(path.name for path in serving.iterdir()) if serving.exists() else []
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +60,16 @@ def run(tfds_dir):
         )
         seconds = time.monotonic() - started
         assert "Traceback" not in ran.stdout + ran.stderr, ran.stdout + ran.stderr
-        return Ended(ran.returncode, ran.stdout, ran.stderr, seconds, Path(output))
+        summary, serving = Path(output, "run_summary.json"), Path(output, "serving")
+        return Ended(
+            ran.returncode,
+            ran.stdout,
+            ran.stderr,
+            seconds,
+            Path(output),
+            summary=json.loads(summary.read_text()) if summary.is_file() else {},
+            served=sorted(path.name for path in serving.iterdir()) if serving.is_dir() else [],
+        )
 
     return start
 

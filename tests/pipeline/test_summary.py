@@ -75,7 +75,7 @@ def test_the_verdict_is_the_exit_code(layout, blessed, code):
 
 def test_a_failed_step_is_named_with_its_log(layout):
     summary = Summary()
-    failed = step("Trainer", "failed", error="ValueError: no\nTraceback ...", user_error=None)
+    failed = step("Trainer", "failed", error="ValueError: no", user_error=None)
     failure = {"event": "failure", "reason": "RuntimeError: ValueError: no [while running ...]"}
     take(summary, layout, step("Transform", "complete"), failed, failure)
     assert summary.exit_code == 1
