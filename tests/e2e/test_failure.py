@@ -87,6 +87,8 @@ def test_an_interrupted_run_says_so(tmp_path, tfds_dir):
         text=True,
         env={**os.environ, "TFDS_DATA_DIR": str(tfds_dir), "PYTHONUNBUFFERED": "1"},
         start_new_session=True,
+        # A shell that starts the tests in the background has them ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     for line in parent.stdout:
         if "Loading TFX" in line:

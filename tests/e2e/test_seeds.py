@@ -28,9 +28,15 @@ def test_a_frozen_pre_trained_backbone_beats_its_random_twin(run, tmp_path):
     from components.trainer.bit import BiT, export_hub_module
 
     export_hub_module(BiT(BIT_MINI, seed=42), str(tmp_path / "random"))
-    frozen = ("backbone.mode=head_only", "evaluation.min_accuracy=0.1")
+    # Two passes at a low rate: what is in the features, and not in a long fit of the head.
+    frozen = (
+        "backbone.mode=head_only",
+        "training.base_learning_rate=0.04",
+        "training.schedule={steps: 48}",
+        "evaluation.min_accuracy=0.1",
+    )
     shipped = run(tmp_path / "shipped-out", *frozen)
     twin = run(tmp_path / "random-out", *frozen, f"backbone.handle={tmp_path / 'random'}")
     accuracies = [ended.summary["metrics"]["accuracy"] for ended in (shipped, twin)]
     print(f"frozen: pre-trained {accuracies[0]}, random twin {accuracies[1]}")
-    assert accuracies[0] > accuracies[1] + 0.05
+    assert accuracies[0] > accuracies[1] + 0.1
