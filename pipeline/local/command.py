@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -66,6 +67,8 @@ def start(options: argparse.Namespace) -> int:
             write_failed_summary(options.output, str(error))
         return _refuse(error)
     output = options.output or Path("runs", config.pipeline_name)
+    # A run that is asked to end writes its summary first, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(config, output, not options.no_cache, Console())
     except UserError as error:

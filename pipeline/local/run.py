@@ -83,9 +83,10 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
 
 def write_failed_summary(output: Path, reason: str) -> None:
     """Leaves a summary of a run that could not start; an output that cannot be had gets none."""
+    layout = Layout(output)
     with contextlib.suppress(OSError):
-        summary = Summary(exit_code=USAGE, reasons=[reason])
-        write_summary(Layout(output).summary, summary)
+        summary = Summary(pipeline=_pipeline_of(layout), exit_code=USAGE, reasons=[reason])
+        write_summary(layout.summary, summary)
 
 
 @contextlib.contextmanager

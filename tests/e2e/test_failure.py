@@ -78,7 +78,8 @@ def test_a_killed_run_is_run_over(run, tmp_path, tfds_dir):
     assert len(ended.served) == 1
 
 
-def test_an_interrupted_run_says_so(tmp_path, tfds_dir):
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so(tmp_path, tfds_dir, kind):
     output = tmp_path / "out"
     parent = subprocess.Popen(
         [sys.executable, str(ROOT / "local_runner.py"), "--output", str(output)],
@@ -93,8 +94,11 @@ def test_an_interrupted_run_says_so(tmp_path, tfds_dir):
     for line in parent.stdout:
         if "Loading TFX" in line:
             break
-    # As the terminal does on Ctrl-C: to the whole group.
-    os.killpg(parent.pid, signal.SIGINT)
+    if kind == signal.SIGINT:
+        # As the terminal does on Ctrl-C: to the whole group.
+        os.killpg(parent.pid, kind)
+    else:
+        parent.send_signal(kind)
     out, err = parent.communicate(timeout=60)
     assert parent.returncode == 1
     assert "Traceback" not in out + err
