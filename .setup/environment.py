@@ -6,6 +6,7 @@ Runs on any Python 3.6 or newer. Usage: environment.py UV [--python 3.12] [--ext
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ CURRENT = ("3.13", "3.12", "3.11")
 """TFX 1.21 runs on these, newest first."""
 CURRENT_GLIBC = (2, 38)
 """Oldest glibc that ml-metadata 1.21's wheels load on (manylinux_2_39 by name, 2.38 by symbol)."""
+
+
+_LINKED = ("bin", "include", "lib", "lib64", "pyvenv.cfg", "share")
 
 
 class SetupError(Exception):
@@ -118,15 +122,34 @@ def sync(uv, version, python, extras):
         command.append("--quiet")
     if subprocess.call(command, cwd=str(ROOT), env=env):
         raise SetupError(f"uv could not install the lock into {name}: see above.")
-    link = ROOT / ".venv"
-    if link.is_dir() and not link.is_symlink():
-        raise SetupError(".venv is a folder that make did not create; move it away.")
-    if not link.is_symlink() or os.readlink(str(link)) != name:
-        fresh = ROOT / ".venv.new"
-        if fresh.is_symlink():
-            fresh.unlink()
-        fresh.symlink_to(name)
-        fresh.replace(link)
+    link(ROOT, name)
+
+
+def link(root, name):
+    """Makes `.venv` a folder of links into the environment `name`.
+
+    Not one link to the folder: a bare `uv run` wants Python 3.10 and would empty what the link
+    points to. So it replaces `.venv` alone, and the next make puts the links back.
+
+    Raises:
+      SetupError: `.venv` is there, and neither uv nor make created it.
+    """
+    venv = root / ".venv"
+    entries = [path.name for path in (root / name).iterdir() if path.name in _LINKED]
+    links = {entry: os.path.join("..", name, entry) for entry in sorted(entries)}
+    if venv.is_symlink():
+        venv.unlink()
+    elif venv.exists():
+        now = {path.name: os.readlink(str(path)) for path in venv.iterdir() if path.is_symlink()}
+        if all(now.get(entry) == target for entry, target in links.items()):
+            return
+        config = venv / "pyvenv.cfg"
+        if not (config.is_file() and "uv = " in config.read_text()):
+            raise SetupError(".venv is not one that uv or make created; move it away.")
+        shutil.rmtree(str(venv))
+    venv.mkdir()
+    for entry, target in links.items():
+        (venv / entry).symlink_to(target)
 
 
 def main(arguments=None):

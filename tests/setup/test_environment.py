@@ -97,3 +97,42 @@ def test_glibc_is_read_as_two_numbers():
 def test_main_says_one_sentence_and_ends_with_2(capsys):
     assert environment.main(["uv", "--python", "2.7"]) == 2
     assert capsys.readouterr().err.startswith("setup: PYTHON=2.7: choose one of")
+
+
+def make_environment(root, name):
+    (root / name / "bin").mkdir(parents=True)
+    (root / name / "bin" / "python").write_text(name)
+    (root / name / "pyvenv.cfg").write_text("home = /usr/bin\nuv = 0.13.9\n")
+
+
+def test_dot_venv_is_linked_to_the_choice_and_moves_with_it(tmp_path):
+    for name in (".venv-3.10", ".venv-3.13"):
+        make_environment(tmp_path, name)
+    for name in (".venv-3.13", ".venv-3.13", ".venv-3.10", ".venv-3.13"):
+        environment.link(tmp_path, name)
+        assert (tmp_path / ".venv" / "bin" / "python").read_text() == name
+    assert (tmp_path / ".venv-3.10" / "bin" / "python").read_text() == ".venv-3.10"
+
+
+def test_an_environment_that_a_bare_uv_run_made_is_replaced(tmp_path):
+    make_environment(tmp_path, ".venv-3.13")
+    make_environment(tmp_path, ".venv")
+    environment.link(tmp_path, ".venv-3.13")
+    assert (tmp_path / ".venv" / "bin" / "python").read_text() == ".venv-3.13"
+
+
+def test_a_link_to_the_whole_folder_is_replaced_without_what_it_points_to(tmp_path):
+    make_environment(tmp_path, ".venv-3.10")
+    (tmp_path / ".venv").symlink_to(".venv-3.10")
+    environment.link(tmp_path, ".venv-3.10")
+    assert not (tmp_path / ".venv").is_symlink()
+    assert (tmp_path / ".venv-3.10" / "bin" / "python").exists()
+
+
+def test_a_folder_of_the_users_is_left_alone(tmp_path):
+    make_environment(tmp_path, ".venv-3.10")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "notes").write_text("mine")
+    with pytest.raises(environment.SetupError, match="move it away"):
+        environment.link(tmp_path, ".venv-3.10")
+    assert (tmp_path / ".venv" / "notes").read_text() == "mine"

@@ -1,6 +1,10 @@
 """Schedules as numbers; the seed's against Keras's own schedule."""
 
+import itertools
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from components.trainer.config import TrainingConfig
 from components.trainer.schedule import Schedule, scaled_rate, seed_schedule
@@ -61,3 +65,23 @@ def test_the_configuration_makes_the_schedule_it_names():
         steps_per_epoch=5,
     )
     assert make_schedule(explicit) == Schedule(pytest.approx(0.1), 50, (20, 40))
+
+
+@given(
+    rate=st.floats(1e-6, 10),
+    boundaries=st.sets(st.integers(1, 900), max_size=6),
+    steps=st.integers(1, 1000),
+)
+def test_a_rate_never_rises_and_falls_tenfold_at_each_boundary(rate, boundaries, steps):
+    schedule = Schedule(rate, steps, tuple(sorted(boundaries)))
+    rates = [schedule.rate_at(step) for step in range(steps)]
+    assert rates[0] == rate
+    assert all(later <= earlier for earlier, later in itertools.pairwise(rates))
+    passed = sum(boundary < steps - 1 for boundary in boundaries)
+    assert rates[-1] == pytest.approx(rate * 0.1**passed)
+
+
+@given(batch=st.integers(1, 10_000), base=st.floats(1e-6, 1))
+def test_the_seed_sees_as_many_images_whatever_the_batch(batch, base):
+    schedule = seed_schedule(base, batch)
+    assert 0 <= 500 * 512 - schedule.steps * batch < batch
