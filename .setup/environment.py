@@ -63,7 +63,7 @@ def parse_listing(listing):
 
 
 def has_headers(python):
-    """Whether `python` can build the one source package of TFX 1.21 (pyfarmhash)."""
+    """Whether `python` can build TFX's one C++ source package (pyfarmhash)."""
     probe = "import os, sysconfig as s; print(os.path.isfile(s.get_path('include') + '/Python.h'))"
     try:
         return subprocess.check_output([python, "-c", probe]).strip() == b"True"
@@ -72,10 +72,10 @@ def has_headers(python):
 
 
 def choose(versions, installed, headers=has_headers):
-    """The first usable interpreter as (version, path), or None. 3.10 needs no headers."""
+    """The first interpreter with headers as (version, path), or None."""
     for version in versions:
         for candidate, path in installed:
-            if candidate == version and (version == LEGACY or headers(path)):
+            if candidate == version and headers(path):
                 return version, path
     return None
 

@@ -72,8 +72,12 @@ def test_one_without_headers_gives_way_to_the_next_version():
     assert choose(lambda path: "3.13" not in path) == ("3.12", "/opt/python3.12")
 
 
-def test_the_old_generation_needs_no_headers():
-    assert choose(lambda path: False) == ("3.10", "/usr/bin/python3.10")
+def test_the_last_choice_is_the_old_generation():
+    assert choose(lambda path: "3.10" in path) == ("3.10", "/usr/bin/python3.10")
+
+
+def test_without_headers_none_is_usable():
+    assert choose(lambda path: False) is None
 
 
 def test_nothing_usable_is_none():
