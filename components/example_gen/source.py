@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +13,9 @@ from urllib.parse import urlsplit
 
 from components.errors import UserError
 from components.example_gen.config import DataConfig
+from components.progress import report
 
 _CONNECT_TIMEOUT_S = 4
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,8 @@ def _prepare(tfds: Any, builder: Any) -> None:
             f"with network (`tfds build {builder.name}`) and copy the folder there, or set "
             "data.data_dir to where it is."
         )
-    _logger.info("preparing %s in %s", builder.info.full_name, builder.data_dir)
+    text = f"Preparing {builder.info.full_name} in {builder.data_dir}"
+    report(text, event="phase", text=text)
     try:
         builder.download_and_prepare()
     except Exception as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 from components.digests import digest_of_folder
 from components.errors import UserError
+from components.progress import report
 from components.trainer.config import BackboneConfig
 
 SHIPPED = {"bit-mini": Path(__file__).resolve().parent / "bit_mini" / "bit-mini"}
@@ -79,6 +80,7 @@ def _cached(handle: str) -> Path | None:
 def _download(handle: str) -> Path:
     import tensorflow_hub as hub
 
+    report(f"Looking for {handle}", event="phase", text=f"Looking for {handle}")
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
     try:

@@ -173,3 +173,17 @@ def test_data_written_anew_in_place_is_read_anew(run, checkout, output, tfds_dir
     assert fresh.states["TfdsExampleGen"] == "complete"
     assert fresh.states["Trainer"] == "complete"
     assert fresh.summary["baseline_metrics"] != {}
+
+
+def test_without_cache_and_without_a_curated_schema_every_step_runs(run, checkout, output):
+    inferred = (*QUICK, "data.curated_schema=null")
+    ended = run(output, *inferred, root=checkout, arguments=("--no-cache",))
+    assert ended.exit_code == 0, ended.out
+    assert set(ended.states.values()) == {"complete"}
+    schemas = (output / "artifacts" / "SchemaGen" / "schema").glob("*/schema.pbtxt")
+    newest = max(schemas, key=lambda path: int(path.parent.name)).read_text()
+    assert "image" in newest
+    assert "label" in newest
+    # Without an image domain, TFDV says of every image that it cannot be decoded as UTF-8.
+    log = output / "logs" / ended.summary["run_id"] / "StatisticsGen.log"
+    assert "cannot be decoded" not in log.read_text()
