@@ -56,6 +56,12 @@ def test_its_terminal_is_readable_and_the_noise_is_in_log_files(first):
     assert (logs / "config.yaml").read_text().startswith("pipeline_name: digits")
 
 
+def test_beam_never_looks_for_another_runner(first):
+    logs = first.output / "logs" / first.summary["run_id"]
+    for log in logs.glob("*.log"):
+        assert "prism" not in log.read_text().lower(), log
+
+
 def test_the_history_is_kept_with_the_model_run(first):
     (history,) = (first.output / "artifacts" / "Trainer" / "model_run").glob("*/history.json")
     rows = json.loads(history.read_text())
