@@ -18,7 +18,7 @@ from components.errors import UserError
 from components.evaluator.config import EvaluationConfig
 from components.example_gen.config import DataConfig
 from components.section import Section
-from components.trainer.config import BackboneConfig, TrainingConfig
+from components.trainer.config import SHIPPED, BackboneConfig, TrainingConfig
 from components.transform.config import PreprocessingConfig
 
 PRESETS = Path(__file__).resolve().parent / "presets"
@@ -176,7 +176,8 @@ def _with_absolute_paths(config: Config, base: Path) -> Config:
     if schema is not None and not (SCHEMAS / f"{schema}.pbtxt").exists():
         schema = absolute(schema)
     handle = backbone.handle
-    if handle.startswith((".", "~", "/")) or Path(base, handle).is_dir():
+    is_path = handle.startswith((".", "~", "/")) or Path(base, handle).is_dir()
+    if is_path and handle not in SHIPPED:
         handle = absolute(handle) or handle
     data = data.model_copy(update={"data_dir": absolute(data.data_dir), "curated_schema": schema})
     return config.model_copy(

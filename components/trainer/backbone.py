@@ -12,10 +12,7 @@ from typing import Any
 from components.digests import digest_of_folder
 from components.errors import UserError
 from components.progress import report
-from components.trainer.config import BackboneConfig
-
-SHIPPED = {"bit-mini": Path(__file__).resolve().parent / "bit_mini" / "bit-mini"}
-"""Backbones that come with the package, by handle."""
+from components.trainer.config import SHIPPED, BackboneConfig
 
 _DOWNLOAD_TIMEOUT_S = 8
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from components.section import Section
+
+SHIPPED = {"bit-mini": Path(__file__).resolve().parent / "bit_mini" / "bit-mini"}
+"""Backbones that come with the package, by handle."""
 
 
 class BackboneConfig(Section):

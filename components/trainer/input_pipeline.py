@@ -52,7 +52,7 @@ def train_dataset(
 def eval_dataset(
     files: Sequence[str], graph: tft.TFTransformOutput, batch_size: int
 ) -> tf.data.Dataset:
-    """One pass in stored order: (images float32 [n, R, R, 3] in [0, 1], labels int64 [n])."""
+    """One pass without augmentation: (images float32 [n, R, R, 3] in [0, 1], labels int64 [n])."""
     return _records(files).batch(batch_size).map(_transform(graph), _AUTOTUNE).prefetch(_AUTOTUNE)
 
 

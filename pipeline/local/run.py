@@ -142,8 +142,10 @@ def _work(request: dict[str, Any], logs: Path, lock: TextIO) -> Iterator[dict[st
     os.close(write_end)
     assert worker.stdin is not None
     try:
-        worker.stdin.write(json.dumps(request) + "\n")
-        worker.stdin.flush()
+        # A worker that could not even start has closed its end; what it said is in its log.
+        with contextlib.suppress(BrokenPipeError):
+            worker.stdin.write(json.dumps(request) + "\n")
+            worker.stdin.flush()
         with os.fdopen(read_end, encoding="utf-8") as pipe:
             yield from read_events(pipe)
     finally:

@@ -194,6 +194,12 @@ def test_paths_on_the_command_line_count_from_here(tmp_path, monkeypatch):
     assert config.backbone.handle == str(Path(tmp_path, "mine"))
 
 
+def test_a_shipped_name_is_no_path_even_beside_a_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bit-mini").mkdir()
+    assert load_config().backbone.handle == "bit-mini"
+
+
 def test_addresses_are_no_paths():
     config = load_config(
         overrides=["data.data_dir=gs://bucket/data", "backbone.handle=https://tfhub.dev/x/1"]

@@ -9,8 +9,8 @@ import pytest
 
 from components.digests import digest_of_folder
 from components.errors import UserError
-from components.trainer.backbone import SHIPPED, find_backbone, load_backbone
-from components.trainer.config import BackboneConfig
+from components.trainer.backbone import find_backbone, load_backbone
+from components.trainer.config import SHIPPED, BackboneConfig
 
 URL = "https://tfhub.dev/google/bit/m-r50x1/1"
 
