@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from ml_metadata.proto import metadata_store_pb2
@@ -20,7 +22,7 @@ from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
     LatestBlessedModelStrategy,
 )
 from tfx.orchestration.pipeline import Pipeline
-from tfx.types import Channel
+from tfx.types import BaseChannel, Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from components.evaluator.eval_config import make_eval_config
@@ -60,14 +62,7 @@ def create_pipeline(
     )
     examples = example_gen.outputs["examples"]
 
-    if inputs.schema is not None:
-        schema_gen = ImportSchemaGen(schema_file=str(inputs.schema)).with_id("SchemaGen")
-        statistics_gen = StatisticsGen(examples=examples, schema=schema_gen.outputs["schema"])
-    else:
-        images = text_format.Parse(_IMAGES, schema_pb2.Schema())
-        options = tfdv.StatsOptions(schema=images)
-        statistics_gen = StatisticsGen(examples=examples, stats_options=options)
-        schema_gen = SchemaGen(statistics=statistics_gen.outputs["statistics"])
+    statistics_gen, schema_gen = _statistics_and_schema(examples, inputs.schema)
     schema = schema_gen.outputs["schema"]
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema
@@ -84,19 +79,14 @@ def create_pipeline(
         custom_config={"resize": config.preprocessing.resize, "code": inputs.code["Transform"]},
     )
 
-    settings = TrainerSettings(
-        backbone_path=inputs.backbone.path,
-        backbone_sha256=inputs.backbone.sha256,
-        mode=config.backbone.mode,
-        class_names=inputs.source.class_names,
-        preprocessing=config.preprocessing,
-        training=config.training,
-    )
     trainer = Trainer(
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
         run_fn="components.trainer.run_fn.run_fn",
-        custom_config={"settings": settings.model_dump_json(), "code": inputs.code["Trainer"]},
+        custom_config={
+            "settings": _trainer_settings(config, inputs).model_dump_json(),
+            "code": inputs.code["Trainer"],
+        },
     )
     model = trainer.outputs["model"]
 
@@ -133,4 +123,27 @@ def create_pipeline(
         enable_cache=enable_cache,
         metadata_connection_config=metadata,
         beam_pipeline_args=beam_pipeline_args,
+    )
+
+
+def _statistics_and_schema(
+    examples: BaseChannel, schema: Path | None
+) -> tuple[StatisticsGen, SchemaGen | ImportSchemaGen]:
+    """StatisticsGen, and SchemaGen: the curated schema, or one inferred from the statistics."""
+    if schema is not None:
+        curated = ImportSchemaGen(schema_file=str(schema)).with_id("SchemaGen")
+        return StatisticsGen(examples=examples, schema=curated.outputs["schema"]), curated
+    options = tfdv.StatsOptions(schema=text_format.Parse(_IMAGES, schema_pb2.Schema()))
+    statistics_gen = StatisticsGen(examples=examples, stats_options=options)
+    return statistics_gen, SchemaGen(statistics=statistics_gen.outputs["statistics"])
+
+
+def _trainer_settings(config: Config, inputs: Inputs) -> TrainerSettings:
+    return TrainerSettings(
+        backbone_path=inputs.backbone.path,
+        backbone_sha256=inputs.backbone.sha256,
+        mode=config.backbone.mode,
+        class_names=inputs.source.class_names,
+        preprocessing=config.preprocessing,
+        training=config.training,
     )

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import tensorflow_model_analysis as tfma
 
 from components.evaluator.config import EvaluationConfig
@@ -48,4 +49,8 @@ def test_top_k_fits_the_classes():
 
 
 def test_tfma_accepts_it():
-    tfma.utils.verify_eval_config(make_eval_config(EvaluationConfig(min_accuracy=0.9), 10))
+    config = make_eval_config(EvaluationConfig(min_accuracy=0.9), 10)
+    assert tfma.utils.verify_eval_config(config) is None
+    config.model_specs[0].label_keys["other"] = "label"
+    with pytest.raises(ValueError, match="only one of label_key"):
+        tfma.utils.verify_eval_config(config)
