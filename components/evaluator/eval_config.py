@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 
-import tensorflow_model_analysis as tfma
-
-# Only this module exports PerSliceMetricThreshold in both generations (TFMA 0.47 and 0.52).
-from tensorflow_model_analysis.proto import config_pb2
+# Not from tfma itself: what TFMA 0.52 exports there depends on what was imported before.
+from tensorflow_model_analysis.proto.config_pb2 import (
+    EvalConfig,
+    MetricConfig,
+    MetricDirection,
+    MetricsSpec,
+    MetricThreshold,
+    ModelSpec,
+    PerSliceMetricThreshold,
+    SlicingSpec,
+)
 
 from components.evaluator.config import EvaluationConfig
 
@@ -16,14 +23,14 @@ ACCURACY = "accuracy"
 LOSS = "loss"
 
 
-def make_eval_config(config: EvaluationConfig, num_classes: int) -> tfma.EvalConfig:
+def make_eval_config(config: EvaluationConfig, num_classes: int) -> EvalConfig:
     """Metrics overall and per class, and the gates on the overall accuracy.
 
     Args:
       config: the gates and k.
       num_classes: classes of the data set.
     """
-    overall = tfma.SlicingSpec()
+    overall = SlicingSpec()
     metrics = [
         _metric("ExampleCount", "example_count"),
         _metric("SparseCategoricalAccuracy", ACCURACY, thresholds=_gates(config, overall)),
@@ -33,41 +40,39 @@ def make_eval_config(config: EvaluationConfig, num_classes: int) -> tfma.EvalCon
     if k > 1:
         metrics.append(_metric("SparseTopKCategoricalAccuracy", f"top_{k}_accuracy", k=k))
     metrics.append(_metric("MultiClassConfusionMatrixPlot", "confusion_matrix"))
-    return tfma.EvalConfig(
+    return EvalConfig(
         model_specs=[
-            tfma.ModelSpec(
+            ModelSpec(
                 model_type="tf_generic",
                 signature_name="serving_default",
                 label_key=LABEL,
                 prediction_key="probabilities",
             )
         ],
-        slicing_specs=[overall, tfma.SlicingSpec(feature_keys=[LABEL])],
-        metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
+        slicing_specs=[overall, SlicingSpec(feature_keys=[LABEL])],
+        metrics_specs=[MetricsSpec(metrics=metrics)],
     )
 
 
 def _metric(
     class_name: str,
     name: str,
-    thresholds: list[config_pb2.PerSliceMetricThreshold] | None = None,
+    thresholds: list[PerSliceMetricThreshold] | None = None,
     **options: float,
-) -> tfma.MetricConfig:
-    return tfma.MetricConfig(
+) -> MetricConfig:
+    return MetricConfig(
         class_name=class_name,
         config=json.dumps({"name": name, **options}),
         per_slice_thresholds=thresholds or [],
     )
 
 
-def _gates(
-    config: EvaluationConfig, overall: tfma.SlicingSpec
-) -> list[config_pb2.PerSliceMetricThreshold]:
+def _gates(config: EvaluationConfig, overall: SlicingSpec) -> list[PerSliceMetricThreshold]:
     """Per slice, because MetricConfig.threshold would hold for every class too."""
-    threshold = tfma.MetricThreshold()
+    threshold = MetricThreshold()
     if config.min_accuracy is not None:
         threshold.value_threshold.lower_bound.value = config.min_accuracy
     if config.max_regression is not None:
-        threshold.change_threshold.direction = tfma.MetricDirection.HIGHER_IS_BETTER
+        threshold.change_threshold.direction = MetricDirection.HIGHER_IS_BETTER
         threshold.change_threshold.absolute.value = -config.max_regression
-    return [config_pb2.PerSliceMetricThreshold(slicing_specs=[overall], threshold=threshold)]
+    return [PerSliceMetricThreshold(slicing_specs=[overall], threshold=threshold)]

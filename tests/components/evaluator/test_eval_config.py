@@ -4,6 +4,7 @@ import json
 
 import pytest
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto.config_pb2 import SlicingSpec
 
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.eval_config import make_eval_config
@@ -18,7 +19,7 @@ def test_both_gates_hold_for_the_overall_slice_alone():
     accuracy = metrics(make_eval_config(gates, 10))["accuracy"]
     assert not accuracy.HasField("threshold")
     (scoped,) = accuracy.per_slice_thresholds
-    assert list(scoped.slicing_specs) == [tfma.SlicingSpec()]
+    assert list(scoped.slicing_specs) == [SlicingSpec()]
     assert scoped.threshold.value_threshold.lower_bound.value == 0.9
     assert scoped.threshold.change_threshold.absolute.value == -0.02
 
