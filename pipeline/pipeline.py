@@ -37,11 +37,12 @@ _IMAGES = """feature { name: "image" type: BYTES image_domain {} }
              feature { name: "label" type: INT int_domain { is_categorical: true } }"""
 
 
-def create_pipeline(
+def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bind.
     config: Config,
     inputs: Inputs,
     pipeline_root: str,
     serving: str,
+    run_id: str,
     metadata: metadata_store_pb2.ConnectionConfig,
     beam_pipeline_args: list[str],
     enable_cache: bool = True,
@@ -53,6 +54,7 @@ def create_pipeline(
       inputs: what `pipeline.inputs.resolve` found for it.
       pipeline_root: where the steps write their artifacts.
       serving: where blessed models are pushed.
+      run_id: names this run.
       metadata: the ML Metadata store.
       beam_pipeline_args: options of every step's Beam pipeline.
       enable_cache: whether a step whose inputs, properties and code are known is skipped.
@@ -103,7 +105,7 @@ def create_pipeline(
     )
 
     pusher = VersionedPusher(
-        model, evaluator.outputs["blessing"], serving, inputs.served, inputs.code["Pusher"]
+        model, evaluator.outputs["blessing"], serving, run_id, inputs.code["Pusher"]
     )
 
     return Pipeline(

@@ -16,14 +16,14 @@ class VersionedPusher(Pusher):
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, model: Any, model_blessing: Any, serving: str, state: str, code: str):
+    def __init__(self, model: Any, model_blessing: Any, serving: str, run_id: str, code: str):
         """Makes the node.
 
         Args:
           model: channel of the candidate.
           model_blessing: channel of the Evaluator's verdict.
           serving: the folder of versions.
-          state: digest of what is served now, so that a changed folder is no cache hit.
+          run_id: of this run, so that the step is never cached: what is served can change back.
           code: digest of the modules that the step runs.
         """
         filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=serving)
@@ -31,6 +31,6 @@ class VersionedPusher(Pusher):
             model=model,
             model_blessing=model_blessing,
             push_destination=pusher_pb2.PushDestination(filesystem=filesystem),
-            custom_config={"served": state, "code": code},
+            custom_config={"run_id": run_id, "code": code},
         )
         self.with_id("Pusher")

@@ -41,7 +41,8 @@ class Executor(tfx_pusher.Executor):
             _logger.info("%s is this model already", served(serving))
             self._MarkNotPushed(pushed_model)
             return
-        target = add_version(model, serving, int(time.time()))
+        # Serving comes last: what fails before it leaves it as it was.
         shutil.copytree(model, pushed_model.uri, dirs_exist_ok=True)
+        target = add_version(model, serving, int(time.time()))
         self._MarkPushed(pushed_model, str(target), target.name)
         _logger.info("pushed to %s", target)

@@ -29,6 +29,7 @@ def execute(
         inputs,
         pipeline_root=str(layout.artifacts),
         serving=str(layout.serving),
+        run_id=run_id,
         metadata=connection,
         beam_pipeline_args=[f"--runner={IN_PROCESS}"],
         enable_cache=use_cache,
