@@ -1,6 +1,6 @@
 """Makes the environment that `make` runs in: picks a Python, installs the lock, links `.venv`.
 
-Runs on any Python 3.6 or newer. Usage: environment.py UV [--python 3.12] [--extra NAME]...
+Runs on any Python 3.7 or newer. Usage: environment.py UV [--python 3.12] [--extra NAME]...
 """
 
 import argparse
@@ -144,7 +144,10 @@ def link(root, name):
         if all(now.get(entry) == target for entry, target in links.items()):
             return
         config = venv / "pyvenv.cfg"
-        if not (config.is_file() and "uv = " in config.read_text()):
+        made_by_uv = config.is_file() and "uv = " in config.read_text()
+        # Links alone are ours, even if some are missing or lead nowhere.
+        made_here = len(now) == len(list(venv.iterdir()))
+        if not (made_by_uv or made_here):
             raise SetupError(".venv is not one that uv or make created; move it away.")
         shutil.rmtree(str(venv))
     venv.mkdir()

@@ -6,11 +6,12 @@ mistake is told in well under a second.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -26,13 +27,18 @@ SCHEMAS = PRESETS / "schemas"
 DEFAULT_PRESET = "digits"
 
 
-class Config(Section):
-    """One run of the pipeline."""
+class Named(Section):
+    """What every configuration has, before anything else in it is looked at."""
 
     pipeline_name: str = Field(
         pattern="^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
         description="Names the output folder and the lineage: lower-case letters, digits, dashes.",
     )
+
+
+class Config(Named):
+    """One run of the pipeline."""
+
     data: DataConfig
     preprocessing: PreprocessingConfig = PreprocessingConfig()
     backbone: BackboneConfig
@@ -59,23 +65,28 @@ def load_config(
       UserError: the source cannot be read, or the configuration is not valid. The text names each
         key by its path and says what is wrong with it.
     """
-    if file is not None:
-        path = Path(file)
-    else:
-        name = preset or DEFAULT_PRESET
-        if name not in preset_names():
-            raise UserError(
-                f"There is no preset {name!r}; choose from {', '.join(preset_names())}."
-            )
-        path = PRESETS / f"{name}.yaml"
-    values = _read_yaml(path)
+    path, values = _read_source(preset, file)
+    values = _with_absolute_paths(values, path.resolve().parent if file else Path.cwd())
+    from_file = copy.deepcopy(values)
     for override in overrides:
         _apply_override(values, override)
+    values = _with_absolute_paths(values, Path.cwd(), unless_in=from_file)
     try:
-        config = Config.model_validate(values)
+        return Config.model_validate(values)
     except ValidationError as error:
         raise UserError(_describe(error, path)) from error
-    return _with_absolute_paths(config, path.resolve().parent if file else Path.cwd())
+
+
+def pipeline_name_in(preset: str | None, file: str | None, overrides: Iterable[str]) -> str:
+    """The pipeline's name in a configuration that may not be valid; empty where none is found."""
+    try:
+        _, values = _read_source(preset, file)
+        for override in overrides:
+            if override.startswith("pipeline_name="):
+                _apply_override(values, override)
+        return Named.model_validate({"pipeline_name": values.get("pipeline_name")}).pipeline_name
+    except (UserError, ValidationError):
+        return ""
 
 
 def dump_config(config: Config) -> dict[str, Any]:
@@ -88,6 +99,16 @@ def write_yaml(values: Mapping[str, Any], path: Path) -> None:
     yaml = YAML()
     with path.open("w", encoding="utf-8") as stream:
         yaml.dump(dict(values), stream)
+
+
+def _read_source(preset: str | None, file: str | None) -> tuple[Path, dict[str, Any]]:
+    if file is not None:
+        return Path(file), _read_yaml(Path(file))
+    name = preset or DEFAULT_PRESET
+    if name not in preset_names():
+        raise UserError(f"There is no preset {name!r}; choose from {', '.join(preset_names())}.")
+    path = PRESETS / f"{name}.yaml"
+    return path, _read_yaml(path)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -140,9 +161,11 @@ def _describe(error: ValidationError, path: Path) -> str:
     """One line per mistake: the key's path, what is wrong, what was given."""
     lines = []
     for item in error.errors(include_url=False):
-        key = ".".join(str(part) for part in item["loc"]) or "the file"
+        # Pydantic names the branch of a union too, which is no key of the user's.
+        location = tuple(part for part in item["loc"] if not str(part).startswith("<"))
+        key = ".".join(str(part) for part in location) or "the file"
         if item["type"] == "extra_forbidden":
-            lines.append(f"{key}: no such key{_did_you_mean(item['loc'])}")
+            lines.append(f"{key}: no such key{_did_you_mean(location)}")
         elif item["type"] == "missing":
             lines.append(f"{key}: must be given")
         else:
@@ -157,32 +180,64 @@ def _describe(error: ValidationError, path: Path) -> str:
 def _did_you_mean(location: tuple[int | str, ...]) -> str:
     import difflib
 
-    model: Any = Config
+    models: list[type[BaseModel]] = [Config]
     for part in location[:-1]:
-        field = getattr(model, "model_fields", {}).get(part)
-        model = field.annotation if field else None
-    close = difflib.get_close_matches(str(location[-1]), getattr(model, "model_fields", {}), n=1)
+        fields = [model.model_fields.get(str(part)) for model in models]
+        models = [found for field in fields if field for found in _models(field.annotation)]
+    names = [name for model in models for name in model.model_fields]
+    close = difflib.get_close_matches(str(location[-1]), names, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _with_absolute_paths(config: Config, base: Path) -> Config:
-    """Paths in a file count from the file; from the command line or a preset, from here."""
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a field may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
 
-    def absolute(text: str | None) -> str | None:
-        return str(Path(base, Path(text).expanduser())) if text and "://" not in text else text
 
-    data, backbone = config.data, config.backbone
-    schema = data.curated_schema
-    if schema is not None and not (SCHEMAS / f"{schema}.pbtxt").exists():
-        schema = absolute(schema)
-    handle = backbone.handle
-    is_path = handle.startswith((".", "~", "/")) or Path(base, handle).is_dir()
-    if is_path and handle not in SHIPPED:
-        handle = absolute(handle) or handle
-    data = data.model_copy(update={"data_dir": absolute(data.data_dir), "curated_schema": schema})
-    return config.model_copy(
-        update={"data": data, "backbone": backbone.model_copy(update={"handle": handle})}
-    )
+def _with_absolute_paths(
+    values: dict[str, Any], base: Path, unless_in: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Paths in a file count from the file; from the command line or a preset, from here.
+
+    Args:
+      values: as read, not yet validated.
+      base: the folder that relative paths count from.
+      unless_in: values whose paths are absolute already; what is the same there stays.
+    """
+    found = copy.deepcopy(values)
+    for section, key, is_path in _PATHS:
+        node = found.get(section)
+        if not isinstance(node, dict):
+            continue
+        text = node.get(key)
+        if not isinstance(text, str) or not text or "://" in text:
+            continue
+        before = (unless_in or {}).get(section)
+        if isinstance(before, dict) and before.get(key) == text:
+            continue
+        if is_path(text, base):
+            node[key] = str(Path(base, Path(text).expanduser()))
+    return found
+
+
+def _is_folder(handle: str, base: Path) -> bool:
+    if handle in SHIPPED:
+        return False
+    return handle.startswith((".", "~", "/")) or Path(base, handle).is_dir()
+
+
+def _is_schema_file(name: str, base: Path) -> bool:
+    return not (SCHEMAS / f"{name}.pbtxt").exists()
+
+
+_PATHS = (
+    ("data", "data_dir", lambda text, base: True),
+    ("data", "curated_schema", _is_schema_file),
+    ("backbone", "handle", _is_folder),
+)
+"""Section, key, and whether a value of it is a path."""
 
 
 def _kind(value: Any) -> str:

@@ -18,13 +18,11 @@ from tfx.components import (
 )
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
-    LatestBlessedModelStrategy,
-)
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import BaseChannel, Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
+from components.evaluator.baseline import LastBlessedStrategy
 from components.evaluator.eval_config import make_eval_config
 from components.example_gen.component import TfdsExampleGen
 from components.pusher.component import VersionedPusher
@@ -93,7 +91,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
     model = trainer.outputs["model"]
 
     baseline = Resolver(
-        strategy_class=LatestBlessedModelStrategy,
+        strategy_class=LastBlessedStrategy,
         model=Channel(type=Model),
         model_blessing=Channel(type=ModelBlessing),
     ).with_id("LatestBlessedModel")

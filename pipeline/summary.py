@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.finite import finite
+
 COMPLETED = 0
 STEP_FAILED = 1
 USAGE = 2
@@ -86,10 +88,15 @@ class Summary:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON so that a reader sees the old file or the new one, never half of one."""
+    """Writes JSON so that a reader sees the old file or the new one, never half of one.
+
+    A number that is not finite is null in it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    unfinished.write_text(
+        json.dumps(finite(value), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+    )
     os.replace(unfinished, path)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import socket
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,31 +69,59 @@ def _local_path(handle: str) -> Path:
     return _cached(handle) or _download(handle)
 
 
+def _cache(handle: str) -> Path:
+    """Where hub keeps a handle's module (its own layout)."""
+    default = Path(tempfile.gettempdir(), "tfhub_modules")
+    folder = Path(os.environ.get("TFHUB_CACHE_DIR") or default)
+    return folder / hashlib.sha1(handle.encode()).hexdigest()
+
+
 def _cached(handle: str) -> Path | None:
-    """Hub's own cache layout: no import of TensorFlow, and no look at the network."""
-    cache = os.environ.get("TFHUB_CACHE_DIR")
-    path = Path(cache, hashlib.sha1(handle.encode()).hexdigest()) if cache else None
-    return path if path and (path / "saved_model.pb").is_file() else None
+    """Without an import of TensorFlow, and without a look at the network."""
+    path = _cache(handle)
+    return path if (path / "saved_model.pb").is_file() else None
 
 
 def _download(handle: str) -> Path:
-    import tensorflow_hub as hub
+    """Downloads into a folder of its own and moves it into the cache, whole.
 
+    Hub's own way is a lock file, on which a run after a killed one waits for ten minutes.
+    """
     report(f"Looking for {handle}", event="phase", text=f"Looking for {handle}")
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
+    cache = _cache(handle)
     try:
-        return Path(hub.resolve(handle))
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=cache.parent) as folder:
+            found = _resolve(handle, folder)
+            if not found.is_relative_to(folder):
+                return found
+            with contextlib.suppress(OSError):
+                # It fails if another run was quicker, and then the cache holds it too.
+                os.rename(found, cache)
+        return cache
     except Exception as error:  # hub raises what urllib, tarfile and TensorFlow raise.
-        cache = os.environ.get("TFHUB_CACHE_DIR", "not set")
         reason = str(error).strip().splitlines()
         raise UserError(
             f"backbone.handle {handle} could not be downloaded "
-            f"({reason[0] if reason else type(error).__name__}), and TFHUB_CACHE_DIR ({cache}) "
-            "does not hold it. Give a local directory, or a cache that has it."
+            f"({reason[0] if reason else type(error).__name__}), and TFHUB_CACHE_DIR "
+            f"({cache.parent}) does not hold it. Give a local directory, or a cache that has it."
         ) from error
+
+
+def _resolve(handle: str, folder: str) -> Path:
+    """Hub's download, below `folder`."""
+    import tensorflow_hub as hub
+
+    before = socket.getdefaulttimeout(), os.environ.get("TFHUB_CACHE_DIR")
+    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
+    os.environ["TFHUB_CACHE_DIR"] = folder
+    try:
+        return Path(hub.resolve(handle))
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(before[0])
+        os.environ.pop("TFHUB_CACHE_DIR")
+        if before[1] is not None:
+            os.environ["TFHUB_CACHE_DIR"] = before[1]
 
 
 def load_backbone(path: str, mode: str) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from components.section import Section
+from components.trainer.schedule import seed_schedule
 
 SHIPPED = {"bit-mini": Path(__file__).resolve().parent / "bit_mini" / "bit-mini"}
 """Backbones that come with the package, by handle."""
@@ -33,7 +34,7 @@ class BackboneConfig(Section):
 
 
 class ExplicitSchedule(Section):
-    """A schedule in plain numbers: nothing is scaled."""
+    """Steps in plain numbers, whatever the batch size; the rate alone follows it."""
 
     steps: int = Field(ge=1, description="Optimiser steps in all.")
     boundaries: Annotated[tuple[int, ...], Field(strict=False)] = Field(
@@ -54,6 +55,23 @@ class ExplicitSchedule(Section):
         return self
 
 
+def _kind_of_schedule(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "<named>"
+    return "<explicit>" if isinstance(value, (dict, ExplicitSchedule)) else None
+
+
+# By hand, so that a mistake in one kind is not told as a mistake in both.
+Schedule = Annotated[
+    Annotated[Literal["seed"], Tag("<named>")] | Annotated[ExplicitSchedule, Tag("<explicit>")],
+    Discriminator(
+        _kind_of_schedule,
+        custom_error_type="schedule",
+        custom_error_message="Input should be `seed`, or `steps` and `boundaries`",
+    ),
+]
+
+
 class TrainingConfig(Section):
     """Optimiser, schedule and stopping."""
 
@@ -61,7 +79,7 @@ class TrainingConfig(Section):
     base_learning_rate: float = Field(
         0.003, gt=0, description="Rate at batch 512; the step's is base * batch_size / 512."
     )
-    schedule: Literal["seed"] | ExplicitSchedule = Field(
+    schedule: Schedule = Field(
         "seed",
         description="`seed`: length 500 * 512 / batch_size, divided by ten after 200, 300 and 400 "
         "steps, as the keras.io example has it; or `steps` and `boundaries`.",
@@ -77,11 +95,13 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _one_epoch_fits(self) -> TrainingConfig:
-        if isinstance(self.schedule, ExplicitSchedule) and (
-            self.schedule.steps < self.steps_per_epoch
-        ):
+        if isinstance(self.schedule, ExplicitSchedule):
+            steps, name = self.schedule.steps, "schedule.steps"
+        else:
+            steps = seed_schedule(self.base_learning_rate, self.batch_size).steps
+            name = f"the {self.schedule} schedule's length at batch_size {self.batch_size},"
+        if steps < self.steps_per_epoch:
             raise ValueError(
-                f"schedule.steps {self.schedule.steps} is less than one epoch of "
-                f"steps_per_epoch {self.steps_per_epoch}"
+                f"{name} {steps} is less than one epoch of steps_per_epoch {self.steps_per_epoch}"
             )
         return self

@@ -13,6 +13,7 @@ import tensorflow_transform as tft
 import tf_keras as keras
 
 from components import progress
+from components.finite import finite
 from components.trainer.backbone import load_backbone
 from components.trainer.config import ExplicitSchedule, TrainingConfig
 from components.trainer.input_pipeline import eval_dataset, train_dataset
@@ -32,8 +33,7 @@ def run_fn(fn_args: Any) -> None:
         `TrainerSettings` as JSON.
 
     Raises:
-      UserError: the backbone should be trained and has nothing to train, or is too large for one
-        batch of the training data.
+      UserError: the backbone should be trained and has nothing to train.
     """
     settings = TrainerSettings.model_validate_json(fn_args.custom_config["settings"])
     training = settings.training
@@ -107,10 +107,13 @@ def fit(
 
 
 def write_history(rows: list[dict[str, float]], folder: str) -> None:
-    """Keeps the history in the model run: `history.csv` for people, `history.json` for programs."""
+    """Keeps the history in the model run: `history.csv` for people, `history.json` for programs.
+
+    A loss that is not finite is null there.
+    """
     tf.io.gfile.makedirs(folder)
     with tf.io.gfile.GFile(os.path.join(folder, "history.json"), "w") as stream:
-        stream.write(json.dumps(rows, indent=1))
+        stream.write(json.dumps(finite(rows), indent=1, allow_nan=False))
     with tf.io.gfile.GFile(os.path.join(folder, "history.csv"), "w") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
         writer.writeheader()

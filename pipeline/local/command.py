@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -10,9 +11,9 @@ from pathlib import Path
 from rich.console import Console
 
 from components.errors import UserError
-from pipeline.config import DEFAULT_PRESET, load_config, preset_names
+from pipeline.config import DEFAULT_PRESET, load_config, pipeline_name_in, preset_names
 from pipeline.local.run import run, write_failed_summary
-from pipeline.summary import USAGE
+from pipeline.summary import STEP_FAILED, USAGE
 
 _EPILOG = """\
 exit codes:
@@ -60,21 +61,32 @@ def parse(arguments: list[str] | None, description: str | None) -> argparse.Name
 
 def start(options: argparse.Namespace) -> int:
     """Runs what the command line asks for; returns the exit code."""
+    source = (options.preset, options.config, options.overrides)
     try:
-        config = load_config(options.preset, options.config, options.overrides)
-    except UserError as error:
-        if options.output is not None:
-            write_failed_summary(options.output, str(error))
-        return _refuse(error)
-    output = options.output or Path("runs", config.pipeline_name)
-    # A run that is asked to end writes its summary first, as after Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+        # A run that is asked to end writes its summary first, as after Ctrl-C.
+        for kind in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(kind) != signal.SIG_IGN:
+                signal.signal(kind, signal.default_int_handler)
+        try:
+            config = load_config(*source)
+        except UserError as error:
+            name = pipeline_name_in(*source)
+            if options.output or name:
+                write_failed_summary(options.output or Path("runs", name), str(error))
+            raise
+        output = options.output or Path("runs", config.pipeline_name)
         return run(config, output, not options.no_cache, Console())
     except UserError as error:
-        return _refuse(error)
+        return _end(USAGE, f"error: {error}")
+    except KeyboardInterrupt:
+        return _end(STEP_FAILED, "interrupted")
+    except OSError as error:
+        # A full disk, or a terminal that is gone.
+        where = f" ({error.filename})" if error.filename else ""
+        return _end(STEP_FAILED, f"error: the run broke off: {error.strerror or error}{where}.")
 
 
-def _refuse(error: UserError) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return USAGE
+def _end(code: int, sentence: str) -> int:
+    with contextlib.suppress(OSError):
+        print(sentence, file=sys.stderr)
+    return code

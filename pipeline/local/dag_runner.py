@@ -8,7 +8,7 @@ from typing import Any
 
 from apache_beam.options.pipeline_options import StandardOptions
 from ml_metadata.proto import metadata_store_pb2
-from tfx.dsl.compiler import constants
+from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
 from tfx.orchestration.pipeline import Pipeline
@@ -72,7 +72,7 @@ class LocalDagRunner(beam_dag_runner.BeamDagRunner):
         Raises:
           Exception: what the first failing step raised, through Beam.
         """
-        ir = self._compiler_output(pipeline)
+        ir = compiler.Compiler().compile(pipeline)
         runtime_parameter_utils.substitute_runtime_parameter(
             ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
         )
@@ -83,9 +83,3 @@ class LocalDagRunner(beam_dag_runner.BeamDagRunner):
             self.run_with_ir(ir)
         finally:
             StandardOptions.DEFAULT_RUNNER = default
-
-    @staticmethod
-    def _compiler_output(pipeline: Pipeline) -> Any:
-        from tfx.dsl.compiler import compiler
-
-        return compiler.Compiler().compile(pipeline)

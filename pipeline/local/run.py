@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,16 +21,16 @@ from pipeline.code import ROOT
 from pipeline.config import Config, dump_config, write_yaml
 from pipeline.layout import Layout
 from pipeline.local.events import read_events
+from pipeline.local.record import Record
 from pipeline.local.view import View, print_verdict
-from pipeline.summary import (
-    COMPLETED,
-    REJECTED,
-    STEP_FAILED,
-    USAGE,
-    Summary,
-    write_json,
-    write_summary,
-)
+from pipeline.summary import STEP_FAILED, USAGE, Summary, write_summary
+
+# Not `-m`, which would look for modules in the user's current folder before ours.
+_START_WORKER = """\
+import runpy, sys
+sys.path[0] = sys.argv.pop(1)
+runpy.run_module("pipeline.local.worker", run_name="__main__")
+"""
 
 
 def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
@@ -57,34 +56,39 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
         logs.mkdir(parents=True)
         write_yaml(dump_config(config), logs / "config.yaml")
         summary = Summary(pipeline=config.pipeline_name, run_id=run_id, config=dump_config(config))
+        # What a run that is killed leaves behind.
+        summary.reasons = ["the run did not finish: it still runs, or it was killed"]
+        write_summary(layout.summary, summary)
+        summary.reasons = []
         request = {
             "config": summary.config,
             "output": str(layout.output),
             "run_id": run_id,
             "use_cache": use_cache,
         }
+        record = Record(summary, layout, logs)
         try:
             with View(console, summary) as view:
                 for event in _work(request, logs, lock):
-                    _take(event, summary, layout, logs)
+                    record.take(event)
                     view.show(event)
+                if summary.exit_code == STEP_FAILED and not summary.reasons:
+                    record.break_off("the worker process ended without a word")
         except KeyboardInterrupt:
-            summary.exit_code = STEP_FAILED
-            summary.reasons = ["interrupted"]
+            record.break_off("interrupted")
         finally:
-            if summary.exit_code == STEP_FAILED and not summary.reasons:
-                summary.reasons = [
-                    f"the worker process ended without a verdict; see the end of {logs / 'run.log'}"
-                ]
             write_summary(layout.summary, summary)
         print_verdict(console, summary, config, served(layout.serving), logs)
         return summary.exit_code
 
 
 def write_failed_summary(output: Path, reason: str) -> None:
-    """Leaves a summary of a run that could not start; an output that cannot be had gets none."""
+    """Leaves a summary of a run that could not start.
+
+    An output that cannot be had gets none, and neither does one that a run is writing.
+    """
     layout = Layout(output)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), _lock(layout):
         summary = Summary(pipeline=_pipeline_of(layout), exit_code=USAGE, reasons=[reason])
         write_summary(layout.summary, summary)
 
@@ -93,15 +97,12 @@ def write_failed_summary(output: Path, reason: str) -> None:
 def _claim(layout: Layout, config: Config) -> Iterator[TextIO]:
     """The output folder, made, writable, of this pipeline, and in no other run's use."""
     try:
-        layout.output.mkdir(parents=True, exist_ok=True)
-        lock = layout.lock.open("w", encoding="utf-8")
+        lock = _lock(layout)
+    except BlockingIOError as error:
+        raise UserError(f"--output {layout.output} is in use by another run.") from error
     except OSError as error:
         raise UserError(f"--output {layout.output} cannot be written: {error.strerror}.") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(f"--output {layout.output} is in use by another run.") from error
         other = _pipeline_of(layout)
         if other not in ("", config.pipeline_name):
             raise UserError(
@@ -109,6 +110,18 @@ def _claim(layout: Layout, config: Config) -> Iterator[TextIO]:
                 f"{config.pipeline_name!r}: give another folder."
             )
         yield lock
+
+
+def _lock(layout: Layout) -> TextIO:
+    """Makes the folder and locks it until the file is closed; OSError where it cannot be."""
+    layout.output.mkdir(parents=True, exist_ok=True)
+    lock = layout.lock.open("w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise
+    return lock
 
 
 def _pipeline_of(layout: Layout) -> str:
@@ -130,7 +143,7 @@ def _work(request: dict[str, Any], logs: Path, lock: TextIO) -> Iterator[dict[st
     }
     with (logs / "run.log").open("ab") as log:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.local.worker", str(write_end)],
+            [sys.executable, "-c", _START_WORKER, str(ROOT), str(write_end)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -153,37 +166,3 @@ def _work(request: dict[str, Any], logs: Path, lock: TextIO) -> Iterator[dict[st
         with contextlib.suppress(OSError):
             worker.stdin.close()
         worker.wait()
-
-
-def _take(event: dict[str, Any], summary: Summary, layout: Layout, logs: Path) -> None:
-    """Enters an event into the summary."""
-    kind = event["event"]
-    if kind == "step" and event["state"] != "running":
-        step = summary.step(event["id"])
-        step.state, step.seconds = event["state"], round(event["seconds"], 3)
-        if event["state"] == "failed":
-            summary.exit_code = USAGE if event["user_error"] else STEP_FAILED
-            log = logs / f"{event['id']}.log"
-            reason = event["user_error"] or f"{event['error']} (see {log})"
-            summary.reasons = [f"{event['id']}: {reason}"]
-    elif kind == "user_error":
-        summary.exit_code, summary.reasons = USAGE, [event["reason"]]
-    elif kind == "failure" and not summary.reasons:
-        summary.reasons = [f"{event['reason']} (see {logs / 'run.log'})"]
-    elif kind == "outcome":
-        for name, value in event["outcome"].items():
-            setattr(summary, name, value)
-        summary.exit_code = COMPLETED if summary.blessed else REJECTED
-        state = {"key": event["key"], "served": event["served"], "summary": asdict(summary)}
-        write_json(layout.last_run, state)
-    elif kind == "unchanged":
-        _repeat(summary, Summary.from_dict(json.loads(layout.last_run.read_text())["summary"]))
-
-
-def _repeat(summary: Summary, last: Summary) -> None:
-    """An unchanged run ends as the last one did, with every step cached and nothing pushed."""
-    for name in ("exit_code", "counts", "metrics", "baseline_metrics", "blessed", "reasons"):
-        setattr(summary, name, getattr(last, name))
-    summary.report = last.report
-    for step in last.steps:
-        summary.step(step.id).state = "cached"

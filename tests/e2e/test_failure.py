@@ -35,6 +35,35 @@ def poisoned(tmp_path_factory):
     return folder
 
 
+def start(output, tfds_dir, until, *overrides):
+    """A run that has just printed a line with `until` in it."""
+    command = [sys.executable, str(ROOT / "local_runner.py"), "--output", str(output)]
+    for override in overrides:
+        command += ["--set", override]
+    parent = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TFDS_DATA_DIR": str(tfds_dir), "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+        # A shell that starts the tests in the background has them ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
+    for line in parent.stdout:
+        if until in line:
+            return parent
+    raise AssertionError(parent.stderr.read())
+
+
+def workers(parent):
+    return [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/stat")
+        if path.read_text().rpartition(")")[2].split()[1] == str(parent.pid)
+    ]
+
+
 def test_a_step_that_fails_is_named_with_its_log_and_nothing_is_pushed(run, tmp_path, poisoned):
     ended = run(tmp_path / "out", *QUICK, f"data.data_dir={poisoned}")
     assert ended.exit_code == 1
@@ -52,20 +81,12 @@ def test_a_step_that_fails_is_named_with_its_log_and_nothing_is_pushed(run, tmp_
 
 def test_a_killed_run_is_run_over(run, tmp_path, tfds_dir):
     output = tmp_path / "out"
-    command = [sys.executable, str(ROOT / "local_runner.py"), "--output", str(output)]
-    for override in QUICK:
-        command += ["--set", override]
-    parent = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TFDS_DATA_DIR": str(tfds_dir), "PYTHONUNBUFFERED": "1"},
-    )
-    for line in parent.stdout:
-        if "epoch 1/" in line:
-            break
+    parent = start(output, tfds_dir, "epoch 1/", *QUICK)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
+    left = json.loads((output / "run_summary.json").read_text())
+    assert left["exit_code"] == 1
+    assert "did not finish" in left["reasons"][0]
     ended = run(output, *QUICK)
     deadline = time.monotonic() + 10
     while ended.exit_code == 2 and time.monotonic() < deadline:
@@ -78,22 +99,58 @@ def test_a_killed_run_is_run_over(run, tmp_path, tfds_dir):
     assert len(ended.served) == 1
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_step_whose_worker_is_killed_has_failed(tmp_path, tfds_dir):
+    """As the kernel does when memory runs out."""
+    output = tmp_path / "out"
+    parent = start(output, tfds_dir, "epoch 1/", *QUICK)
+    for worker in workers(parent):
+        os.kill(worker, signal.SIGKILL)
+    out, err = parent.communicate(timeout=60)
+    assert parent.returncode == 1
+    assert "Traceback" not in out + err
+    summary = json.loads((output / "run_summary.json").read_text())
+    steps = {step["id"]: step for step in summary["steps"]}
+    assert steps["Trainer"]["state"] == "failed"
+    assert steps["Trainer"]["seconds"] > 0
+    assert steps["Transform"]["state"] == "complete"
+    assert steps["Evaluator"]["state"] == "skipped"
+    (reason,) = summary["reasons"]
+    assert reason.startswith("Trainer: the worker process ended")
+    assert "Trainer.log" in reason
+    assert reason in out
+
+
+def test_a_ctrl_c_before_the_run_is_one_word(tmp_path):
+    code = """
+import signal, sys, threading, _thread
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from pipeline.local import command
+def load_config(*_):
+    signal.raise_signal(signal.SIGINT)
+command.load_config = load_config
+sys.exit(command.start(command.parse([], None)))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (1, "interrupted\n")
+
+
+def test_a_full_disk_is_one_sentence(tmp_path):
+    """A limit on the size of files stands in for the disk."""
+    command = f"ulimit -f 0; {sys.executable} {ROOT / 'local_runner.py'} --output {tmp_path}/out"
+    ran = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1, ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+    assert "File too large" in ran.stderr
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_says_so(tmp_path, tfds_dir, kind):
     output = tmp_path / "out"
-    parent = subprocess.Popen(
-        [sys.executable, str(ROOT / "local_runner.py"), "--output", str(output)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TFDS_DATA_DIR": str(tfds_dir), "PYTHONUNBUFFERED": "1"},
-        start_new_session=True,
-        # A shell that starts the tests in the background has them ignore the signal.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    )
-    for line in parent.stdout:
-        if "Loading TFX" in line:
-            break
+    parent = start(output, tfds_dir, "Loading TFX")
     if kind == signal.SIGINT:
         # As the terminal does on Ctrl-C: to the whole group.
         os.killpg(parent.pid, kind)
@@ -103,5 +160,5 @@ def test_an_interrupted_run_says_so(tmp_path, tfds_dir, kind):
     assert parent.returncode == 1
     assert "Traceback" not in out + err
     summary = json.loads((output / "run_summary.json").read_text())
-    assert summary["reasons"] == ["interrupted"]
+    assert summary["reasons"][0].startswith("interrupted (see ")
     assert summary["exit_code"] == 1

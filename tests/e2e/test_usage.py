@@ -16,6 +16,7 @@ from pipeline.code import ROOT
     [
         (["data.name=tf_flower", "data.version=null"], "did you mean tf_flowers"),
         (["training.learning_rate=1"], "training.learning_rate: no such key"),
+        (["training.schedule=seed", "training.steps_per_epoch=17000"], "is less than one epoch"),
         (["evaluation.min_accuracy=null", "evaluation.max_regression=null"], "no gate"),
         (["backbone.handle=/nowhere"], "backbone.handle /nowhere: there is no such directory"),
         (["backbone.handle=http://127.0.0.1:9/bit/1"], "could not be downloaded"),
@@ -33,6 +34,30 @@ def test_a_mistake_in_the_configuration(run, tmp_path, overrides, words):
     assert ended.summary["exit_code"] == 2
     assert words in ended.summary["reasons"][0]
     assert ended.served == []
+
+
+def test_a_mistake_without_output_is_told_in_the_default_folder(tmp_path):
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "local_runner.py"), "--set", "training.sed=1"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 2
+    summary = json.loads((tmp_path / "runs" / "digits" / "run_summary.json").read_text())
+    assert summary["exit_code"] == 2
+    assert "training.sed: no such key; did you mean seed?" in summary["reasons"][0]
+
+
+def test_the_users_folder_is_no_source_of_modules(tmp_path):
+    """Neither of ours by the same name, nor of Python's."""
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").write_text("raise SystemExit('the wrong pipeline')")
+    (tmp_path / "types.py").write_text("raise SystemExit('the wrong types')")
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "local_runner.py"), "--set", "backbone.handle=./nowhere"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 2
+    assert f"backbone.handle {tmp_path}/nowhere: there is no such directory" in ran.stdout
 
 
 def test_a_file_that_is_not_yaml(run, tmp_path):

@@ -8,7 +8,15 @@ import pytest
 
 from components.errors import UserError
 from components.trainer.config import ExplicitSchedule
-from pipeline.config import PRESETS, SCHEMAS, dump_config, load_config, preset_names, write_yaml
+from pipeline.config import (
+    PRESETS,
+    SCHEMAS,
+    dump_config,
+    load_config,
+    pipeline_name_in,
+    preset_names,
+    write_yaml,
+)
 
 MINIMAL = """\
 pipeline_name: mine
@@ -125,8 +133,13 @@ def test_the_last_override_wins():
         ("pipeline_name=My Pipeline", "pipeline_name:"),
         ("training.schedule={steps: 50, boundaries: [9, 9]}", "boundaries must be positive and"),
         ("training.schedule={steps: 50, boundaries: [50]}", "boundary 50 is not reached"),
-        ("training.schedule={steps: 5}", "less than one epoch"),
-        ("training.schedule=cosine", "training.schedule"),
+        ("training.schedule={steps: 5}", "schedule.steps 5 is less than one epoch"),
+        ("training.schedule=cosine", "training.schedule: input should be 'seed' (given: 'cosine')"),
+        ("training.schedule={steps: -5}", "training.schedule.steps: input should be greater"),
+        ("training.schedule={stebs: 50}", "training.schedule.stebs: no such key; did you mean ste"),
+        ("training.schedule={boundaries: [3]}", "training.schedule.steps: must be given"),
+        ("training.schedule=7", "training.schedule: input should be `seed`, or `steps` and"),
+        ("training.schedule={steps: 50, boundaries: x}", "training.schedule.boundaries: input"),
         ("backbone.sha256=abc", "backbone.sha256:"),
         ("training.seed", "write it as section.key=value"),
         ("=3", "write it as section.key=value"),
@@ -140,6 +153,14 @@ def test_what_is_refused_is_named(override, words):
     with pytest.raises(UserError) as error:
         load_config(overrides=[override])
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "override", ["training.batch_size=51200", "training.steps_per_epoch=16001"]
+)
+def test_an_epoch_that_the_seeds_length_does_not_hold_is_refused(override):
+    with pytest.raises(UserError, match=r"training: the seed schedule's length .* less than one"):
+        load_config(overrides=["training.schedule=seed", override])
 
 
 def test_every_mistake_is_told_at_once():
@@ -192,6 +213,32 @@ def test_paths_on_the_command_line_count_from_here(tmp_path, monkeypatch):
     config = load_config(overrides=["data.data_dir=data", "backbone.handle=./mine"])
     assert config.data.data_dir == str(Path(tmp_path, "data"))
     assert config.backbone.handle == str(Path(tmp_path, "mine"))
+
+
+def test_paths_on_the_command_line_count_from_here_beside_a_file_too(file, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    text = MINIMAL.replace("cifar10", "cifar10, data_dir: data, curated_schema: own.pbtxt")
+    config = load_config(file=file(text), overrides=["data.data_dir=data", "backbone.handle=./b"])
+    assert config.data.curated_schema == str(tmp_path / "own.pbtxt")
+    assert config.data.data_dir == str(here / "data")
+    assert config.backbone.handle == str(here / "b")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "name"),
+    [
+        (["training.sed=1"], "digits"),
+        (["pipeline_name=other", "training.sed=1"], "other"),
+        (["pipeline_name=No Name"], ""),
+        (["pipeline_name=[1"], ""),
+    ],
+)
+def test_the_name_of_an_invalid_configuration(overrides, name):
+    assert pipeline_name_in(None, None, overrides) == name
+    assert pipeline_name_in("birds", None, overrides) == ""
+    assert pipeline_name_in(None, "/nowhere.yaml", overrides) == ""
 
 
 def test_a_shipped_name_is_no_path_even_beside_a_folder_of_that_name(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from components.evaluator.config import EvaluationConfig
 from pipeline.layout import Layout
 from pipeline.local.events import read_events
-from pipeline.local.run import _take
+from pipeline.local.record import Record
 from pipeline.summary import STEPS, Step, Summary, write_json, write_summary
 
 CONTRACT = {
@@ -31,8 +31,10 @@ def layout(tmp_path):
 
 
 def take(summary, layout, *events):
+    record = Record(summary, layout, layout.logs("1"))
     for event in events:
-        _take(event, summary, layout, layout.logs("1"))
+        record.take(event)
+    return record
 
 
 def step(name, state, **fields):
@@ -84,6 +86,39 @@ def test_a_failed_step_is_named_with_its_log(layout):
     assert states["Transform"] == "complete"
     assert states["Trainer"] == "failed"
     assert states["Pusher"] == "skipped"
+
+
+def test_a_step_that_runs_when_the_worker_dies_has_failed(layout):
+    summary = Summary()
+    record = take(
+        summary,
+        layout,
+        step("Transform", "running"),
+        step("Transform", "complete"),
+        step("Trainer", "running"),
+    )
+    record.break_off("the worker process ended without a word")
+    assert summary.exit_code == 1
+    log = layout.logs("1") / "Trainer.log"
+    assert summary.reasons == [
+        f"Trainer: the worker process ended without a word (see the end of {log})"
+    ]
+    assert summary.step("Trainer").state == "failed"
+    assert summary.step("Trainer").seconds >= 0
+    assert summary.step("Transform").state == "complete"
+    assert summary.step("Pusher").state == "skipped"
+
+
+def test_a_worker_that_dies_between_steps_points_to_the_runs_log(layout):
+    summary = Summary()
+    take(summary, layout).break_off("interrupted")
+    assert summary.reasons == [f"interrupted (see the end of {layout.logs('1') / 'run.log'})"]
+
+
+def test_a_number_that_is_not_finite_is_null_in_valid_json(layout):
+    write_summary(layout.summary, Summary(metrics={"loss": float("nan"), "per_class": {}}))
+    assert "NaN" not in layout.summary.read_text()
+    assert json.loads(layout.summary.read_text())["metrics"] == {"loss": None, "per_class": {}}
 
 
 def test_a_users_mistake_found_by_a_step_is_2(layout):

@@ -140,3 +140,19 @@ def test_a_folder_of_the_users_is_left_alone(tmp_path):
     with pytest.raises(environment.SetupError, match="move it away"):
         environment.link(tmp_path, ".venv-3.10")
     assert (tmp_path / ".venv" / "notes").read_text() == "mine"
+
+
+def test_links_that_lead_nowhere_or_are_not_all_there_are_replaced(tmp_path):
+    make_environment(tmp_path, ".venv-3.10")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to("../.venv-3.13/bin")
+    environment.link(tmp_path, ".venv-3.10")
+    assert (tmp_path / ".venv" / "bin" / "python").read_text() == ".venv-3.10"
+    assert (tmp_path / ".venv" / "pyvenv.cfg").is_symlink()
+
+
+def test_an_empty_folder_is_filled(tmp_path):
+    make_environment(tmp_path, ".venv-3.10")
+    (tmp_path / ".venv").mkdir()
+    environment.link(tmp_path, ".venv-3.10")
+    assert (tmp_path / ".venv" / "bin" / "python").exists()

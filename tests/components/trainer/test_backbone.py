@@ -1,8 +1,13 @@
 """Where backbones are found, and what is refused."""
 
+import functools
 import hashlib
+import http.server
+import os
 import shutil
 import subprocess
+import tarfile
+import threading
 import time
 
 import pytest
@@ -49,6 +54,42 @@ def test_a_hub_url_is_served_from_the_cache(tmp_path, tiny_backbone, monkeypatch
     found = find_backbone(BackboneConfig(handle=URL))
     assert found.path == str(cached)
     assert load_backbone(found.path, "full").trainable_variables
+
+
+def serve(folder):
+    """A file server on this machine; what hub downloads is real, and no network is needed."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def test_a_url_is_downloaded_into_the_cache_past_the_lock_of_a_killed_run(
+    tmp_path, tiny_backbone, monkeypatch
+):
+    (tmp_path / "site").mkdir()
+    with tarfile.open(tmp_path / "site" / "bit", "w:gz") as archive:
+        archive.add(tiny_backbone, arcname=".")
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(cache))
+    server = serve(tmp_path / "site")
+    handle = f"http://127.0.0.1:{server.server_port}/bit"
+    name = hashlib.sha1(handle.encode()).hexdigest()
+    (cache / f"{name}.lock").write_text("host.1234")
+    started = time.monotonic()
+    try:
+        found = find_backbone(BackboneConfig(handle=handle))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert time.monotonic() - started < 20
+    assert found.path == str(cache / name)
+    assert found.sha256 == digest_of_folder(tiny_backbone)
+    # From the cache now, and nothing is left over.
+    assert find_backbone(BackboneConfig(handle=handle)) == found
+    assert not list(cache.glob(".download-*"))
+    assert os.environ["TFHUB_CACHE_DIR"] == str(cache)
 
 
 def test_a_url_that_cannot_be_had_fails_at_once_with_what_to_do(tmp_path, monkeypatch):

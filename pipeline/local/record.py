@@ -1,0 +1,74 @@
+"""Enters what the worker says into the summary."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipeline.layout import Layout
+from pipeline.summary import COMPLETED, REJECTED, STEP_FAILED, USAGE, Summary, write_json
+
+
+class Record:
+    """The summary of a run that goes on."""
+
+    def __init__(self, summary: Summary, layout: Layout, logs: Path):
+        self.summary = summary
+        self._layout = layout
+        self._logs = logs
+        self._running: dict[str, float] = {}
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Enters one event of the worker."""
+        kind, summary = event["event"], self.summary
+        if kind == "step":
+            self._step(event)
+        elif kind == "user_error":
+            summary.exit_code, summary.reasons = USAGE, [event["reason"]]
+        elif kind == "failure" and not summary.reasons:
+            summary.reasons = [f"{event['reason']} (see {self._logs / 'run.log'})"]
+        elif kind == "outcome":
+            for name, value in event["outcome"].items():
+                setattr(summary, name, value)
+            summary.exit_code = COMPLETED if summary.blessed else REJECTED
+            state = {"key": event["key"], "served": event["served"], "summary": asdict(summary)}
+            write_json(self._layout.last_run, state)
+        elif kind == "unchanged":
+            last = json.loads(self._layout.last_run.read_text(encoding="utf-8"))
+            _repeat(summary, Summary.from_dict(last["summary"]))
+
+    def break_off(self, reason: str) -> None:
+        """Ends a run that has no verdict: the step that was running failed for `reason`."""
+        self.summary.exit_code = STEP_FAILED
+        log = self._logs / "run.log"
+        for name, started in self._running.items():
+            step = self.summary.step(name)
+            step.state, step.seconds = "failed", round(time.monotonic() - started, 3)
+            reason, log = f"{name}: {reason}", self._logs / f"{name}.log"
+        self.summary.reasons = [f"{reason} (see the end of {log})"]
+
+    def _step(self, event: dict[str, Any]) -> None:
+        name, state = event["id"], event["state"]
+        if state == "running":
+            self._running[name] = time.monotonic()
+            return
+        self._running.pop(name, None)
+        step = self.summary.step(name)
+        step.state, step.seconds = state, round(event["seconds"], 3)
+        if state == "failed":
+            self.summary.exit_code = USAGE if event["user_error"] else STEP_FAILED
+            log = self._logs / f"{name}.log"
+            reason = event["user_error"] or f"{event['error']} (see {log})"
+            self.summary.reasons = [f"{name}: {reason}"]
+
+
+def _repeat(summary: Summary, last: Summary) -> None:
+    """An unchanged run ends as the last one did, with every step cached and nothing pushed."""
+    for name in ("exit_code", "counts", "metrics", "baseline_metrics", "blessed", "reasons"):
+        setattr(summary, name, getattr(last, name))
+    summary.report = last.report
+    for step in last.steps:
+        summary.step(step.id).state = "cached"

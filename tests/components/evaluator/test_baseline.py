@@ -1,0 +1,96 @@
+"""The baseline, chosen in a real metadata store."""
+
+import pytest
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.types.artifact_utils import deserialize_artifact
+from tfx.types.standard_artifacts import Model, ModelBlessing
+
+from components.evaluator.baseline import LastBlessedStrategy
+
+
+class Store:
+    """An in-memory store with models, blessings and Evaluator executions."""
+
+    def __init__(self):
+        config = mlmd.ConnectionConfig(fake_database=mlmd.FakeDatabaseConfig())
+        self.store = metadata_store.MetadataStore(config)
+        self.types = {
+            kind: self.store.put_artifact_type(mlmd.ArtifactType(name=kind.TYPE_NAME))
+            for kind in (Model, ModelBlessing)
+        }
+        self.evaluator = self.store.put_execution_type(mlmd.ExecutionType(name="Evaluator"))
+        self.channels = {"model": [], "model_blessing": []}
+
+    def _artifact(self, kind, **properties):
+        artifact = mlmd.Artifact(type_id=self.types[kind])
+        for name, value in properties.items():
+            artifact.custom_properties[name].int_value = value
+        (artifact.id,) = self.store.put_artifacts([artifact])
+        return deserialize_artifact(mlmd.ArtifactType(name=kind.TYPE_NAME), artifact)
+
+    def train(self):
+        model = self._artifact(Model)
+        self.channels["model"].append(model)
+        return model
+
+    def judge(self, model, blessed=1):
+        blessing = self._artifact(ModelBlessing, blessed=blessed, current_model_id=model.id)
+        self.channels["model_blessing"].append(blessing)
+        self.give(blessing)
+        return blessing
+
+    def give(self, blessing):
+        """An Evaluator's execution, run or cached, that puts this blessing out."""
+        (execution,) = self.store.put_executions([mlmd.Execution(type_id=self.evaluator)])
+        event = mlmd.Event(
+            artifact_id=blessing.id, execution_id=execution, type=mlmd.Event.OUTPUT
+        )  # fmt: skip
+        self.store.put_events([event])
+
+    def resolve(self):
+        resolved = LastBlessedStrategy().resolve_artifacts(self.store, self.channels)
+        return [[artifact.id for artifact in resolved[name]] for name in self.channels]
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+def test_there_is_none_before_the_first_blessing(store):
+    assert store.resolve() == [[], []]
+    store.judge(store.train(), blessed=0)
+    assert store.resolve() == [[], []]
+
+
+def test_a_model_that_was_rejected_since_does_not_count(store):
+    first = store.train()
+    blessing = store.judge(first)
+    store.judge(store.train(), blessed=0)
+    assert store.resolve() == [[first.id], [blessing.id]]
+
+
+def test_an_old_model_that_is_blessed_again_is_the_last(store):
+    first, second = store.train(), store.train()
+    store.judge(first)
+    store.judge(second)
+    again = store.judge(first)
+    assert store.resolve() == [[first.id], [again.id]]
+
+
+def test_an_old_blessing_that_a_cached_evaluator_gives_again_is_the_last(store):
+    first, second = store.train(), store.train()
+    old = store.judge(first)
+    store.judge(second)
+    store.give(old)
+    assert store.resolve() == [[first.id], [old.id]]
+
+
+def test_a_blessing_whose_model_is_gone_does_not_count(store):
+    first = store.train()
+    blessing = store.judge(first)
+    gone = store.train()
+    store.judge(gone)
+    store.channels["model"].remove(gone)
+    assert store.resolve() == [[first.id], [blessing.id]]
