@@ -7,7 +7,7 @@ BOOTSTRAP := $(shell command -v python3 || command -v python)
 UV := .uv/bin/uv
 RUN := .venv/bin/python
 
-.PHONY: help setup run test test-slow lint format clean
+.PHONY: help setup run report test test-slow lint format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,11 @@ setup: $(UV)  ## Install the lock into .venv-<python> (EXTRAS="kubeflow gpu" add
 
 run: setup  ## Train, judge and push the default preset (ARGS="--preset flowers")
 	@$(RUN) local_runner.py $(ARGS)
+
+report:  ## Open the report of the last run below runs/
+	@page=$$(ls -t runs/*/report/index.html 2>/dev/null | head -n 1); \
+	test -n "$$page" || { echo "report: there is none yet; type make run."; exit 2; }; \
+	echo "$(CURDIR)/$$page"; $(BOOTSTRAP) -m webbrowser "file://$(CURDIR)/$$page" > /dev/null
 
 test: setup  ## The tests, without the slow ones
 	@$(RUN) -m pytest -m "not slow" $(ARGS)

@@ -22,7 +22,9 @@ ENTRY_MODULES = {
     "TfdsExampleGen": "components.example_gen.executor",
     "Transform": "components.transform.preprocessing",
     "Trainer": "components.trainer.run_fn",
+    "Evaluator": "components.evaluator.executor",
     "Pusher": "components.pusher.executor",
+    "Report": "components.report.executor",
 }
 """The module of ours that each step starts in. The other steps run TFX's code alone."""
 

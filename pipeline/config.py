@@ -181,8 +181,8 @@ def _did_you_mean(location: tuple[int | str, ...]) -> str:
     import difflib
 
     models: list[type[BaseModel]] = [Config]
-    for part in location[:-1]:
-        fields = [model.model_fields.get(str(part)) for model in models]
+    for part in (part for part in location[:-1] if isinstance(part, str)):
+        fields = [model.model_fields.get(part) for model in models]
         models = [found for field in fields if field for found in _models(field.annotation)]
     names = [name for model in models for name in model.model_fields]
     close = difflib.get_close_matches(str(location[-1]), names, n=1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.errors import UserError
+from components.evaluator.config import EvaluationConfig
 from components.example_gen.source import Source, open_source
 from components.pusher.versions import served_digest
 from components.trainer.backbone import Backbone, find_backbone
@@ -47,6 +49,7 @@ def resolve(config: Config, layout: Layout) -> Inputs:
     backbone = find_backbone(config.backbone)
     source = open_source(config.data)
     _check_sizes(config.training, source)
+    _check_classes(config.evaluation, source)
     schema = _keep_schema(config.data.curated_schema, layout)
     depends_on = [
         dump_config(config),
@@ -75,6 +78,14 @@ def _check_sizes(training: TrainingConfig, source: Source) -> None:
             f"training.batch_size {training.batch_size} is larger than the train split of "
             f"{source.full_name}, which has {examples} records."
         )
+
+
+def _check_classes(evaluation: EvaluationConfig, source: Source) -> None:
+    for name, key in evaluation.classes_named().items():
+        if name not in source.class_names:
+            close = difflib.get_close_matches(name, source.class_names, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise UserError(f"{key}: {source.full_name} has no class {name!r}{hint}")
 
 
 def _keep_schema(name: str | None, layout: Layout) -> Path | None:

@@ -43,6 +43,16 @@ class Layout:
         return self.output / "run_summary.json"
 
     @property
+    def report(self) -> Path:
+        """The last run as a page."""
+        return self.output / "report" / "index.html"
+
+    @property
+    def runs(self) -> Path:
+        """All runs as a page."""
+        return self.output / "report" / "runs.html"
+
+    @property
     def lock(self) -> Path:
         """Held by the run that writes here."""
         return self.output / ".lock"

@@ -9,7 +9,6 @@ from google.protobuf import text_format
 from ml_metadata.proto import metadata_store_pb2
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components import (
-    Evaluator,
     ExampleValidator,
     SchemaGen,
     StatisticsGen,
@@ -22,13 +21,16 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types import BaseChannel, Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
-from components.evaluator.baseline import LastBlessedStrategy
-from components.evaluator.eval_config import make_eval_config
+from components.evaluator.baseline import BestBlessedStrategy, LastBlessedStrategy
+from components.evaluator.component import GatedEvaluator
+from components.evaluator.settings import EvaluatorSettings
 from components.example_gen.component import TfdsExampleGen
 from components.pusher.component import VersionedPusher
+from components.report.component import Report
 from components.trainer.settings import TrainerSettings
 from pipeline.config import Config
 from pipeline.inputs import Inputs
+from pipeline.report import report_settings
 
 # Without an image domain, StatisticsGen takes encoded images for text and says so for every one.
 _IMAGES = """feature { name: "image" type: BYTES image_domain {} }
@@ -90,20 +92,33 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
     )
     model = trainer.outputs["model"]
 
-    baseline = Resolver(
-        strategy_class=LastBlessedStrategy,
-        model=Channel(type=Model),
-        model_blessing=Channel(type=ModelBlessing),
-    ).with_id("LatestBlessedModel")
-    evaluator = Evaluator(
+    baseline = _baseline(config, inputs)
+    evaluator = GatedEvaluator(
         examples=examples,
+        transform_graph=transform.outputs["transform_graph"],
         model=model,
         baseline_model=baseline.outputs["model"],
-        eval_config=make_eval_config(config.evaluation, len(inputs.source.class_names)),
+        settings=_evaluator_settings(config, inputs),
+        code=inputs.code["Evaluator"],
     )
 
     pusher = VersionedPusher(
         model, evaluator.outputs["blessing"], serving, run_id, inputs.code["Pusher"]
+    )
+    report = _report(
+        config,
+        inputs,
+        run_id,
+        examples=examples,
+        statistics=statistics_gen.outputs["statistics"],
+        schema=schema,
+        anomalies=example_validator.outputs["anomalies"],
+        transform_graph=transform.outputs["transform_graph"],
+        model=model,
+        model_run=trainer.outputs["model_run"],
+        evaluation=evaluator.outputs["evaluation"],
+        blessing=evaluator.outputs["blessing"],
+        pushed_model=pusher.outputs["pushed_model"],
     )
 
     return Pipeline(
@@ -119,6 +134,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
             baseline,
             evaluator,
             pusher,
+            report,
         ],
         enable_cache=enable_cache,
         metadata_connection_config=metadata,
@@ -136,6 +152,35 @@ def _statistics_and_schema(
     options = tfdv.StatsOptions(schema=text_format.Parse(_IMAGES, schema_pb2.Schema()))
     statistics_gen = StatisticsGen(examples=examples, stats_options=options)
     return statistics_gen, SchemaGen(statistics=statistics_gen.outputs["statistics"])
+
+
+def _baseline(config: Config, inputs: Inputs) -> Resolver:
+    """The model that a new one is compared with, if there is one."""
+    best = config.evaluation.baseline == "best_blessed"
+    return Resolver(
+        strategy_class=BestBlessedStrategy if best else LastBlessedStrategy,
+        config={"evaluation_data": _evaluation_data(config, inputs)} if best else None,
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+    ).with_id("BaselineModel")
+
+
+def _report(config: Config, inputs: Inputs, run_id: str, **channels: BaseChannel) -> Report:
+    settings = report_settings(config, inputs, run_id)
+    return Report(channels, settings, inputs.code["Report"])
+
+
+def _evaluation_data(config: Config, inputs: Inputs) -> str:
+    """Names the judged split: it stays when only the other split changes."""
+    return inputs.source.split_fingerprints[config.evaluation.split]
+
+
+def _evaluator_settings(config: Config, inputs: Inputs) -> EvaluatorSettings:
+    return EvaluatorSettings(
+        evaluation=config.evaluation,
+        class_names=inputs.source.class_names,
+        evaluation_data=_evaluation_data(config, inputs),
+    )
 
 
 def _trainer_settings(config: Config, inputs: Inputs) -> TrainerSettings:

@@ -22,9 +22,10 @@ STEPS = (
     "ExampleValidator",
     "Transform",
     "Trainer",
-    "LatestBlessedModel",
+    "BaselineModel",
     "Evaluator",
     "Pusher",
+    "Report",
 )
 """Node ids in the order of the data flow."""
 
@@ -50,7 +51,7 @@ class Summary:
       steps: every node with its state and seconds.
       counts: records read, rejected (by reason), and in each split.
       metrics: accuracy, loss, more by name, and `per_class` by class name.
-      baseline_metrics: the same of the last blessed model; {} where there was none.
+      baseline_metrics: the same of the baseline; {} where there was none.
       blessed: the verdict; null where none was reached.
       reasons: why the run failed or the model was rejected, in sentences.
       pushed: the version that this run pushed, or null.

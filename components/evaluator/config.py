@@ -1,31 +1,105 @@
-"""The `evaluation` section: metrics and gates."""
+"""The `evaluation` section: what is measured, and the gates."""
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from components.section import Section
+
+Ratio = Annotated[float, Field(ge=0, le=1)]
+
+RatioByClass = Annotated[
+    Annotated[Ratio, Tag("<number>")] | Annotated[dict[str, Ratio], Tag("<mapping>")],
+    Discriminator(lambda value: "<mapping>" if isinstance(value, dict) else "<number>"),
+]
+"""One number for every class, or a number for each class that is named."""
+
+
+class SliceGate(Section):
+    """Gates on the images that share a value of a feature."""
+
+    feature: str = Field(
+        min_length=1,
+        description="`image_side`, which Transform makes (the shorter side in pixels, rounded down "
+        "to a power of two), or a feature that the data set has beside `image` and `label`.",
+    )
+    value: str | int | None = Field(
+        None, description="The value; null holds for every value that the split has."
+    )
+    min_accuracy: Ratio | None = Field(None, description="Floor of the accuracy on the slice.")
+    max_regression: Ratio | None = Field(
+        None, description="How far it may fall below the baseline's on the slice."
+    )
+
+    @model_validator(mode="after")
+    def _some_gate(self) -> SliceGate:
+        if self.min_accuracy is None and self.max_regression is None:
+            raise ValueError("no gate: give min_accuracy or max_regression")
+        return self
 
 
 class EvaluationConfig(Section):
     """What a model must reach to be pushed."""
 
-    min_accuracy: float | None = Field(
-        None, ge=0, le=1, description="Floor of the accuracy on the eval split."
-    )
-    max_regression: float | None = Field(
+    split: Literal["eval", "train"] = Field("eval", description="The split that is judged.")
+    min_accuracy: Ratio | None = Field(None, description="Floor of the accuracy on the split.")
+    max_regression: Ratio | None = Field(
         None,
-        ge=0,
-        le=1,
-        description="How far the accuracy may fall below the last blessed model's. The first "
-        "model has none to compare with: give min_accuracy too.",
+        description="How far the accuracy may fall below the baseline's. The first model has none "
+        "to compare with: give min_accuracy too.",
+    )
+    min_class_accuracy: RatioByClass | None = Field(
+        None,
+        description="Floor of the accuracy on the images of each class (its recall): one number, "
+        "or `{class name: number}`.",
+    )
+    max_class_regression: RatioByClass | None = Field(
+        None, description="How far it may fall below the baseline's, likewise."
+    )
+    slices: Annotated[tuple[SliceGate, ...], Field(strict=False)] = Field(
+        (), description="Gates on slices by other features."
+    )
+    baseline: Literal["last_blessed", "best_blessed"] = Field(
+        "last_blessed",
+        description="What a model is compared with: the model that passed last, or the best that "
+        "ever passed on the same evaluation data.",
+    )
+    intervals: Literal["jackknife", "poisson_bootstrap", "none"] = Field(
+        "jackknife", description="How TFMA finds 95 % intervals of the metrics."
+    )
+    confident: bool = Field(
+        False,
+        description="Whether the interval's lower end, and not the value, must clear the floors.",
     )
     top_k: int = Field(5, ge=2, description="k of the top-k accuracy; at most classes - 1 is used.")
+    batch_size: int = Field(
+        64, ge=1, description="Images in a batch: TFMA's own grow to 1,000 and exhaust memory."
+    )
 
     @model_validator(mode="after")
     def _some_gate(self) -> EvaluationConfig:
-        if self.min_accuracy is None and self.max_regression is None:
+        floors = (self.min_accuracy, self.min_class_accuracy)
+        changes = (self.max_regression, self.max_class_regression)
+        if all(gate is None for gate in floors + changes) and not self.slices:
             raise ValueError(
                 "no gate: give min_accuracy or max_regression, or every model would be pushed"
             )
+        if self.confident and self.intervals == "none":
+            raise ValueError("confident needs intervals: jackknife or poisson_bootstrap")
         return self
+
+    def classes_named(self) -> dict[str, str]:
+        """Class name -> the key that names it."""
+        return {
+            name: f"evaluation.{key}"
+            for key in ("min_class_accuracy", "max_class_regression")
+            if isinstance(value := getattr(self, key), dict)
+            for name in value
+        }
+
+
+def limit_for(limits: Any, class_name: str) -> float | None:
+    """The number that a `RatioByClass` gives a class; None for none."""
+    return limits.get(class_name) if isinstance(limits, dict) else limits

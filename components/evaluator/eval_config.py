@@ -6,25 +6,30 @@ import json
 
 # Not from tfma itself: what TFMA 0.52 exports there depends on what was imported before.
 from tensorflow_model_analysis.proto.config_pb2 import (
+    ConfidenceIntervalOptions,
     EvalConfig,
     MetricConfig,
     MetricDirection,
     MetricsSpec,
     MetricThreshold,
     ModelSpec,
+    Options,
     PerSliceMetricThreshold,
     SlicingSpec,
 )
 
 from components.evaluator.config import EvaluationConfig
+from components.evaluator.gates import LABEL
 
-LABEL = "label"
 ACCURACY = "accuracy"
 LOSS = "loss"
 
 
 def make_eval_config(config: EvaluationConfig, num_classes: int) -> EvalConfig:
-    """Metrics overall and per class, and the gates on the overall accuracy.
+    """Metrics overall, by class and by slice.
+
+    The gates on the overall accuracy are thresholds too, so that TFMA's own validation result is
+    there for its tools; the verdict is `components.evaluator.gates`'s, which knows all of them.
 
     Args:
       config: the gates and k.
@@ -33,13 +38,14 @@ def make_eval_config(config: EvaluationConfig, num_classes: int) -> EvalConfig:
     overall = SlicingSpec()
     metrics = [
         _metric("ExampleCount", "example_count"),
-        _metric("SparseCategoricalAccuracy", ACCURACY, thresholds=_gates(config, overall)),
+        _metric("SparseCategoricalAccuracy", ACCURACY, thresholds=_thresholds(config, overall)),
         _metric("SparseCategoricalCrossentropy", LOSS),
     ]
     k = min(config.top_k, num_classes - 1)
     if k > 1:
         metrics.append(_metric("SparseTopKCategoricalAccuracy", f"top_{k}_accuracy", k=k))
     metrics.append(_metric("MultiClassConfusionMatrixPlot", "confusion_matrix"))
+    features = dict.fromkeys(gate.feature for gate in config.slices)
     return EvalConfig(
         model_specs=[
             ModelSpec(
@@ -49,9 +55,20 @@ def make_eval_config(config: EvaluationConfig, num_classes: int) -> EvalConfig:
                 prediction_key="probabilities",
             )
         ],
-        slicing_specs=[overall, SlicingSpec(feature_keys=[LABEL])],
+        slicing_specs=[overall, *(SlicingSpec(feature_keys=[key]) for key in (LABEL, *features))],
         metrics_specs=[MetricsSpec(metrics=metrics)],
+        options=_options(config),
     )
+
+
+def _options(config: EvaluationConfig) -> Options:
+    options = Options()
+    if config.intervals != "none":
+        options.compute_confidence_intervals.value = True
+        options.confidence_intervals.method = (
+            ConfidenceIntervalOptions.ConfidenceIntervalMethod.Value(config.intervals.upper())
+        )
+    return options
 
 
 def _metric(
@@ -67,7 +84,7 @@ def _metric(
     )
 
 
-def _gates(config: EvaluationConfig, overall: SlicingSpec) -> list[PerSliceMetricThreshold]:
+def _thresholds(config: EvaluationConfig, overall: SlicingSpec) -> list[PerSliceMetricThreshold]:
     """Per slice, because MetricConfig.threshold would hold for every class too."""
     threshold = MetricThreshold()
     if config.min_accuracy is not None:
@@ -75,4 +92,6 @@ def _gates(config: EvaluationConfig, overall: SlicingSpec) -> list[PerSliceMetri
     if config.max_regression is not None:
         threshold.change_threshold.direction = MetricDirection.HIGHER_IS_BETTER
         threshold.change_threshold.absolute.value = -config.max_regression
+    if not threshold.ListFields():
+        return []
     return [PerSliceMetricThreshold(slicing_specs=[overall], threshold=threshold)]

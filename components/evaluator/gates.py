@@ -1,11 +1,32 @@
-"""The gates as sentences: why a model was rejected."""
+"""The gates: what a model must reach, as numbers and as sentences."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from components.evaluator.config import EvaluationConfig
+from components.evaluator.config import EvaluationConfig, SliceGate, limit_for
+
+Slice = tuple[str, str]
+"""A feature and its value, both as text."""
+
+OVERALL: Slice = ("", "")
+LABEL = "label"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An accuracy with its 95 % interval, None where TFMA gives none, and the images behind it."""
+
+    value: float | None
+    lower: float | None = None
+    upper: float | None = None
+    count: int = 0
+
+
+Accuracies = Mapping[Slice, Measured]
+"""Accuracy by slice; the overall one is at `OVERALL`."""
 
 
 @dataclass(frozen=True)
@@ -14,31 +35,47 @@ class Gate:
 
     Attributes:
       key: where it is configured, `evaluation.min_accuracy`.
-      value: the model's number; None where it could not be measured.
-      limit: what `value` must reach.
-      baseline: the last blessed model's number, for gates that compare.
+      subject: what it looks at: `accuracy`, `accuracy of class 'rose'`.
+      value: the number that is held against the limit; None where it could not be measured.
+      limit: what `value` must reach; None where the baseline's number is missing.
+      baseline: the baseline's number, for gates that compare.
+      point: the accuracy itself where `value` is the lower end of its interval.
+      missing: why there is no number.
     """
 
     key: str
+    subject: str
     value: float | None
-    limit: float
+    limit: float | None
     baseline: float | None = None
+    point: float | None = None
+    missing: str = ""
 
     @property
     def passed(self) -> bool:
         """Whether the number is there and reaches the limit; no number and NaN never pass."""
-        return self.value is not None and not math.isnan(self.value) and self.value >= self.limit
+        if self.value is None or self.limit is None:
+            return False
+        # NaN compares as false.
+        return self.value >= self.limit
 
     @property
     def sentence(self) -> str:
         """The gate with its numbers, as the user reads it."""
-        if self.value is None or math.isnan(self.value):
-            return f"accuracy could not be measured, which {self.key} needs"
+        if self.value is None or self.limit is None or math.isnan(self.value + self.limit):
+            why = f": {self.missing}" if self.missing else ""
+            return f"{self.subject} could not be measured, which {self.key} needs{why}"
         verb = "reaches" if self.passed else "is below"
+        value = f"{self.subject} {number(self.value)}"
+        if self.point is not None:
+            value = (
+                f"the lower end {number(self.value)} of the interval of "
+                f"{self.subject} {number(self.point)}"
+            )
         compared = ""
         if self.baseline is not None:
-            compared = f" (the last blessed model has {number(self.baseline)})"
-        return f"accuracy {number(self.value)} {verb} {self.key} {number(self.limit)}{compared}"
+            compared = f" (the baseline has {number(self.baseline)})"
+        return f"{value} {verb} {self.key} {number(self.limit)}{compared}"
 
 
 def number(value: float) -> str:
@@ -48,16 +85,88 @@ def number(value: float) -> str:
 
 
 def judge(
-    config: EvaluationConfig, accuracy: float | None, baseline_accuracy: float | None
+    config: EvaluationConfig,
+    model: Accuracies,
+    baseline: Accuracies | None,
+    class_names: Sequence[str],
 ) -> list[Gate]:
     """Every gate that applies; one that compares needs a baseline to compare with.
 
-    The bounds are those of the EvalConfig, where TFMA applies them; this says them in words.
+    Args:
+      config: the gates.
+      model: the candidate's accuracies; slices without images are absent.
+      baseline: the baseline's, on the same images; None where there is no baseline.
+      class_names: names by class index.
     """
-    gates = []
-    if config.min_accuracy is not None:
-        gates.append(Gate("evaluation.min_accuracy", accuracy, config.min_accuracy))
-    if config.max_regression is not None and baseline_accuracy is not None:
-        limit = baseline_accuracy - config.max_regression
-        gates.append(Gate("evaluation.max_regression", accuracy, limit, baseline_accuracy))
-    return gates
+    gates = _Gates(config, model, baseline)
+    found = list(
+        gates.of("evaluation", OVERALL, "accuracy", config.min_accuracy, config.max_regression)
+    )
+    for index, name in enumerate(class_names):
+        found += gates.of(
+            "evaluation",
+            (LABEL, str(index)),
+            f"accuracy of class {name!r}",
+            limit_for(config.min_class_accuracy, name),
+            limit_for(config.max_class_regression, name),
+            floor="min_class_accuracy",
+            change="max_class_regression",
+        )
+    for position, gate in enumerate(config.slices):
+        for slice_ in _slices(gate, model):
+            found += gates.of(
+                f"evaluation.slices.{position}",
+                slice_,
+                f"accuracy where {slice_[0]} is {slice_[1] or 'anything'}",
+                gate.min_accuracy,
+                gate.max_regression,
+            )
+    return found
+
+
+def _slices(gate: SliceGate, model: Accuracies) -> Iterable[Slice]:
+    if gate.value is not None:
+        return [(gate.feature, str(gate.value))]
+    # A feature that no image has is a slice without images.
+    return sorted(key for key in model if key[0] == gate.feature) or [(gate.feature, "")]
+
+
+@dataclass(frozen=True)
+class _Gates:
+    config: EvaluationConfig
+    model: Accuracies
+    baseline: Accuracies | None
+
+    def of(
+        self,
+        section: str,
+        slice_: Slice,
+        subject: str,
+        floor_limit: float | None,
+        change_limit: float | None,
+        floor: str = "min_accuracy",
+        change: str = "max_regression",
+    ) -> Iterator[Gate]:
+        """The floor and the change of one slice, where they are configured."""
+        nothing = Measured(None)
+        measured = self.model.get(slice_, nothing)
+        missing = "" if measured.count else f"no such image in the {self.config.split} split"
+        if floor_limit is not None:
+            confident = self.config.confident
+            value = measured.lower if confident else measured.value
+            if confident and measured.count and not _known(value):
+                missing = "too few images for an interval"
+            point = measured.value if confident else None
+            yield Gate(
+                f"{section}.{floor}", subject, value, floor_limit, point=point, missing=missing
+            )
+        if change_limit is not None and self.baseline is not None:
+            before = self.baseline.get(slice_, nothing).value
+            limit = before - change_limit if before is not None and _known(before) else None
+            yield Gate(
+                f"{section}.{change}", subject, measured.value, limit, before, missing=missing
+            )
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and not math.isnan(value)

@@ -41,6 +41,7 @@ class Source:
       class_names: the label's names in the order of their numbers.
       shards: what to read for every split; `count` counts the split's shards.
       fingerprint: changes whenever the stored files or the slices do.
+      split_fingerprints: the same of each split alone.
     """
 
     full_name: str
@@ -48,6 +49,7 @@ class Source:
     class_names: tuple[str, ...]
     shards: tuple[Shard, ...]
     fingerprint: str
+    split_fingerprints: dict[str, str]
 
     def num_examples(self, split: str) -> int:
         """Records of the split."""
@@ -75,12 +77,15 @@ def open_source(config: DataConfig) -> Source:
         for split, slice_ in config.splits.model_dump().items()
         for shard in _shards(builder, split, slice_)
     )
+    stored = _fingerprint(builder, shards)
+    slices = config.splits.model_dump()
     return Source(
         full_name=builder.info.full_name,
         data_dir=str(builder.data_dir),
         class_names=class_names,
         shards=shards,
-        fingerprint=_fingerprint(builder, config, shards),
+        fingerprint=_digest(stored, slices),
+        split_fingerprints={split: _digest(stored, slices[split]) for split in slices},
     )
 
 
@@ -190,13 +195,17 @@ def _shards(builder: Any, split: str, slice_: str) -> list[Shard]:
     ]
 
 
-def _fingerprint(builder: Any, config: DataConfig, shards: tuple[Shard, ...]) -> str:
+def _digest(*values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _fingerprint(builder: Any, shards: tuple[Shard, ...]) -> str:
     """SHA-256 over what is stored: metadata by content, record files by name, size and time.
 
     Record files are not read: they may be terabytes. Data written anew in place differs in time.
     """
     digest = hashlib.sha256()
-    digest.update(json.dumps([builder.info.full_name, config.splits.model_dump()]).encode())
+    digest.update(builder.info.full_name.encode())
     for name in ("dataset_info.json", "features.json", "label.labels.txt"):
         path = builder.data_path / name
         digest.update(path.read_bytes() if path.exists() else b"-")

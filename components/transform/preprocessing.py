@@ -12,6 +12,10 @@ import tensorflow as tf
 
 IMAGE = "image"
 LABEL = "label"
+IMAGE_SIDE = "image_side"
+
+SLICE_FEATURES = (IMAGE_SIDE,)
+"""Outputs that no model reads: evaluation slices by them."""
 
 
 def preprocessing_fn(
@@ -24,20 +28,29 @@ def preprocessing_fn(
       custom_config: `resize`, the side in pixels.
 
     Returns:
-      `image`, float32 [N, resize, resize, 3] in [0, 1]; `label`, int64 [N].
+      `image`, float32 [N, resize, resize, 3] in [0, 1]; `label`, int64 [N]; `image_side`, int64
+      [N], the shorter side in pixels rounded down to a power of two.
     """
     side = int(custom_config["resize"])
     encoded = tf.reshape(inputs[IMAGE], [-1])
-    images = tf.map_fn(
+    images, sides = tf.map_fn(
         lambda image: decode_and_resize(image, side),
         encoded,
-        fn_output_signature=tf.TensorSpec((side, side, 3), tf.float32),
+        fn_output_signature=(
+            tf.TensorSpec((side, side, 3), tf.float32),
+            tf.TensorSpec((), tf.int64),
+        ),
     )
-    return {IMAGE: images, LABEL: tf.reshape(inputs[LABEL], [-1])}
+    return {IMAGE: images, LABEL: tf.reshape(inputs[LABEL], [-1]), IMAGE_SIDE: sides}
 
 
-def decode_and_resize(encoded: tf.Tensor, side: int) -> tf.Tensor:
-    """One encoded JPEG, PNG, GIF or BMP as float32 [side, side, 3] in [0, 1]."""
+def decode_and_resize(encoded: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """One encoded JPEG, PNG, GIF or BMP as float32 [side, side, 3] in [0, 1], and its size.
+
+    The size is the shorter side in pixels, rounded down to a power of two, int64 [].
+    """
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     image.set_shape((None, None, 3))
-    return tf.image.resize(image, (side, side)) / 255.0
+    shorter = tf.cast(tf.reduce_min(tf.shape(image)[:2]), tf.float32)
+    bits = tf.math.floor(tf.math.log(shorter) / tf.math.log(2.0) + 1e-6)
+    return tf.image.resize(image, (side, side)) / 255.0, tf.cast(2.0**bits, tf.int64)

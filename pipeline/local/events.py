@@ -25,6 +25,20 @@ class EventHandler(logging.Handler):
             self._stream.flush()
 
 
+class StepStates(logging.Handler):
+    """Keeps how every step ended, for the report of a run that broke off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: dict[str, dict[str, Any]] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Logging's hook."""
+        event = record.__dict__.get(EVENT) or {}
+        if event.get("event") == "step" and event["state"] != "running":
+            self.ended[event["id"]] = event
+
+
 def read_events(stream: Iterable[str]) -> Iterator[dict[str, Any]]:
     """Events until the worker closes its end; a last line that was cut off is dropped."""
     for line in stream:

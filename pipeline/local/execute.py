@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+import os
+from pathlib import Path
 from typing import Any
 
+from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 
+from components.progress import LOGGER, report
+from components.report.collect import Failure, collect
+from components.report.content import StepRow
+from components.report.executor import PAGE
+from components.report.page import render
 from pipeline.config import Config
 from pipeline.inputs import Inputs
 from pipeline.layout import Layout
 from pipeline.local.dag_runner import IN_PROCESS, LocalDagRunner
-from pipeline.outcome import read_outcome
+from pipeline.local.events import StepStates
+from pipeline.outcome import read_outcome, read_outputs
 from pipeline.pipeline import create_pipeline
+from pipeline.report import publish, report_settings
+from pipeline.summary import STEPS
+
+_logger = logging.getLogger(__name__)
 
 
 def execute(
@@ -20,7 +34,7 @@ def execute(
     """Runs every step and reads what came of it (`pipeline.outcome.read_outcome`).
 
     Raises:
-      Exception: a step failed; the events say which and why.
+      Exception: a step failed; the events say which and why, and the report shows what there is.
     """
     layout.metadata.parent.mkdir(parents=True, exist_ok=True)
     connection = metadata.sqlite_metadata_connection_config(str(layout.metadata))
@@ -34,5 +48,49 @@ def execute(
         beam_pipeline_args=[f"--runner={IN_PROCESS}"],
         enable_cache=use_cache,
     )
-    LocalDagRunner().run_as(pipeline, run_id)
-    return read_outcome(connection, run_id, config.evaluation, inputs.source.class_names)
+    states = StepStates()
+    LOGGER.addHandler(states)
+    try:
+        LocalDagRunner().run_as(pipeline, run_id)
+        outputs = read_outputs(connection, run_id)
+        page = Path(outputs["Report.report"].uri, PAGE).read_text(encoding="utf-8")
+        _publish(page, layout)
+    except Exception:
+        _report_failure(config, inputs, layout, run_id, connection, states)
+        raise
+    finally:
+        LOGGER.removeHandler(states)
+    return read_outcome(outputs, inputs.source.class_names)
+
+
+def _publish(page: str, layout: Layout) -> None:
+    path = publish(page, layout.report)
+    report("report", event="report", path=os.fspath(path))
+
+
+def _report_failure(
+    config: Config,
+    inputs: Inputs,
+    layout: Layout,
+    run_id: str,
+    connection: metadata_store_pb2.ConnectionConfig,
+    states: StepStates,
+) -> None:
+    """Draws what the finished steps left; the run's own failure is the one that counts."""
+    try:
+        failed = [event for event in states.ended.values() if event["state"] == "failed"]
+        reasons = [
+            f"{event['id']}: {event['user_error'] or event['error']} "
+            f"(see {layout.logs(run_id) / event['id']}.log)"
+            for event in failed
+        ]
+        rows = [
+            StepRow(step, ended.get("state", "skipped"), ended.get("seconds"))
+            for step in STEPS
+            for ended in [states.ended.get(step, {})]
+        ]
+        failure = Failure("; ".join(reasons) or "the run broke off", tuple(rows))
+        settings = report_settings(config, inputs, run_id)
+        _publish(render(collect(read_outputs(connection, run_id), settings, failure)), layout)
+    except Exception:
+        _logger.exception("the report of the failed run could not be drawn")

@@ -17,6 +17,7 @@ class Record:
 
     def __init__(self, summary: Summary, layout: Layout, logs: Path):
         self.summary = summary
+        self.unchanged = False
         self._layout = layout
         self._logs = logs
         self._running: dict[str, float] = {}
@@ -30,6 +31,8 @@ class Record:
             summary.exit_code, summary.reasons = USAGE, [event["reason"]]
         elif kind == "failure" and not summary.reasons:
             summary.reasons = [f"{event['reason']} (see {self._logs / 'run.log'})"]
+        elif kind == "report":
+            summary.report = event["path"]
         elif kind == "outcome":
             for name, value in event["outcome"].items():
                 setattr(summary, name, value)
@@ -37,6 +40,7 @@ class Record:
             state = {"key": event["key"], "served": event["served"], "summary": asdict(summary)}
             write_json(self._layout.last_run, state)
         elif kind == "unchanged":
+            self.unchanged = True
             last = json.loads(self._layout.last_run.read_text(encoding="utf-8"))
             _repeat(summary, Summary.from_dict(last["summary"]))
 

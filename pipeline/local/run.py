@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,7 +24,8 @@ from pipeline.layout import Layout
 from pipeline.local.events import read_events
 from pipeline.local.record import Record
 from pipeline.local.view import View, print_verdict
-from pipeline.summary import STEP_FAILED, USAGE, Summary, write_summary
+from pipeline.report import publish_runs
+from pipeline.summary import STEP_FAILED, USAGE, Summary, write_json, write_summary
 
 # Not `-m`, which would look for modules in the user's current folder before ours.
 _START_WORKER = """\
@@ -79,6 +81,10 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
         finally:
             write_summary(layout.summary, summary)
         print_verdict(console, summary, config, served(layout.serving), logs)
+        if not record.unchanged:
+            finished = datetime.datetime.now().isoformat(timespec="seconds")
+            write_json(logs / layout.summary.name, {"finished": finished, **asdict(summary)})
+            publish_runs(config.pipeline_name, layout)
         return summary.exit_code
 
 

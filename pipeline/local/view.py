@@ -112,7 +112,7 @@ def print_verdict(
 
 def _numbers_table(summary: Summary, config: Config) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("", "this model", "floor", "last blessed", "may fall by"):
+    for column in ("", "this model", "floor", "baseline", "may fall by"):
         table.add_column(column, justify="left" if not column else "right")
     gates = config.evaluation
     rows = {"accuracy": (gates.min_accuracy, gates.max_regression), "loss": (None, None)}
@@ -132,7 +132,7 @@ def _ending(summary: Summary, served: Path | None, logs: Path) -> list[tuple[str
             ("Model", pushed or f"{served} (it is this model already; nothing was pushed)")
         )
     elif summary.exit_code == REJECTED:
-        lines.append(("Verdict", f"rejected: {'; '.join(summary.reasons)}"))
+        lines.append(("Verdict", f"rejected: {_joined(summary.reasons)}"))
         unchanged = f"{served} is still served" if served else "nothing is served"
         lines.append(("Model", f"not pushed; {unchanged}"))
     else:
@@ -141,6 +141,11 @@ def _ending(summary: Summary, served: Path | None, logs: Path) -> list[tuple[str
     if summary.report:
         lines.append(("Report", summary.report))
     return lines
+
+
+def _joined(reasons: list[str], shown: int = 5) -> str:
+    more = len(reasons) - shown
+    return "; ".join(reasons[:shown]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _epoch_text(event: dict[str, Any]) -> str:

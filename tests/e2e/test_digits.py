@@ -10,11 +10,12 @@ import sys
 
 import pytest
 
+from pipeline.code import ROOT
 from tests.e2e.conftest import QUICK
 
 STEPS = {
     "TfdsExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform", "Trainer",
-    "LatestBlessedModel", "Evaluator", "Pusher",
+    "BaselineModel", "Evaluator", "Pusher", "Report",
 }  # fmt: skip
 
 
@@ -103,6 +104,70 @@ print(json.dumps(float(np.mean(by_image["class_index"].numpy() == labels))))
     assert json.loads(printed) == pytest.approx(first.summary["metrics"]["accuracy"], abs=1e-6)
 
 
+def test_the_report_says_what_the_summary_says(first):
+    page = first.output / "report" / "index.html"
+    assert first.summary["report"] == str(page)
+    assert str(page) in first.out
+    text = page.read_text()
+    assert "http-equiv" in text
+    assert f"{first.summary['metrics']['accuracy']:.4f}" in text
+    assert first.summary["run_id"] in text
+    runs = (first.output / "report" / "runs.html").read_text()
+    assert "first run" in runs
+    # What the report is made of is one artifact like the others.
+    (made,) = (first.output / "artifacts" / "Report" / "report").glob("*/index.html")
+    assert made.read_text() == text
+
+
+def test_its_numbers_are_scikit_learns_on_the_served_models_predictions(first):
+    code = f"""
+import glob, json, numpy as np, tensorflow as tf
+from sklearn import metrics
+from sklearn.calibration import calibration_curve
+from tfx.orchestration import metadata
+from components.report.collect import collect
+from components.report.settings import ReportSettings
+from pipeline.outcome import read_outputs
+path = {str(first.output)!r} + "/metadata/metadata.sqlite"
+store = metadata.sqlite_metadata_connection_config(path)
+names = tuple("0123456789")
+report = collect(read_outputs(store, {first.summary["run_id"]!r}), ReportSettings(
+    pipeline="digits", run_id="1", split="eval", class_names=names, config={{}}, sources=(),
+    links={{}}))
+
+model = tf.saved_model.load({first.summary["pushed"]!r})
+files = glob.glob({str(first.output)!r} + "/artifacts/TfdsExampleGen/examples/*/Split-eval/*")
+records = [r.numpy() for r in tf.data.TFRecordDataset(files, "GZIP")]
+labels = np.array([tf.train.Example.FromString(r).features.feature["label"].int64_list.value[0]
+                   for r in records])
+p = np.concatenate([model.signatures["serving_default"](examples=tf.constant(records[i:i + 64]))
+                    ["probabilities"].numpy() for i in range(0, len(records), 64)])
+predicted = p.argmax(1)
+close = lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6)
+close(report.metrics["accuracy"].value, metrics.accuracy_score(labels, predicted))
+close(report.metrics["loss"].value, metrics.log_loss(labels, p.astype(np.float64)))
+close(report.metrics["top_5_accuracy"].value, metrics.top_k_accuracy_score(labels, p, k=5))
+precision, recall, f1, count = metrics.precision_recall_fscore_support(labels, predicted)
+close([row.precision for row in report.classes], precision)
+close([row.recall for row in report.classes], recall)
+close([row.f1 for row in report.classes], f1)
+close([row.count for row in report.classes], count)
+matrix = np.zeros((10, 10))
+for true, taken, number in report.confusion.cells:
+    matrix[true, taken] = number
+close(matrix, metrics.confusion_matrix(labels, predicted))
+accuracy, confidence = calibration_curve(labels == predicted, p.max(1), n_bins=10)
+close([row.accuracy for row in report.calibration], accuracy)
+close([row.confidence for row in report.calibration], confidence)
+"""
+    environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-2000:]
+
+
 def test_an_unchanged_run_does_nothing_and_ends_the_same(run, checkout, output, first):
     again = run(output, *QUICK, root=checkout)
     assert again.exit_code == 0
@@ -137,7 +202,7 @@ def test_a_worse_model_is_rejected_against_the_last_blessed(run, checkout, outpu
     assert summary["baseline_metrics"]["accuracy"] == first.summary["metrics"]["accuracy"]
     (reason,) = summary["reasons"]
     assert "evaluation.max_regression" in reason
-    assert "the last blessed model has" in reason
+    assert "the baseline has" in reason
     assert rejected.served == first.served
     assert rejected.states["Transform"] == "cached"
     assert rejected.states["Trainer"] == "complete"

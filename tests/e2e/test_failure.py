@@ -77,6 +77,13 @@ def test_a_step_that_fails_is_named_with_its_log_and_nothing_is_pushed(run, tmp_
     assert "Unknown image file format" in Path(log).read_text()
     assert "Trainer" in ended.out
     assert ended.served == []
+    # The report shows what there is, the failure first.
+    page = Path(ended.summary["report"]).read_text()
+    body = page[page.index("<body") :]
+    assert "Unknown image file format" in body
+    assert body.index("Unknown image file format") < body.index('id="data"')
+    assert 'id="confusion"' not in body
+    assert "failed" in (ended.output / "report" / "runs.html").read_text()
 
 
 def test_a_killed_run_is_run_over(run, tmp_path, tfds_dir):

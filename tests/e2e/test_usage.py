@@ -22,6 +22,7 @@ from pipeline.code import ROOT
         (["backbone.handle=http://127.0.0.1:9/bit/1"], "could not be downloaded"),
         (["data.splits.eval=validation"], "data.splits.eval 'validation'"),
         (["data.version=7.7.7"], "7.7.7"),
+        (["evaluation.min_class_accuracy={'33': 0.5}"], "min_class_accuracy: digits/1.0.0 has no"),
         (["training.batch_size=5000"], "training.batch_size 5000 is larger than the train split"),
         (["data.curated_schema=/nowhere.pbtxt"], "data.curated_schema /nowhere.pbtxt"),
     ],

@@ -6,7 +6,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.types.artifact_utils import deserialize_artifact
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
-from components.evaluator.baseline import LastBlessedStrategy
+from components.evaluator.baseline import BestBlessedStrategy, LastBlessedStrategy
 
 
 class Store:
@@ -24,8 +24,9 @@ class Store:
 
     def _artifact(self, kind, **properties):
         artifact = mlmd.Artifact(type_id=self.types[kind])
+        fields = {int: "int_value", float: "double_value", str: "string_value"}
         for name, value in properties.items():
-            artifact.custom_properties[name].int_value = value
+            setattr(artifact.custom_properties[name], fields[type(value)], value)
         (artifact.id,) = self.store.put_artifacts([artifact])
         return deserialize_artifact(mlmd.ArtifactType(name=kind.TYPE_NAME), artifact)
 
@@ -34,8 +35,10 @@ class Store:
         self.channels["model"].append(model)
         return model
 
-    def judge(self, model, blessed=1):
-        blessing = self._artifact(ModelBlessing, blessed=blessed, current_model_id=model.id)
+    def judge(self, model, blessed=1, **properties):
+        blessing = self._artifact(
+            ModelBlessing, blessed=blessed, current_model_id=model.id, **properties
+        )
         self.channels["model_blessing"].append(blessing)
         self.give(blessing)
         return blessing
@@ -48,8 +51,9 @@ class Store:
         )  # fmt: skip
         self.store.put_events([event])
 
-    def resolve(self):
-        resolved = LastBlessedStrategy().resolve_artifacts(self.store, self.channels)
+    def resolve(self, strategy=None):
+        strategy = strategy or LastBlessedStrategy()
+        resolved = strategy.resolve_artifacts(self.store, self.channels)
         return [[artifact.id for artifact in resolved[name]] for name in self.channels]
 
 
@@ -94,3 +98,20 @@ def test_a_blessing_whose_model_is_gone_does_not_count(store):
     store.judge(gone)
     store.channels["model"].remove(gone)
     assert store.resolve() == [[first.id], [blessing.id]]
+
+
+def test_the_best_on_the_same_data_is_the_best_whenever_it_was(store):
+    models = [store.train() for _ in range(4)]
+    best = store.judge(models[0], accuracy=0.9, evaluation_data="a")
+    store.judge(models[1], accuracy=0.8, evaluation_data="a")
+    store.judge(models[2], accuracy=0.99, evaluation_data="b")
+    store.judge(models[3], blessed=0, accuracy=0.95, evaluation_data="a")
+    assert store.resolve(BestBlessedStrategy("a")) == [[models[0].id], [best.id]]
+    assert store.resolve(BestBlessedStrategy("c")) == [[], []]
+
+
+def test_of_equally_good_models_the_newer_is_the_best(store):
+    first, second = store.train(), store.train()
+    store.judge(first, accuracy=0.9, evaluation_data="a")
+    newer = store.judge(second, accuracy=0.9, evaluation_data="a")
+    assert store.resolve(BestBlessedStrategy("a")) == [[second.id], [newer.id]]

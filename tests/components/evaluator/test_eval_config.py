@@ -43,6 +43,37 @@ def test_metrics_and_slices():
     assert [list(spec.feature_keys) for spec in config.slicing_specs] == [[], ["label"]]
 
 
+def test_slices_by_other_features_are_cut_once_each():
+    gates = EvaluationConfig.model_validate(
+        {
+            "slices": [
+                {"feature": "image_side", "value": 8, "min_accuracy": 0.5},
+                {"feature": "image_side", "min_accuracy": 0.4},
+            ]
+        }
+    )
+    config = make_eval_config(gates, 10)
+    assert [list(spec.feature_keys) for spec in config.slicing_specs] == [
+        [],
+        ["label"],
+        ["image_side"],
+    ]
+    assert not metrics(config)["accuracy"].per_slice_thresholds
+
+
+@pytest.mark.parametrize("method", ["jackknife", "poisson_bootstrap"])
+def test_intervals(method):
+    options = make_eval_config(EvaluationConfig(min_accuracy=0.9, intervals=method), 10).options
+    assert options.compute_confidence_intervals.value
+    methods = type(options.confidence_intervals).ConfidenceIntervalMethod
+    assert methods.Name(options.confidence_intervals.method) == method.upper()
+
+
+def test_no_intervals():
+    config = make_eval_config(EvaluationConfig(min_accuracy=0.9, intervals="none"), 10)
+    assert not config.options.HasField("compute_confidence_intervals")
+
+
 def test_top_k_fits_the_classes():
     assert "top_4_accuracy" in metrics(make_eval_config(EvaluationConfig(min_accuracy=0.9), 5))
     two = metrics(make_eval_config(EvaluationConfig(min_accuracy=0.9), 2))

@@ -34,7 +34,7 @@ def encoded(mode="RGB", form="PNG", size=(20, 10), **options):
     ],
 )
 def test_every_format_that_tensorflow_reads_becomes_three_channels(mode, form):
-    image = decode_and_resize(tf.constant(encoded(mode, form)), 16)
+    image, _ = decode_and_resize(tf.constant(encoded(mode, form)), 16)
     assert image.shape == (16, 16, 3)
     assert image.dtype == tf.float32
     assert 0.0 <= float(tf.reduce_min(image)) < float(tf.reduce_max(image)) <= 1.0
@@ -44,7 +44,7 @@ def test_pixels_are_those_of_the_seed():
     """preprocess_test of the keras.io example: resize, then / 255."""
     data = encoded()
     expected = tf.image.resize(tf.io.decode_png(data), (16, 16)) / 255.0
-    np.testing.assert_array_equal(decode_and_resize(tf.constant(data), 16), expected)
+    np.testing.assert_array_equal(decode_and_resize(tf.constant(data), 16)[0], expected)
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 1)])
@@ -67,3 +67,19 @@ def test_the_same_inside_tf_data():
 def test_a_crop_larger_than_the_image_is_refused():
     with pytest.raises(ValueError, match="crop 225 is larger than resize 224"):
         PreprocessingConfig(resize=224, crop=225)
+
+
+@pytest.mark.parametrize(
+    ("size", "side"),
+    [
+        ((1, 9), 1),
+        ((8, 8), 8),
+        ((15, 100), 8),
+        ((16, 16), 16),
+        ((1024, 1023), 512),
+        ((64, 999), 64),
+    ],
+)
+def test_the_side_is_the_shorter_one_rounded_down_to_a_power_of_two(size, side):
+    _, found = decode_and_resize(tf.constant(encoded(size=size)), 8)
+    assert found == side

@@ -1,0 +1,155 @@
+"""Evaluates a model with TFMA in bounded batches, keeps its predictions, and applies the gates."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.extractors import predictions_extractor
+from tensorflow_model_analysis.utils import config_util
+from tfx.components.evaluator import constants
+from tfx.components.util import tfxio_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import io_utils, path_utils
+
+from components.evaluator.baseline import ACCURACY_PROPERTY, DATA_PROPERTY
+from components.evaluator.eval_config import make_eval_config
+from components.evaluator.gates import OVERALL, judge
+from components.evaluator.predictions import predictions_writer
+from components.evaluator.results import (
+    BASELINE,
+    CANDIDATE,
+    accuracies,
+    read_metrics,
+    write_gates,
+)
+from components.evaluator.settings import EvaluatorSettings
+from components.evaluator.slice_features import slice_features
+
+_logger = logging.getLogger(__name__)
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """TFX's Evaluator cannot bound its batches (tensorflow/tfx#1350), and knows fewer gates."""
+
+    def Do(  # noqa: N802  # TFX's name.
+        self,
+        input_dict: dict[str, list[Any]],
+        output_dict: dict[str, list[Any]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Fills `evaluation` (a TFMA EvalResult, predictions, gates) and `blessing`."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        settings = EvaluatorSettings.model_validate_json(exec_properties["settings"])
+        evaluation = artifact_utils.get_single_uri(output_dict["evaluation"])
+        models = {CANDIDATE: artifact_utils.get_single_instance(input_dict["model"])}
+        if input_dict.get("baseline_model"):
+            models[BASELINE] = artifact_utils.get_single_instance(input_dict["baseline_model"])
+        self._evaluate(settings, input_dict, models, evaluation)
+
+        metrics = read_metrics(evaluation)
+        compared = accuracies(read_metrics(evaluation, baseline=True))
+        gates = judge(
+            settings.evaluation,
+            accuracies(metrics),
+            compared if BASELINE in models else None,
+            settings.class_names,
+        )
+        write_gates(gates, evaluation)
+        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
+        accuracy = accuracies(metrics).get(OVERALL)
+        blessing.set_float_custom_property(
+            ACCURACY_PROPERTY, accuracy.value if accuracy and accuracy.value is not None else -1.0
+        )
+        blessing.set_string_custom_property(DATA_PROPERTY, settings.evaluation_data)
+        _bless(blessing, models, all(gate.passed for gate in gates) and bool(gates))
+
+    def _evaluate(
+        self,
+        settings: EvaluatorSettings,
+        input_dict: dict[str, list[Any]],
+        models: dict[str, Any],
+        evaluation: str,
+    ) -> None:
+        """Runs TFMA over the split and writes its EvalResult and the predictions."""
+        has_baseline = BASELINE in models
+        config = config_util.update_eval_config_with_defaults(
+            make_eval_config(settings.evaluation, len(settings.class_names)),
+            has_baseline=has_baseline,
+            rubber_stamp=True,
+        )
+        shared = [
+            tfma.default_eval_shared_model(
+                eval_saved_model_path=path_utils.serving_model_path(
+                    models[BASELINE if spec.is_baseline else CANDIDATE].uri
+                ),
+                model_name=spec.name,
+                eval_config=config,
+            )
+            for spec in config.model_specs
+        ]
+        model = shared if has_baseline else shared[0]
+        extractors = tfma.default_extractors(eval_shared_model=model, eval_config=config)
+        names = [extractor.stage_name for extractor in extractors]
+        predicted = names.index(predictions_extractor.PREDICTIONS_EXTRACTOR_STAGE_NAME)
+        extractors.insert(
+            predicted + 1, predictions_writer(evaluation, CANDIDATE if has_baseline else "")
+        )
+        features = tuple(gate.feature for gate in settings.evaluation.slices)
+        if features:
+            graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
+            extractors.insert(1, slice_features(graph, features))
+        with self._make_beam_pipeline() as pipeline:
+            _ = (
+                pipeline
+                | "Read" >> _read(input_dict["examples"], settings)
+                | "Evaluate"
+                >> tfma.ExtractEvaluateAndWriteResults(
+                    eval_shared_model=model,
+                    eval_config=config,
+                    extractors=extractors,
+                    output_path=evaluation,
+                )
+            )
+
+
+def _read(examples: list[Any], settings: EvaluatorSettings) -> Any:
+    """Arrow batches of `evaluation.batch_size` records of the split."""
+    (uri,) = artifact_utils.get_split_uris(examples, settings.evaluation.split)
+    factory = tfxio_utils.get_tfxio_factory_from_artifact(
+        examples=examples,
+        telemetry_descriptors=["Evaluator"],
+        raw_record_column_name=tfma.ARROW_INPUT_COLUMN,
+    )
+    source = factory(io_utils.all_files_pattern(uri))
+    return source.BeamSource(batch_size=settings.evaluation.batch_size)
+
+
+def _bless(blessing: Any, models: dict[str, Any], passed: bool) -> None:
+    """Writes the verdict as TFX's Evaluator does; Pusher and the baseline read it."""
+    for name, model in models.items():
+        current = name == CANDIDATE
+        blessing.set_string_custom_property(
+            constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY
+            if current
+            else constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY,
+            model.uri,
+        )
+        blessing.set_int_custom_property(
+            constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY
+            if current
+            else constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY,
+            model.id,
+        )
+    file = constants.BLESSED_FILE_NAME if passed else constants.NOT_BLESSED_FILE_NAME
+    fileio.makedirs(blessing.uri)
+    io_utils.write_string_file(os.path.join(blessing.uri, file), "")
+    blessing.set_int_custom_property(
+        constants.ARTIFACT_PROPERTY_BLESSED_KEY,
+        constants.BLESSED_VALUE if passed else constants.NOT_BLESSED_VALUE,
+    )
+    _logger.info("the model is %s", "blessed" if passed else "not blessed")

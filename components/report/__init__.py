@@ -1,0 +1,1 @@
+"""Report: what came of a run, as one HTML page that needs no network."""

@@ -1,0 +1,248 @@
+"""Reads a run's artifacts into the content of its report; what is not there is left out."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx.types import artifact_utils
+
+from components.evaluator.eval_config import ACCURACY
+from components.evaluator.gates import LABEL, OVERALL, Measured
+from components.evaluator.predictions import read_predictions
+from components.evaluator.results import Metrics, read_gates, read_metrics
+from components.report.content import (
+    BLESSED,
+    FAILED,
+    REJECTED,
+    Confusion,
+    FeatureRow,
+    GateRow,
+    LineageRow,
+    Number,
+    Report,
+    SliceRow,
+    StepRow,
+)
+from components.report.figures import calibration, class_rows, confusion_matrix
+from components.report.pictures import make_album
+from components.report.settings import ReportSettings
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that did not come to its end."""
+
+    reason: str
+    steps: tuple[StepRow, ...] = field(default=())
+
+
+def collect(
+    artifacts: Mapping[str, Any], settings: ReportSettings, failure: Failure | None = None
+) -> Report:
+    """The content of the report.
+
+    Args:
+      artifacts: TFX artifacts by `<node>.<output>`: `TfdsExampleGen.examples`, ...; the outputs of
+        steps that did not run are absent.
+      settings: what is in no artifact.
+      failure: of a run that broke off; it is said first.
+    """
+    parts: dict[str, Any] = {}
+    gates = []
+    evaluation = _uri(artifacts, "Evaluator.evaluation")
+    if evaluation:
+        gates = read_gates(evaluation)
+        parts |= _evaluation(artifacts, evaluation, settings)
+    parts |= _data(artifacts)
+    if run := _uri(artifacts, "Trainer.model_run"):
+        with tf.io.gfile.GFile(os.path.join(run, "history.json")) as stream:
+            parts["history"] = tuple(json.loads(stream.read()))
+    failed = [gate.sentence for gate in gates if not gate.passed]
+    verdict = FAILED if failure else (REJECTED if failed or not gates else BLESSED)
+    return Report(
+        pipeline=settings.pipeline,
+        run_id=settings.run_id,
+        finished=datetime.datetime.now().isoformat(timespec="seconds"),
+        verdict=verdict,
+        reasons=(failure.reason,) if failure else tuple(failed),
+        gates=tuple(_gate_row(gate) for gate in gates),
+        split=settings.split,
+        class_names=settings.class_names,
+        config=settings.config,
+        lineage=_lineage(artifacts, settings),
+        steps=failure.steps if failure else (),
+        links=settings.links,
+        **parts,
+    )
+
+
+def _evaluation(
+    artifacts: Mapping[str, Any], evaluation: str, settings: ReportSettings
+) -> dict[str, Any]:
+    metrics, baseline = read_metrics(evaluation), read_metrics(evaluation, baseline=True)
+    table = read_predictions(evaluation)
+    labels, predicted = table["label"].to_numpy(), table["predicted"].to_numpy()
+    matrix = confusion_matrix(labels, predicted, len(settings.class_names))
+    bins, error = calibration(table["probability"].to_numpy(), labels == predicted)
+    album = make_album(
+        table,
+        _records(artifacts, settings.split),
+        _records(artifacts, "train"),
+    )
+    before = {
+        int(key[1]): value
+        for key, values in baseline.items()
+        if key[0] == LABEL and (value := values[ACCURACY].value) is not None
+    }
+    return {
+        "metrics": {
+            name: _number(name, value, baseline.get(OVERALL, {}).get(name))
+            for name, value in metrics.get(OVERALL, {}).items()
+        },
+        "has_baseline": bool(baseline),
+        "classes": class_rows(matrix, settings.class_names, before),
+        "slices": _slice_rows(metrics, baseline),
+        "confusion": Confusion(
+            cells=tuple(
+                (int(true), int(taken), int(matrix[true, taken]))
+                for true, taken in np.argwhere(matrix)
+            ),
+            pictures=album.cells,
+        ),
+        "calibration": bins,
+        "calibration_error": error,
+        "pictures": tuple(album.pictures),
+        "samples": album.samples,
+        "mistakes": album.mistakes,
+    }
+
+
+def _data(artifacts: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if statistics := artifacts.get("StatisticsGen.statistics"):
+        found["statistics"] = tuple(
+            row for split in _splits(statistics) for row in _feature_rows(statistics.uri, split)
+        )
+    if anomalies := artifacts.get("ExampleValidator.anomalies"):
+        found["anomalies"] = tuple(
+            sentence
+            for split in _splits(anomalies)
+            for sentence in _anomalies(anomalies.uri, split)
+        )
+    return found
+
+
+def _feature_rows(uri: str, split: str) -> Iterator[FeatureRow]:
+    path = os.path.join(uri, f"Split-{split}", "FeatureStats.pb")
+    for dataset in tfdv.load_stats_binary(path).datasets:
+        for feature in dataset.features:
+            common = feature.num_stats.common_stats or feature.string_stats.common_stats
+            details = {}
+            for kind in ("num_stats", "string_stats", "bytes_stats"):
+                if feature.HasField(kind):
+                    stats = getattr(feature, kind)
+                    common = stats.common_stats
+                    details = _details(kind, stats)
+            yield FeatureRow(
+                split=split,
+                name=feature.name or ".".join(feature.path.step),
+                kind=type(feature).Type.Name(feature.type).lower(),
+                count=common.num_non_missing,
+                missing=common.num_missing,
+                details=details,
+            )
+
+
+def _details(kind: str, stats: Any) -> dict[str, str]:
+    if kind == "num_stats":
+        return {
+            "mean": f"{stats.mean:.4g}",
+            "min": f"{stats.min:.4g}",
+            "max": f"{stats.max:.4g}",
+            "zeros": str(stats.num_zeros),
+        }
+    if kind == "bytes_stats":
+        return {
+            "mean bytes": f"{stats.avg_num_bytes:,.0f}",
+            "min bytes": f"{stats.min_num_bytes:,.0f}",
+            "max bytes": f"{stats.max_num_bytes:,.0f}",
+        }
+    return {"mean length": f"{stats.avg_length:,.0f}", "unique": f"{stats.unique:,}"}
+
+
+def _anomalies(uri: str, split: str) -> Iterator[str]:
+    path = os.path.join(uri, f"Split-{split}", "SchemaDiff.pb")
+    found = anomalies_pb2.Anomalies()
+    with tf.io.gfile.GFile(path, "rb") as stream:
+        found.ParseFromString(stream.read())
+    for feature, info in sorted(found.anomaly_info.items()):
+        yield f"{split}: {feature}: {info.short_description}: {info.description}"
+
+
+def _slice_rows(metrics: Metrics, baseline: Metrics) -> tuple[SliceRow, ...]:
+    return tuple(
+        SliceRow(
+            name=f"{key[0]} = {key[1]}",
+            count=values[ACCURACY].count,
+            accuracy=_number(ACCURACY, values[ACCURACY], baseline.get(key, {}).get(ACCURACY)),
+        )
+        for key, values in sorted(metrics.items())
+        if key != OVERALL and key[0] != LABEL
+    )
+
+
+def _number(name: str, measured: Measured, baseline: Measured | None) -> Number:
+    lower, upper = measured.lower, measured.upper
+    # TFMA's intervals are symmetric, and so leave the range of what they are about.
+    if lower is not None:
+        lower = max(lower, 0.0)
+    if upper is not None and name.endswith(ACCURACY):
+        upper = min(upper, 1.0)
+    return Number(measured.value, lower, upper, baseline.value if baseline else None)
+
+
+def _gate_row(gate: Any) -> GateRow:
+    return GateRow(
+        key=gate.key,
+        subject=gate.subject,
+        passed=gate.passed,
+        value=gate.value,
+        limit=gate.limit,
+        baseline=gate.baseline,
+        sentence=gate.sentence,
+    )
+
+
+def _lineage(artifacts: Mapping[str, Any], settings: ReportSettings) -> tuple[LineageRow, ...]:
+    made = [
+        LineageRow(artifact.type_name, name, artifact.uri, f"artifact {artifact.id}")
+        for name, artifact in artifacts.items()
+    ]
+    return (*(LineageRow(*source) for source in settings.sources), *made)
+
+
+def _records(artifacts: Mapping[str, Any], split: str) -> Iterator[bytes]:
+    examples = artifacts.get("TfdsExampleGen.examples")
+    if examples is None:
+        return
+    folder = os.path.join(examples.uri, f"Split-{split}")
+    files = sorted(tf.io.gfile.glob(os.path.join(folder, "*")))
+    yield from tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()
+
+
+def _splits(artifact: Any) -> list[str]:
+    return list(artifact_utils.decode_split_names(artifact.split_names))
+
+
+def _uri(artifacts: Mapping[str, Any], name: str) -> str:
+    artifact = artifacts.get(name)
+    return str(artifact.uri) if artifact is not None else ""

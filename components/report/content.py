@@ -1,0 +1,204 @@
+"""What a report shows, as plain data; a part that is None or empty has no section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+BLESSED, REJECTED, FAILED = "blessed", "rejected", "failed"
+
+
+@dataclass(frozen=True)
+class Number:
+    """A metric with its 95 % interval and the baseline's value, where there are any."""
+
+    value: float | None
+    lower: float | None = None
+    upper: float | None = None
+    baseline: float | None = None
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """One gate: `sentence` says it in words."""
+
+    key: str
+    subject: str
+    passed: bool
+    value: float | None
+    limit: float | None
+    baseline: float | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """Figures of one class; a ratio without examples is None.
+
+    Attributes:
+      name: the class.
+      count: images whose true class it is.
+      precision: right among those that were taken for it.
+      recall: right among those that are it.
+      f1: harmonic mean of the two.
+      change: recall minus the baseline's recall; None without a baseline.
+    """
+
+    name: str
+    count: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    change: float | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A thumbnail with what was seen in it.
+
+    Attributes:
+      image: JPEG or PNG bytes; empty where the image could not be decoded.
+      true: index of the true class.
+      predicted: index of the predicted class; None for a picture that only shows the data.
+      probability: of the predicted class.
+      true_probability: of the true class.
+    """
+
+    image: bytes
+    true: int
+    predicted: int | None = None
+    probability: float | None = None
+    true_probability: float | None = None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts by class indices, without the zeros.
+
+    Attributes:
+      cells: (true, predicted, count).
+      pictures: (true, predicted) -> positions in `Report.pictures`; not every cell has some.
+    """
+
+    cells: tuple[tuple[int, int, int], ...]
+    pictures: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Images whose highest probability is in [lower, upper): how sure, and how often right."""
+
+    lower: float
+    upper: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class SliceRow:
+    """Accuracy on the images with one value of a feature."""
+
+    name: str
+    count: int
+    accuracy: Number
+
+
+@dataclass(frozen=True)
+class FeatureRow:
+    """TFDV's statistics of one feature in one split."""
+
+    split: str
+    name: str
+    kind: str
+    count: int
+    missing: int
+    details: dict[str, str]
+
+
+@dataclass(frozen=True)
+class LineageRow:
+    """One artifact or input of the run, as ML Metadata knows it.
+
+    Attributes:
+      kind: Data, Backbone, Code, Library, or the artifact's type.
+      name: which one; of an artifact, what made it (`Trainer.model`).
+      where: its URI or path; empty where it has none.
+      identity: its digest, version or id.
+    """
+
+    kind: str
+    name: str
+    where: str
+    identity: str
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """A step of the run; `state` is complete, cached, failed or skipped."""
+
+    name: str
+    state: str
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole page, in the order in which it shows it.
+
+    Attributes:
+      pipeline: the pipeline's name.
+      run_id: of this run.
+      finished: local time as ISO 8601.
+      verdict: BLESSED, REJECTED or FAILED.
+      reasons: why it was rejected or failed, in sentences; a failure's name its log.
+      gates: every gate that was applied.
+      metrics: overall figures by name: accuracy, loss, top_5_accuracy, ...
+      has_baseline: whether there was a model to compare with.
+      split: the split that was judged.
+      class_names: names by class index.
+      classes: one row a class.
+      slices: rows of other slices.
+      confusion: None before there is an evaluation.
+      calibration: bins that have images, rising.
+      calibration_error: expected calibration error over these bins.
+      history: one row an epoch: epoch, learning_rate, accuracy, loss, val_accuracy, val_loss,
+        restored (1 for the epoch whose weights the model has).
+      pictures: thumbnails that the other parts point to by position.
+      samples: positions of some training images.
+      mistakes: positions of the worst mistakes, the surest first.
+      statistics: rows of TFDV.
+      anomalies: TFDV's sentences; None where the validator did not run.
+      rejects: reason -> number of records that were set aside; empty where there were none.
+      config: the resolved configuration.
+      lineage: where everything came from.
+      steps: the steps of the run.
+      links: text -> path or address relative to the page (the list of runs, the logs, ...).
+    """
+
+    pipeline: str
+    run_id: str
+    finished: str
+    verdict: str
+    reasons: tuple[str, ...] = ()
+    gates: tuple[GateRow, ...] = ()
+    metrics: dict[str, Number] = field(default_factory=dict)
+    has_baseline: bool = False
+    split: str = "eval"
+    class_names: tuple[str, ...] = ()
+    classes: tuple[ClassRow, ...] = ()
+    slices: tuple[SliceRow, ...] = ()
+    confusion: Confusion | None = None
+    calibration: tuple[CalibrationBin, ...] = ()
+    calibration_error: float | None = None
+    history: tuple[dict[str, float | None], ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    samples: tuple[int, ...] = ()
+    mistakes: tuple[int, ...] = ()
+    statistics: tuple[FeatureRow, ...] = ()
+    anomalies: tuple[str, ...] | None = None
+    rejects: dict[str, int] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    lineage: tuple[LineageRow, ...] = ()
+    steps: tuple[StepRow, ...] = ()
+    links: dict[str, str] = field(default_factory=dict)

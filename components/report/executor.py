@@ -1,0 +1,56 @@
+"""Writes the report of a run whose steps are all there."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import io_utils
+
+from components.report.collect import collect
+from components.report.page import render
+from components.report.settings import ReportSettings
+
+PAGE = "index.html"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Reads what the other steps wrote and draws it."""
+
+    def Do(  # noqa: N802  # TFX's name.
+        self,
+        input_dict: dict[str, list[Any]],
+        output_dict: dict[str, list[Any]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Fills `report` with one page, index.html."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        settings = ReportSettings.model_validate_json(exec_properties["settings"])
+        names = dict(INPUTS)
+        artifacts = {
+            names[key]: artifact_utils.get_single_instance(found)
+            for key, found in input_dict.items()
+            if found
+        }
+        page = render(collect(artifacts, settings))
+        folder = artifact_utils.get_single_uri(output_dict["report"])
+        fileio.makedirs(folder)
+        io_utils.write_string_file(os.path.join(folder, PAGE), page)
+
+
+INPUTS = (
+    ("examples", "TfdsExampleGen.examples"),
+    ("statistics", "StatisticsGen.statistics"),
+    ("schema", "SchemaGen.schema"),
+    ("anomalies", "ExampleValidator.anomalies"),
+    ("transform_graph", "Transform.transform_graph"),
+    ("model", "Trainer.model"),
+    ("model_run", "Trainer.model_run"),
+    ("evaluation", "Evaluator.evaluation"),
+    ("blessing", "Evaluator.blessing"),
+    ("pushed_model", "Pusher.pushed_model"),
+)
+"""Inputs of the step, and the outputs that they are."""

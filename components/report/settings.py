@@ -1,0 +1,33 @@
+"""All that the Report step is told, as one value in its execution properties."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from components.section import Section
+
+
+class ReportSettings(Section):
+    """What a report says that is in no artifact.
+
+    Attributes:
+      pipeline: the pipeline's name.
+      run_id: of this run, so that the step is never cached.
+      split: the split that is judged.
+      class_names: names by class index.
+      config: the resolved configuration.
+      sources: rows of the lineage that are no artifacts: (kind, name, where, identity).
+      links: text -> address relative to the page.
+    """
+
+    pipeline: str
+    run_id: str
+    split: str
+    class_names: Annotated[tuple[str, ...], Field(strict=False)]
+    config: dict[str, Any]
+    sources: Annotated[
+        tuple[Annotated[tuple[str, str, str, str], Field(strict=False)], ...], Field(strict=False)
+    ]
+    links: dict[str, str]

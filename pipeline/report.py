@@ -1,0 +1,62 @@
+"""What the report is told of a run, and where it goes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from components.report.runs import render_runs
+from components.report.settings import ReportSettings
+from pipeline.code import library_versions
+from pipeline.config import Config, dump_config
+from pipeline.inputs import Inputs
+from pipeline.layout import Layout
+
+
+def report_settings(config: Config, inputs: Inputs, run_id: str) -> ReportSettings:
+    """The configuration, and the sources that are no artifacts."""
+    source, backbone = inputs.source, inputs.backbone
+    sources = [
+        ("Data", source.full_name, source.data_dir, source.fingerprint),
+        ("Backbone", backbone.handle, backbone.path, backbone.sha256),
+        *(("Code", step, "", digest) for step, digest in inputs.code.items()),
+        *(("Library", name, "", version) for name, version in library_versions().items()),
+    ]
+    return ReportSettings(
+        pipeline=config.pipeline_name,
+        run_id=run_id,
+        split=config.evaluation.split,
+        class_names=source.class_names,
+        config=dump_config(config),
+        sources=tuple(sources),
+        links={
+            "All runs": "runs.html",
+            "Logs": f"../logs/{run_id}/",
+            "run_summary.json": "../run_summary.json",
+        },
+    )
+
+
+def publish_runs(pipeline: str, layout: Layout) -> None:
+    """Writes the page of all runs that left their summary with their logs."""
+    publish(render_runs(pipeline, list(_summaries(layout))), layout.runs)
+
+
+def _summaries(layout: Layout) -> Iterator[dict[str, Any]]:
+    for path in sorted(layout.logs("").glob("*/run_summary.json")):
+        try:
+            yield json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            # Cut off by a full disk: one row less is better than no page.
+            continue
+
+
+def publish(page: str, target: Path) -> Path:
+    """Writes a page so that a reader sees the old one or the new one; returns its path."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    unfinished.write_text(page, encoding="utf-8")
+    unfinished.replace(target)
+    return target

@@ -1,0 +1,70 @@
+"""Figures from predictions, against scikit-learn's."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from sklearn import metrics
+from sklearn.calibration import calibration_curve
+
+from components.report.figures import calibration, class_rows, confusion_matrix
+
+CLASSES = 4
+NAMES = tuple("abcd")
+PAIRS = arrays.arrays(
+    np.int64, st.tuples(st.integers(1, 60), st.just(2)), elements=st.integers(0, 3)
+)
+
+
+@given(PAIRS)
+@settings(deadline=None)
+def test_the_confusion_matrix_and_the_classes_are_scikit_learns(pairs):
+    labels, predicted = pairs.T
+    matrix = confusion_matrix(labels, predicted, CLASSES)
+    np.testing.assert_array_equal(
+        matrix, metrics.confusion_matrix(labels, predicted, labels=range(CLASSES))
+    )
+    expected = metrics.precision_recall_fscore_support(
+        labels, predicted, labels=range(CLASSES), zero_division=np.nan
+    )
+    for index, row in enumerate(class_rows(matrix, NAMES, {})):
+        assert row.count == expected[3][index]
+        for value, want in ((row.precision, expected[0][index]), (row.recall, expected[1][index])):
+            assert (value is None) == np.isnan(want)
+            assert value is None or value == pytest.approx(want, abs=1e-9)
+        if row.f1 is not None:
+            assert row.f1 == pytest.approx(
+                metrics.f1_score(labels, predicted, labels=[index], average=None)[0], abs=1e-9
+            )
+
+
+def test_the_change_is_against_the_baselines_recall():
+    rows = class_rows(np.array([[3, 1], [0, 2]]), ("a", "b"), {0: 0.5})
+    assert rows[0].change == pytest.approx(0.25)
+    assert rows[1].change is None
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 0.99), st.booleans()), min_size=1, max_size=80))
+@settings(deadline=None)
+def test_the_calibration_is_scikit_learns(pairs):
+    probabilities = np.array([pair[0] for pair in pairs])
+    # scikit-learn's bins are closed on the left and ours, as the paper's, on the right.
+    probabilities[np.isclose(probabilities * 10, np.round(probabilities * 10))] += 0.001
+    correct = np.array([pair[1] for pair in pairs])
+    rows, error = calibration(probabilities, correct)
+    accuracy, confidence = calibration_curve(correct, probabilities, n_bins=10)
+    np.testing.assert_allclose([row.accuracy for row in rows], accuracy, atol=1e-9)
+    np.testing.assert_allclose([row.confidence for row in rows], confidence, atol=1e-9)
+    assert sum(row.count for row in rows) == len(pairs)
+    weights = np.array([row.count for row in rows]) / len(pairs)
+    assert error == pytest.approx(float((weights * abs(accuracy - confidence)).sum()), abs=1e-9)
+
+
+def test_edges_belong_to_the_bin_below_and_the_ends_to_the_outer_bins():
+    rows, _ = calibration(np.array([0.0, 0.1, 0.100001, 1.0]), np.array([True] * 4))
+    assert [(row.lower, row.count) for row in rows] == [(0.0, 2), (0.1, 1), (0.9, 1)]
+
+
+def test_nothing_judged_has_no_calibration():
+    assert calibration(np.array([]), np.array([], bool)) == ((), None)

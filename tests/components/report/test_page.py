@@ -1,0 +1,206 @@
+"""The report's page as text: what it says, and what it must never contain."""
+
+import base64
+import json
+import math
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+import vl_convert
+
+from components.report import charts, page
+from components.report.content import BLESSED, Number, Report
+from components.report.page import render
+from tests.browser.made_up import (
+    ALL_SECTIONS,
+    EVIL,
+    empty_report,
+    failed_report,
+    full_report,
+)
+
+
+class Reader(HTMLParser):
+    """Elements and text as a browser would take them."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.text, self.scripts, self.open = [], [], [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self.open = tag
+
+    def handle_endtag(self, tag):
+        self.open = ""
+
+    def handle_data(self, text):
+        target = self.scripts if self.open == "script" else self.text
+        if self.open != "style":
+            target.append(text)
+
+
+@pytest.fixture(scope="module")
+def full():
+    return Reader(render(full_report(30)))
+
+
+def sections(reader):
+    return [attributes["id"] for tag, attributes in reader.elements if tag == "section"]
+
+
+def said(reader):
+    return re.sub(r"\s+", " ", " ".join(reader.text))
+
+
+def test_sections_stand_in_their_order(full):
+    assert sections(full) == ALL_SECTIONS
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"), [(empty_report, ["verdict"]), (failed_report, ["verdict", "steps"])]
+)
+def test_only_what_has_data_has_a_section(report, expected):
+    assert sections(Reader(render(report()))) == expected
+
+
+def test_a_page_without_charts_does_not_carry_their_libraries():
+    assert len(render(failed_report())) < 50_000
+
+
+def test_a_class_with_an_evil_name_is_only_text(full):
+    assert not any(attributes.get("src") == "x" for _, attributes in full.elements)
+    assert not any("alert(" in text for text in full.scripts if not text.startswith("{"))
+    assert EVIL[0] in said(full)
+    assert EVIL[1] in said(full)
+
+
+def test_the_data_survive_their_script_element(full):
+    data = json.loads(next(text for text in full.scripts if text.startswith("{")))
+    assert data["names"][1:3] == list(EVIL)
+    assert set(data["charts"]) == {"confusion", "calibration", "training-accuracy", "training-loss"}
+
+
+def test_no_address_of_a_network_is_loaded(full):
+    loaded = [attributes.get("src", "") for tag, attributes in full.elements if tag != "a"]
+    assert not any(loaded)
+    policy = next(a["content"] for t, a in full.elements if "http-equiv" in a)
+    assert policy.startswith("default-src 'none'")
+
+
+def test_a_picture_that_two_parts_show_is_embedded_once():
+    report = full_report()
+    first = report.mistakes[0]
+    assert first in {spot for spots in report.confusion.pictures.values() for spot in spots}
+    encoded = base64.b64encode(report.pictures[first].image).decode()
+    assert render(report).count(encoded) == 1
+
+
+def test_epochs_may_lack_a_figure():
+    history = ({"epoch": 1.0, "loss": 0.5}, {"epoch": 2.0, "loss": 0.4, "val_loss": 0.6})
+    assert "0.6000" in render(replace(empty_report(), history=history))
+
+
+def test_what_is_not_known_is_never_a_nan_or_none(full):
+    assert not re.search(r"\b(NaN|nan|None|undefined|Infinity)\b", said(full))
+    assert "not measured" in said(full)
+
+
+def test_numbers_that_are_not_finite_do_not_break_the_page():
+    report = replace(
+        full_report(),
+        metrics={"loss": Number(math.inf, math.nan, math.nan, math.nan)},
+        calibration_error=math.nan,
+        history=({"epoch": 1.0, "loss": math.nan, "val_loss": None, "restored": 1.0},),
+    )
+    reader = Reader(render(report))
+    data = json.loads(next(text for text in reader.scripts if text.startswith("{")))
+    assert "training-loss" not in data["charts"]
+    assert "Expected calibration error not measured" in said(reader)
+
+
+def test_a_name_that_is_no_text_can_be_saved():
+    report = Report("x", "1", "2025-03-01T12:30:05", BLESSED, class_names=("\udce9t\udce9",))
+    assert render(report).encode("utf-8")
+
+
+def test_many_gates_are_folded_and_those_that_failed_are_not(full):
+    assert "30 gates that were passed" in said(full)
+    assert said(full).index("no such image") < said(full).index("30 gates")
+
+
+def test_the_configuration_reads_as_yaml(full):
+    assert "batch_size: 32" in said(full)
+    assert "seed: null" in said(full)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 30, 60])
+def test_charts_are_valid_vega_lite(classes):
+    for spec in charts.specs(full_report(classes)).values():
+        assert vl_convert.vegalite_to_vega(spec)["marks"]
+
+
+def test_a_large_matrix_has_dots_and_no_labels():
+    spec = charts.confusion(((0, 0, 5), (0, 59, 2)), [str(i) for i in range(60)])
+    assert spec["usermeta"]["dots"]
+    assert '"labels": false' in json.dumps(spec)
+
+
+def test_a_matrix_without_mistakes_can_be_drawn():
+    assert vl_convert.vegalite_to_vega(charts.confusion(((0, 0, 5), (1, 1, 2)), ("a", "b")))
+
+
+def test_training_marks_the_restored_epoch():
+    history = full_report().history
+    assert "restored: epoch 13" in json.dumps(charts.training(history, "loss"))
+    lost = tuple({**row, "restored": 0.0} for row in history)
+    assert "restored" not in json.dumps(charts.training(lost, "loss"))
+
+
+def test_a_single_epoch_can_be_drawn():
+    spec = charts.training(full_report().history[:1], "accuracy")
+    assert vl_convert.vegalite_to_svg(spec)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (page.number(0.84213), "0.8421"),
+        (page.number(math.nan), "\N{EN DASH}"),
+        (page.percent(0.12345), "12.3 %"),
+        (page.percent(0.99999), "> 99.9 %"),
+        (page.percent(1.0), "100.0 %"),
+        (page.percent(0.00001), "< 0.1 %"),
+        (page.change(-0.01), "\N{MINUS SIGN}0.0100"),
+        (page.change(0.01), "+0.0100"),
+        (page.change(-0.000001), "0.0000"),
+        (page.seconds(4.25), "4.2 s"),
+        (page.seconds(59.96), "1 min 00 s"),
+        (page.seconds(61), "1 min 01 s"),
+        (page.seconds(3720), "1 h 02 min"),
+        (page.title("top_5_accuracy"), "Top-5 accuracy"),
+        (page.title("example_count"), "Example count"),
+    ],
+)
+def test_numbers_and_names_read_well(text, expected):
+    assert text == expected
+
+
+def test_a_loss_that_falls_is_better_and_an_accuracy_that_falls_is_worse():
+    assert page._turn(-0.1, "loss") == "better"
+    assert page._turn(-0.1, "accuracy") == "worse"
+    assert page._turn(0.0, "accuracy") == ""
+
+
+def test_a_page_is_made_without_any_framework():
+    code = (
+        "import sys, components.report.page;"
+        "heavy = {'tensorflow', 'tfx', 'tensorflow_model_analysis', 'apache_beam'};"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
