@@ -183,17 +183,17 @@ def _did_you_mean(location: tuple[int | str, ...]) -> str:
     models: list[type[BaseModel]] = [Config]
     for part in (part for part in location[:-1] if isinstance(part, str)):
         fields = [model.model_fields.get(part) for model in models]
-        models = [found for field in fields if field for found in _models(field.annotation)]
+        models = [found for field in fields if field for found in sections_in(field.annotation)]
     names = [name for model in models for name in model.model_fields]
     close = difflib.get_close_matches(str(location[-1]), names, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def sections_in(annotation: Any) -> list[type[BaseModel]]:
     """The sections that a field may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in get_args(annotation) for model in _models(part)]
+    return [model for part in get_args(annotation) for model in sections_in(part)]
 
 
 def _with_absolute_paths(

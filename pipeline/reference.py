@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from components.section import Section
-from components.trainer.config import ExplicitSchedule
-from pipeline.config import Config
+from pipeline.config import Config, sections_in
 
 _HEAD = """\
 # Configuration
@@ -40,18 +39,19 @@ def render() -> str:
     return "\n".join([_HEAD, *_section("", Config)]) + "\n"
 
 
-def _section(path: str, model: type[Section]) -> list[str]:
+def _section(path: str, model: type[BaseModel]) -> list[str]:
     rows, nested = [], []
     for name, field in model.model_fields.items():
         key = f"{path}.{name}" if path else name
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
             nested += _section(key, kind)
         else:
             description = (field.description or "").replace("|", "\\|")
             rows.append(f"| `{key}` | {_default(field.default)} | {description} |")
-            if name == "schedule":
-                nested += _section(key, ExplicitSchedule)
+            many = "[]" if isinstance(field.default, tuple) else ""
+            for section in sections_in(kind):
+                nested += _section(key + many, section)
     title = f"## `{path}`" if path else "## The file"
     about = (model.__doc__ or "").strip()
     table = ["| key | default | meaning |", "|---|---|---|", *rows] if rows else []
