@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from components.example_gen.source import Source, open_source
 from components.pusher.versions import served_digest
 from components.trainer.backbone import Backbone, find_backbone
 from components.trainer.config import TrainingConfig
+from components.transform.features import IMAGE, LABEL, SLICE_FEATURES
 from pipeline.code import project_digest, step_digests
 from pipeline.config import SCHEMAS, Config, dump_config
 from pipeline.layout import Layout
@@ -49,7 +51,7 @@ def resolve(config: Config, layout: Layout) -> Inputs:
     backbone = find_backbone(config.backbone)
     source = open_source(config.data)
     _check_sizes(config.training, source)
-    _check_classes(config.evaluation, source)
+    _check_gates(config.evaluation, source)
     schema = _keep_schema(config.data.curated_schema, layout)
     depends_on = [
         dump_config(config),
@@ -80,12 +82,22 @@ def _check_sizes(training: TrainingConfig, source: Source) -> None:
         )
 
 
-def _check_classes(evaluation: EvaluationConfig, source: Source) -> None:
+def _check_gates(evaluation: EvaluationConfig, source: Source) -> None:
+    """Whether what the gates name is there."""
     for name, key in evaluation.classes_named().items():
-        if name not in source.class_names:
-            close = difflib.get_close_matches(name, source.class_names, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise UserError(f"{key}: {source.full_name} has no class {name!r}{hint}")
+        _check_name(f"{key}: {source.full_name} has no class", name, source.class_names)
+    features = [*SLICE_FEATURES, *(f for f in source.features if f not in (IMAGE, LABEL))]
+    for position, gate in enumerate(evaluation.slices):
+        key = f"evaluation.slices.{position}.feature"
+        _check_name(f"{key}: there is nothing to slice by called", gate.feature, features)
+
+
+def _check_name(mistake: str, name: str, known: Sequence[str]) -> None:
+    if name in known:
+        return
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}."
+    raise UserError(f"{mistake} {name!r}{hint if len(hint) < 500 else '.'}")
 
 
 def _keep_schema(name: str | None, layout: Layout) -> Path | None:

@@ -19,7 +19,7 @@ from tensorflow_model_analysis.proto.config_pb2 import (
 )
 
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.gates import LABEL
+from components.transform.features import LABEL
 
 ACCURACY = "accuracy"
 LOSS = "loss"

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from components.evaluator.config import EvaluationConfig, SliceGate, limit_for
+from components.transform.features import LABEL
 
 Slice = tuple[str, str]
 """A feature and its value, both as text."""
 
 OVERALL: Slice = ("", "")
-LABEL = "label"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 
 from components.evaluator.eval_config import ACCURACY
-from components.evaluator.gates import LABEL, OVERALL, Gate, Measured, Slice
+from components.evaluator.gates import OVERALL, Gate, Measured, Slice
+from components.transform.features import LABEL
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 _GATES = "gates.json"

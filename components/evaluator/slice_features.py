@@ -10,7 +10,7 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
 
-from components.transform.preprocessing import SLICE_FEATURES
+from components.transform.features import SLICE_FEATURES
 
 
 def slice_features(transform_graph: str, names: tuple[str, ...]) -> tfma.extractors.Extractor:

@@ -39,6 +39,7 @@ class Source:
       full_name: tfds's name with config and version, `tf_flowers/3.0.1`.
       data_dir: the folder that holds its files.
       class_names: the label's names in the order of their numbers.
+      features: names of all features, `image` and `label` among them.
       shards: what to read for every split; `count` counts the split's shards.
       fingerprint: changes whenever the stored files or the slices do.
       split_fingerprints: the same of each split alone.
@@ -47,6 +48,7 @@ class Source:
     full_name: str
     data_dir: str
     class_names: tuple[str, ...]
+    features: tuple[str, ...]
     shards: tuple[Shard, ...]
     fingerprint: str
     split_fingerprints: dict[str, str]
@@ -83,6 +85,7 @@ def open_source(config: DataConfig) -> Source:
         full_name=builder.info.full_name,
         data_dir=str(builder.data_dir),
         class_names=class_names,
+        features=tuple(builder.info.features),
         shards=shards,
         fingerprint=_digest(stored, slices),
         split_fingerprints={split: _digest(stored, slices[split]) for split in slices},

@@ -13,10 +13,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx.components.evaluator import constants
 from tfx.types import artifact_utils
 
 from components.evaluator.eval_config import ACCURACY
-from components.evaluator.gates import LABEL, OVERALL, Measured
+from components.evaluator.gates import OVERALL, Measured
 from components.evaluator.predictions import read_predictions
 from components.evaluator.results import Metrics, read_gates, read_metrics
 from components.report.content import (
@@ -35,6 +36,10 @@ from components.report.content import (
 from components.report.figures import calibration, class_rows, confusion_matrix
 from components.report.pictures import make_album
 from components.report.settings import ReportSettings
+from components.transform.features import LABEL
+
+_BASELINE_ID = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY
+_BASELINE_URI = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
 
 
 @dataclass(frozen=True)
@@ -227,6 +232,10 @@ def _lineage(artifacts: Mapping[str, Any], settings: ReportSettings) -> tuple[Li
         LineageRow(artifact.type_name, name, artifact.uri, f"artifact {artifact.id}")
         for name, artifact in artifacts.items()
     ]
+    blessing = artifacts.get("Evaluator.blessing")
+    if blessing and (baseline := blessing.get_int_custom_property(_BASELINE_ID)):
+        uri = blessing.get_string_custom_property(_BASELINE_URI)
+        made.append(LineageRow("Model", "baseline", uri, f"artifact {baseline}"))
     return (*(LineageRow(*source) for source in settings.sources), *made)
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.transform.config import PreprocessingConfig
-from components.transform.preprocessing import IMAGE, LABEL
+from components.transform.features import IMAGE, LABEL
 
 _AUTOTUNE = tf.data.AUTOTUNE
 

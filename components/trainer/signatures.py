@@ -8,7 +8,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras as keras
 
-from components.transform.preprocessing import IMAGE
+from components.transform.features import IMAGE
 
 SERVING_DEFAULT = "serving_default"
 PREDICT_IMAGE = "predict_image"

@@ -10,12 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-IMAGE = "image"
-LABEL = "label"
-IMAGE_SIDE = "image_side"
-
-SLICE_FEATURES = (IMAGE_SIDE,)
-"""Outputs that no model reads: evaluation slices by them."""
+from components.transform.features import IMAGE, IMAGE_SIDE, LABEL
 
 
 def preprocessing_fn(

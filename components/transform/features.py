@@ -1,0 +1,8 @@
+"""Names of features, in the examples and out of Transform."""
+
+IMAGE = "image"
+LABEL = "label"
+IMAGE_SIDE = "image_side"
+
+SLICE_FEATURES = (IMAGE_SIDE,)
+"""Outputs of Transform that no model reads: evaluation slices by them."""
