@@ -21,7 +21,11 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types import BaseChannel, Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
-from components.evaluator.baseline import BestBlessedStrategy, LastBlessedStrategy
+from components.evaluator.baseline import (
+    BestBlessedStrategy,
+    LastBlessedStrategy,
+    digest_of_classes,
+)
 from components.evaluator.component import GatedEvaluator
 from components.evaluator.settings import EvaluatorSettings
 from components.example_gen.component import TfdsExampleGen
@@ -156,10 +160,13 @@ def _statistics_and_schema(
 
 def _baseline(config: Config, inputs: Inputs) -> Resolver:
     """The model that a new one is compared with, if there is one."""
+    comparable = {"class_names": digest_of_classes(inputs.source.class_names)}
     best = config.evaluation.baseline == "best_blessed"
+    if best:
+        comparable["evaluation_data"] = _evaluation_data(config, inputs)
     return Resolver(
         strategy_class=BestBlessedStrategy if best else LastBlessedStrategy,
-        config={"evaluation_data": _evaluation_data(config, inputs)} if best else None,
+        config=comparable,
         model=Channel(type=Model),
         model_blessing=Channel(type=ModelBlessing),
     ).with_id("BaselineModel")

@@ -16,7 +16,12 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components.evaluator.baseline import ACCURACY_PROPERTY, DATA_PROPERTY
+from components.evaluator.baseline import (
+    ACCURACY_PROPERTY,
+    CLASSES_PROPERTY,
+    DATA_PROPERTY,
+    digest_of_classes,
+)
 from components.evaluator.eval_config import make_eval_config
 from components.evaluator.gates import OVERALL, judge
 from components.evaluator.predictions import predictions_writer
@@ -66,6 +71,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             ACCURACY_PROPERTY, accuracy.value if accuracy and accuracy.value is not None else -1.0
         )
         blessing.set_string_custom_property(DATA_PROPERTY, settings.evaluation_data)
+        blessing.set_string_custom_property(
+            CLASSES_PROPERTY, digest_of_classes(settings.class_names)
+        )
         _bless(blessing, models, all(gate.passed for gate in gates) and bool(gates))
 
     def _evaluate(

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2
@@ -33,7 +32,7 @@ from components.report.content import (
     SliceRow,
     StepRow,
 )
-from components.report.figures import calibration, class_rows, confusion_matrix
+from components.report.figures import calibration, class_rows, confusion_cells
 from components.report.pictures import make_album
 from components.report.settings import ReportSettings
 from components.transform.features import LABEL
@@ -96,7 +95,7 @@ def _evaluation(
     metrics, baseline = read_metrics(evaluation), read_metrics(evaluation, baseline=True)
     table = read_predictions(evaluation)
     labels, predicted = table["label"].to_numpy(), table["predicted"].to_numpy()
-    matrix = confusion_matrix(labels, predicted, len(settings.class_names))
+    cells = confusion_cells(labels, predicted)
     bins, error = calibration(table["probability"].to_numpy(), labels == predicted)
     album = make_album(
         table,
@@ -114,15 +113,9 @@ def _evaluation(
             for name, value in metrics.get(OVERALL, {}).items()
         },
         "has_baseline": bool(baseline),
-        "classes": class_rows(matrix, settings.class_names, before),
+        "classes": class_rows(cells, settings.class_names, before),
         "slices": _slice_rows(metrics, baseline),
-        "confusion": Confusion(
-            cells=tuple(
-                (int(true), int(taken), int(matrix[true, taken]))
-                for true, taken in np.argwhere(matrix)
-            ),
-            pictures=album.cells,
-        ),
+        "confusion": Confusion(tuple(cells), album.cells),
         "calibration": bins,
         "calibration_error": error,
         "pictures": tuple(album.pictures),

@@ -6,7 +6,11 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.types.artifact_utils import deserialize_artifact
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
-from components.evaluator.baseline import BestBlessedStrategy, LastBlessedStrategy
+from components.evaluator.baseline import (
+    BestBlessedStrategy,
+    LastBlessedStrategy,
+    digest_of_classes,
+)
 
 
 class Store:
@@ -35,10 +39,9 @@ class Store:
         self.channels["model"].append(model)
         return model
 
-    def judge(self, model, blessed=1, **properties):
-        blessing = self._artifact(
-            ModelBlessing, blessed=blessed, current_model_id=model.id, **properties
-        )
+    def judge(self, model, blessed=1, class_names="abc", **properties):
+        properties |= {"blessed": blessed, "class_names": class_names}
+        blessing = self._artifact(ModelBlessing, current_model_id=model.id, **properties)
         self.channels["model_blessing"].append(blessing)
         self.give(blessing)
         return blessing
@@ -52,7 +55,7 @@ class Store:
         self.store.put_events([event])
 
     def resolve(self, strategy=None):
-        strategy = strategy or LastBlessedStrategy()
+        strategy = strategy or LastBlessedStrategy("abc")
         resolved = strategy.resolve_artifacts(self.store, self.channels)
         return [[artifact.id for artifact in resolved[name]] for name in self.channels]
 
@@ -106,12 +109,24 @@ def test_the_best_on_the_same_data_is_the_best_whenever_it_was(store):
     store.judge(models[1], accuracy=0.8, evaluation_data="a")
     store.judge(models[2], accuracy=0.99, evaluation_data="b")
     store.judge(models[3], blessed=0, accuracy=0.95, evaluation_data="a")
-    assert store.resolve(BestBlessedStrategy("a")) == [[models[0].id], [best.id]]
-    assert store.resolve(BestBlessedStrategy("c")) == [[], []]
+    assert store.resolve(BestBlessedStrategy("abc", "a")) == [[models[0].id], [best.id]]
+    assert store.resolve(BestBlessedStrategy("abc", "c")) == [[], []]
 
 
 def test_of_equally_good_models_the_newer_is_the_best(store):
     first, second = store.train(), store.train()
     store.judge(first, accuracy=0.9, evaluation_data="a")
     newer = store.judge(second, accuracy=0.9, evaluation_data="a")
-    assert store.resolve(BestBlessedStrategy("a")) == [[second.id], [newer.id]]
+    assert store.resolve(BestBlessedStrategy("abc", "a")) == [[second.id], [newer.id]]
+
+
+def test_a_model_of_other_classes_cannot_be_compared(store):
+    first, other = store.train(), store.train()
+    blessing = store.judge(first, accuracy=0.5, evaluation_data="a")
+    store.judge(other, class_names="xyz", accuracy=0.9, evaluation_data="a")
+    for strategy in (LastBlessedStrategy("abc"), BestBlessedStrategy("abc", "a")):
+        assert store.resolve(strategy) == [[first.id], [blessing.id]]
+
+
+def test_the_order_of_classes_counts():
+    assert digest_of_classes(["a", "b"]) != digest_of_classes(["b", "a"])

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from components.report.figures import calibration, class_rows, confusion_matrix
+from components.report.figures import calibration, class_rows, confusion_cells
 
 CLASSES = 4
 NAMES = tuple("abcd")
@@ -21,14 +21,17 @@ PAIRS = arrays.arrays(
 @settings(deadline=None)
 def test_the_confusion_matrix_and_the_classes_are_scikit_learns(pairs):
     labels, predicted = pairs.T
-    matrix = confusion_matrix(labels, predicted, CLASSES)
+    cells = confusion_cells(labels, predicted)
+    matrix = np.zeros((CLASSES, CLASSES), int)
+    for true, taken, count in cells:
+        matrix[true, taken] = count
     np.testing.assert_array_equal(
         matrix, metrics.confusion_matrix(labels, predicted, labels=range(CLASSES))
     )
     expected = metrics.precision_recall_fscore_support(
         labels, predicted, labels=range(CLASSES), zero_division=np.nan
     )
-    for index, row in enumerate(class_rows(matrix, NAMES, {})):
+    for index, row in enumerate(class_rows(cells, NAMES, {})):
         assert row.count == expected[3][index]
         for value, want in ((row.precision, expected[0][index]), (row.recall, expected[1][index])):
             assert (value is None) == np.isnan(want)
@@ -40,7 +43,7 @@ def test_the_confusion_matrix_and_the_classes_are_scikit_learns(pairs):
 
 
 def test_the_change_is_against_the_baselines_recall():
-    rows = class_rows(np.array([[3, 1], [0, 2]]), ("a", "b"), {0: 0.5})
+    rows = class_rows([(0, 0, 3), (0, 1, 1), (1, 1, 2)], ("a", "b"), {0: 0.5})
     assert rows[0].change == pytest.approx(0.25)
     assert rows[1].change is None
 
@@ -64,6 +67,13 @@ def test_the_calibration_is_scikit_learns(pairs):
 def test_edges_belong_to_the_bin_below_and_the_ends_to_the_outer_bins():
     rows, _ = calibration(np.array([0.0, 0.1, 0.100001, 1.0]), np.array([True] * 4))
     assert [(row.lower, row.count) for row in rows] == [(0.0, 2), (0.1, 1), (0.9, 1)]
+
+
+def test_nothing_judged_has_no_confusion_and_no_ratio():
+    nothing = np.array([], np.int64)
+    assert confusion_cells(nothing, nothing) == []
+    (row,) = class_rows([], ("a",), {0: 1.0})
+    assert (row.count, row.precision, row.recall, row.f1, row.change) == (0, None, None, None, None)
 
 
 def test_nothing_judged_has_no_calibration():
