@@ -37,7 +37,7 @@ def execute(
       Exception: a step failed; the events say which and why, and the report shows what there is.
     """
     layout.metadata.parent.mkdir(parents=True, exist_ok=True)
-    connection = metadata.sqlite_metadata_connection_config(str(layout.metadata))
+    connection = _connection(layout)
     pipeline = create_pipeline(
         config,
         inputs,
@@ -56,7 +56,11 @@ def execute(
         page = Path(outputs["Report.report"].uri, PAGE).read_text(encoding="utf-8")
         _publish(page, layout)
     except Exception:
-        _report_failure(config, inputs, layout, run_id, connection, states)
+        try:
+            report_failure(config, inputs, layout, run_id, _failure(states, layout.logs(run_id)))
+        except Exception:
+            # The run's own failure is the one that counts.
+            _logger.exception("the report of the failed run could not be drawn")
         raise
     finally:
         LOGGER.removeHandler(states)
@@ -68,29 +72,28 @@ def _publish(page: str, layout: Layout) -> None:
     report("report", event="report", path=os.fspath(path))
 
 
-def _report_failure(
-    config: Config,
-    inputs: Inputs,
-    layout: Layout,
-    run_id: str,
-    connection: metadata_store_pb2.ConnectionConfig,
-    states: StepStates,
+def report_failure(
+    config: Config, inputs: Inputs, layout: Layout, run_id: str, failure: Failure
 ) -> None:
-    """Draws what the finished steps left; the run's own failure is the one that counts."""
-    try:
-        failed = [event for event in states.ended.values() if event["state"] == "failed"]
-        reasons = [
-            f"{event['id']}: {event['user_error'] or event['error']} "
-            f"(see {layout.logs(run_id) / event['id']}.log)"
-            for event in failed
-        ]
-        rows = [
-            StepRow(step, ended.get("state", "skipped"), ended.get("seconds"))
-            for step in STEPS
-            for ended in [states.ended.get(step, {})]
-        ]
-        failure = Failure("; ".join(reasons) or "the run broke off", tuple(rows))
-        settings = report_settings(config, inputs, run_id)
-        _publish(render(collect(read_outputs(connection, run_id), settings, failure)), layout)
-    except Exception:
-        _logger.exception("the report of the failed run could not be drawn")
+    """Draws what the finished steps of a run left, its failure first."""
+    outputs = read_outputs(_connection(layout), run_id)
+    settings = report_settings(config, inputs, run_id)
+    _publish(render(collect(outputs, settings, failure)), layout)
+
+
+def _failure(states: StepStates, logs: Path) -> Failure:
+    reasons = [
+        f"{event['id']}: {event['user_error'] or event['error']} (see {logs / event['id']}.log)"
+        for event in states.ended.values()
+        if event["state"] == "failed"
+    ]
+    rows = [
+        StepRow(step, ended.get("state", "skipped"), ended.get("seconds"))
+        for step in STEPS
+        for ended in [states.ended.get(step, {})]
+    ]
+    return Failure("; ".join(reasons) or "the run broke off", tuple(rows))
+
+
+def _connection(layout: Layout) -> metadata_store_pb2.ConnectionConfig:
+    return metadata.sqlite_metadata_connection_config(str(layout.metadata))

@@ -32,7 +32,7 @@ class Record:
         elif kind == "failure" and not summary.reasons:
             summary.reasons = [f"{event['reason']} (see {self._logs / 'run.log'})"]
         elif kind == "report":
-            summary.report = event["path"]
+            self.take_report(event)
         elif kind == "outcome":
             for name, value in event["outcome"].items():
                 setattr(summary, name, value)
@@ -43,6 +43,11 @@ class Record:
             self.unchanged = True
             last = json.loads(self._layout.last_run.read_text(encoding="utf-8"))
             _repeat(summary, Summary.from_dict(last["summary"]))
+
+    def take_report(self, event: dict[str, Any]) -> None:
+        """Enters nothing but where the report is: of a worker that only draws it."""
+        if event["event"] == "report":
+            self.summary.report = event["path"]
 
     def break_off(self, reason: str) -> None:
         """Ends a run that has no verdict: the step that was running failed for `reason`."""

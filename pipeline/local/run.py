@@ -76,6 +76,12 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
                     view.show(event)
                 if summary.exit_code == STEP_FAILED and not summary.reasons:
                     record.break_off("the worker process ended without a word")
+                    failure = {
+                        "reason": summary.reasons[0],
+                        "steps": [(step.id, step.state, step.seconds) for step in summary.steps],
+                    }
+                    for event in _work({**request, "failure": failure}, logs, lock):
+                        record.take_report(event)
         except KeyboardInterrupt:
             record.break_off("interrupted")
         finally:

@@ -39,7 +39,10 @@ def main() -> None:
         LOGGER.addHandler(EventHandler(pipe))
         try:
             config = Config.model_validate_json(json.dumps(request["config"]))
-            _run(config, layout, run_id, request["use_cache"])
+            if "failure" in request:
+                _report_failure(config, layout, run_id, request["failure"])
+            else:
+                _run(config, layout, run_id, request["use_cache"])
         except UserError as error:
             report("stopped", event="user_error", reason=str(error))
         except Exception as error:
@@ -63,6 +66,18 @@ def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
     report("outcome", event="outcome", key=inputs.key, served=served, outcome=outcome)
 
 
+def _report_failure(config: Config, layout: Layout, run_id: str, failure: dict[str, Any]) -> None:
+    """Draws the report of a run whose own worker is gone."""
+    report("drawing", event="phase", text="Drawing the report")
+    from components.report.collect import Failure
+    from components.report.content import StepRow
+    from pipeline.local.execute import report_failure
+
+    steps = tuple(StepRow(*step) for step in failure["steps"])
+    inputs = resolve(config, layout)
+    report_failure(config, inputs, layout, run_id, Failure(failure["reason"], steps))
+
+
 def _facts(inputs: Inputs) -> dict[str, Any]:
     return {
         "source": inputs.source.full_name,
@@ -75,10 +90,11 @@ def _facts(inputs: Inputs) -> dict[str, Any]:
 
 
 def _unchanged(inputs: Inputs, layout: Layout) -> bool:
-    """Whether the last finished run read the same, and what it served is still served."""
+    """Whether the last finished run read the same, and what it left is still there."""
     try:
         last = json.loads(layout.last_run.read_text(encoding="utf-8"))
-        return (last["key"], last["served"]) == (inputs.key, inputs.served)
+        same = (last["key"], last["served"]) == (inputs.key, inputs.served)
+        return same and layout.report.is_file()
     except (OSError, ValueError, KeyError):
         return False
 

@@ -236,6 +236,7 @@ def test_a_served_model_that_was_removed_is_pushed_again(run, checkout, output):
     assert repaired.served[-1] == os.path.basename(repaired.summary["pushed"])
 
 
+@pytest.mark.slow
 def test_data_written_anew_in_place_is_read_anew(run, checkout, output, tfds_dir):
     record = next((tfds_dir / "digits" / "1.0.0").glob("*.tfrecord*"))
     record.write_bytes(record.read_bytes())
@@ -246,6 +247,7 @@ def test_data_written_anew_in_place_is_read_anew(run, checkout, output, tfds_dir
     assert fresh.summary["baseline_metrics"] != {}
 
 
+@pytest.mark.slow
 def test_without_cache_and_without_a_curated_schema_every_step_runs(run, checkout, output):
     inferred = (*QUICK, "data.curated_schema=null")
     ended = run(output, *inferred, root=checkout, arguments=("--no-cache",))

@@ -125,6 +125,9 @@ def test_a_step_whose_worker_is_killed_has_failed(tmp_path, tfds_dir):
     assert reason.startswith("Trainer: the worker process ended")
     assert "Trainer.log" in reason
     assert reason in out
+    page = Path(summary["report"]).read_text()
+    assert "the worker process ended without a word" in page
+    assert 'id="data"' in page
 
 
 def test_a_ctrl_c_before_the_run_is_one_word(tmp_path):
@@ -154,7 +157,14 @@ def test_a_full_disk_is_one_sentence(tmp_path):
     assert "File too large" in ran.stderr
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_run_says_so(tmp_path, tfds_dir, kind):
     output = tmp_path / "out"
     parent = start(output, tfds_dir, "Loading TFX")

@@ -1,6 +1,7 @@
 """run_summary.json and what the runner makes of events."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +9,7 @@ from components.evaluator.config import EvaluationConfig
 from pipeline.layout import Layout
 from pipeline.local.events import read_events
 from pipeline.local.record import Record
+from pipeline.local.worker import _unchanged
 from pipeline.summary import STEPS, Step, Summary, write_json, write_summary
 
 CONTRACT = {
@@ -145,6 +147,19 @@ def test_an_unchanged_run_ends_as_the_last_one_and_pushes_nothing(layout):
     assert second.run_id == "2"
     assert {item.state for item in second.steps} == {"cached"}
     assert {item.seconds for item in second.steps} == {0.0}
+
+
+def test_a_run_is_unchanged_only_while_what_it_left_is_there(layout):
+    inputs = SimpleNamespace(key="k", served="s")
+    assert not _unchanged(inputs, layout)
+    outcome = {"event": "outcome", "key": "k", "served": "s", "outcome": OUTCOME}
+    take(Summary(), layout, outcome)
+    assert not _unchanged(inputs, layout)
+    layout.report.parent.mkdir()
+    layout.report.write_text("page")
+    assert _unchanged(inputs, layout)
+    assert not _unchanged(SimpleNamespace(key="k", served="other"), layout)
+    assert not _unchanged(SimpleNamespace(key="other", served="s"), layout)
 
 
 def test_a_line_that_was_cut_off_is_no_event():
