@@ -43,6 +43,9 @@ LIBRARIES = (
 """Libraries whose version can change what a step writes."""
 
 
+_PAGES = tuple(f"components/report/*.{kind}" for kind in ("css", "html", "j2", "js"))
+
+
 def step_digests() -> dict[str, str]:
     """Digest of each step's code: the modules it imports, directly or not, and the libraries."""
     graph = _import_graph()
@@ -51,7 +54,7 @@ def step_digests() -> dict[str, str]:
 
 def project_digest() -> str:
     """Digest of all our code and the libraries: equal digests mean equal runs."""
-    return _digest(_import_graph().modules)
+    return _digest(_import_graph().modules, _PAGES)
 
 
 def imported_modules(graph: Any, entry: str) -> set[str]:
@@ -87,8 +90,10 @@ def _import_graph() -> Any:
     return grimp.build_graph(*PACKAGES, cache_dir=None)
 
 
-def _digest(modules: Iterable[str]) -> str:
-    sources = {module: hashlib.sha256(_file(module).read_bytes()).hexdigest() for module in modules}
+def _digest(modules: Iterable[str], patterns: Iterable[str] = ()) -> str:
+    files = {module: _file(module) for module in modules}
+    files |= {str(f.relative_to(ROOT)): f for pattern in patterns for f in ROOT.glob(pattern)}
+    sources = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
     known = {"modules": sources, "libraries": library_versions()}
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 

@@ -16,27 +16,30 @@ def read_outcome(outputs: dict[str, Artifact], class_names: tuple[str, ...]) -> 
     """Counts, metrics, verdict, reasons and what was pushed, named as in `pipeline.summary`.
 
     Args:
-      outputs: of a run all of whose steps are complete (`read_outputs`).
+      outputs: of a run (`read_outputs`); what its steps did not come to is left out.
       class_names: names by class index.
     """
-    examples = outputs["TfdsExampleGen.examples"]
-    counts = {
-        split: examples.get_int_custom_property(f"num_examples_{split}")
-        for split in ("train", "eval")
-    }
-    evaluation = outputs["Evaluator.evaluation"].uri
-    blessed = outputs["Evaluator.blessing"].get_int_custom_property("blessed") == 1
-    failed = [gate.sentence for gate in read_gates(evaluation) if not gate.passed]
-    pushed = outputs["Pusher.pushed_model"]
-    was_pushed = pushed.get_int_custom_property("pushed") == 1
-    return {
-        "counts": {"read": sum(counts.values()), "rejected": {}, **counts},
-        "metrics": summarise(read_metrics(evaluation), class_names),
-        "baseline_metrics": summarise(read_metrics(evaluation, baseline=True), class_names),
-        "blessed": blessed,
-        "reasons": failed,
-        "pushed": pushed.get_string_custom_property("pushed_destination") if was_pushed else None,
-    }
+    outcome: dict[str, Any] = {}
+    if examples := outputs.get("TfdsExampleGen.examples"):
+        counts = {
+            split: examples.get_int_custom_property(f"num_examples_{split}")
+            for split in ("train", "eval")
+        }
+        outcome["counts"] = {"read": sum(counts.values()), "rejected": {}, **counts}
+    if "Evaluator.evaluation" in outputs:
+        evaluation = outputs["Evaluator.evaluation"].uri
+        failed = [gate.sentence for gate in read_gates(evaluation) if not gate.passed]
+        outcome |= {
+            "metrics": summarise(read_metrics(evaluation), class_names),
+            "baseline_metrics": summarise(read_metrics(evaluation, baseline=True), class_names),
+            "blessed": outputs["Evaluator.blessing"].get_int_custom_property("blessed") == 1,
+            "reasons": failed,
+        }
+    if pushed := outputs.get("Pusher.pushed_model"):
+        was_pushed = pushed.get_int_custom_property("pushed") == 1
+        destination = pushed.get_string_custom_property("pushed_destination")
+        outcome["pushed"] = destination if was_pushed else None
+    return outcome
 
 
 def read_outputs(

@@ -39,6 +39,9 @@ def report_settings(config: Config, inputs: Inputs, run_id: str) -> ReportSettin
     )
 
 
+_KEYS = {"run_id", "finished", "exit_code", "config", "metrics", "reasons", "pushed"}
+
+
 def publish_runs(pipeline: str, layout: Layout) -> None:
     """Writes the page of all runs that left their summary with their logs."""
     publish(render_runs(pipeline, list(_summaries(layout))), layout.runs)
@@ -47,10 +50,12 @@ def publish_runs(pipeline: str, layout: Layout) -> None:
 def _summaries(layout: Layout) -> Iterator[dict[str, Any]]:
     for path in sorted(layout.logs("").glob("*/run_summary.json")):
         try:
-            yield json.loads(path.read_text(encoding="utf-8"))
+            summary = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            # Cut off by a full disk: one row less is better than no page.
             continue
+        # Cut off by a full disk, or of another make: one row less is better than no page.
+        if isinstance(summary, dict) and summary.keys() >= _KEYS:
+            yield summary
 
 
 def publish(page: str, target: Path) -> Path:

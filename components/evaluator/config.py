@@ -10,8 +10,9 @@ from components.section import Section
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
+_Named = Annotated[dict[str, Ratio], Field(min_length=1)]
 RatioByClass = Annotated[
-    Annotated[Ratio, Tag("<number>")] | Annotated[dict[str, Ratio], Tag("<mapping>")],
+    Annotated[Ratio, Tag("<number>")] | Annotated[_Named, Tag("<mapping>")],
     Discriminator(lambda value: "<mapping>" if isinstance(value, dict) else "<number>"),
 ]
 """One number for every class, or a number for each class that is named."""

@@ -6,6 +6,7 @@ import logging
 import os
 from typing import Any
 
+import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.extractors import predictions_extractor
 from tensorflow_model_analysis.utils import config_util
@@ -23,11 +24,12 @@ from components.evaluator.baseline import (
     digest_of_classes,
 )
 from components.evaluator.eval_config import make_eval_config
-from components.evaluator.gates import OVERALL, judge
-from components.evaluator.predictions import predictions_writer
+from components.evaluator.gates import OVERALL, Measured, judge
+from components.evaluator.predictions import predictions_writer, read_predictions
 from components.evaluator.results import (
     BASELINE,
     CANDIDATE,
+    Metrics,
     accuracies,
     read_metrics,
     write_gates,
@@ -63,6 +65,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             accuracies(metrics),
             compared if BASELINE in models else None,
             settings.class_names,
+            _not_finite(evaluation, metrics),
         )
         write_gates(gates, evaluation)
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
@@ -74,7 +77,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         blessing.set_string_custom_property(
             CLASSES_PROPERTY, digest_of_classes(settings.class_names)
         )
-        _bless(blessing, models, all(gate.passed for gate in gates) and bool(gates))
+        _bless(blessing, models, all(gate.passed for gate in gates))
 
     def _evaluate(
         self,
@@ -123,6 +126,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                     output_path=evaluation,
                 )
             )
+
+
+def _not_finite(evaluation: str, metrics: Metrics) -> int:
+    """Predictions that are no finite numbers; all predictions must be there.
+
+    Raises:
+      RuntimeError: TFMA judged another number of images than were written.
+    """
+    probability = read_predictions(evaluation)["probability"].to_numpy()
+    judged = accuracies(metrics).get(OVERALL, Measured(None)).count
+    if len(probability) != judged:
+        raise RuntimeError(f"{judged} images were judged, and {len(probability)} predictions kept")
+    return int((~np.isfinite(probability)).sum())
 
 
 def _read(examples: list[Any], settings: EvaluatorSettings) -> Any:

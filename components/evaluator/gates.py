@@ -12,6 +12,9 @@ from components.transform.features import LABEL
 Slice = tuple[str, str]
 """A feature and its value, both as text."""
 
+TOLERANCE = 5e-7
+"""TFMA's numbers are float32: 90 right of 100 are 0.8999999762."""
+
 OVERALL: Slice = ("", "")
 
 
@@ -41,6 +44,7 @@ class Gate:
       baseline: the baseline's number, for gates that compare.
       point: the accuracy itself where `value` is the lower end of its interval.
       missing: why there is no number.
+      says: the whole sentence, of a condition that is no comparison.
     """
 
     key: str
@@ -50,6 +54,7 @@ class Gate:
     baseline: float | None = None
     point: float | None = None
     missing: str = ""
+    says: str = ""
 
     @property
     def passed(self) -> bool:
@@ -57,11 +62,13 @@ class Gate:
         if self.value is None or self.limit is None:
             return False
         # NaN compares as false.
-        return self.value >= self.limit
+        return self.value >= self.limit - TOLERANCE
 
     @property
     def sentence(self) -> str:
         """The gate with its numbers, as the user reads it."""
+        if self.says:
+            return self.says
         if self.value is None or self.limit is None or math.isnan(self.value + self.limit):
             why = f": {self.missing}" if self.missing else ""
             return f"{self.subject} could not be measured, which {self.key} needs{why}"
@@ -78,10 +85,20 @@ class Gate:
         return f"{value} {verb} {self.key} {number(self.limit)}{compared}"
 
 
+def wilson_lower(share: float, count: int, z: float = 1.96) -> float:
+    """Lower end of Wilson's interval for a share of `count` trials (Wilson 1927, JASA 22:209).
+
+    It has a width even where all trials agree; resampling has none there.
+    """
+    centre = share + z * z / (2 * count)
+    spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return (centre - spread) / (1 + z * z / count)
+
+
 def number(value: float) -> str:
     """Four decimals, or as many as tell the number from its neighbours."""
     short = f"{value:.4f}"
-    return short if abs(float(short) - value) < 1e-9 else f"{value:.6f}"
+    return short if abs(float(short) - value) < TOLERANCE else f"{value:.6f}"
 
 
 def judge(
@@ -89,6 +106,7 @@ def judge(
     model: Accuracies,
     baseline: Accuracies | None,
     class_names: Sequence[str],
+    not_finite: int = 0,
 ) -> list[Gate]:
     """Every gate that applies; one that compares needs a baseline to compare with.
 
@@ -97,6 +115,11 @@ def judge(
       model: the candidate's accuracies; slices without images are absent.
       baseline: the baseline's, on the same images; None where there is no baseline.
       class_names: names by class index.
+      not_finite: images for which the model gave NaN or infinity; any is too many, because the
+        class that it names for them means nothing.
+
+    Returns:
+      One gate or more: where no configured one applies, one that says so and does not pass.
     """
     gates = _Gates(config, model, baseline)
     found = list(
@@ -121,6 +144,12 @@ def judge(
                 gate.min_accuracy,
                 gate.max_regression,
             )
+    if not_finite:
+        says = f"the model gave {not_finite} images probabilities that are no finite numbers"
+        found.append(Gate("evaluation", "probabilities", None, None, says=says))
+    if not found:
+        says = "no gate applies: there is nothing to compare with yet; give evaluation.min_accuracy"
+        found.append(Gate("evaluation", "gates", None, None, says=says))
     return found
 
 
@@ -153,9 +182,7 @@ class _Gates:
         missing = "" if measured.count else f"no such image in the {self.config.split} split"
         if floor_limit is not None:
             confident = self.config.confident
-            value = measured.lower if confident else measured.value
-            if confident and measured.count and not _known(value):
-                missing = "too few images for an interval"
+            value = _lower_end(measured) if confident else measured.value
             point = measured.value if confident else None
             yield Gate(
                 f"{section}.{floor}", subject, value, floor_limit, point=point, missing=missing
@@ -166,6 +193,16 @@ class _Gates:
             yield Gate(
                 f"{section}.{change}", subject, measured.value, limit, before, missing=missing
             )
+
+
+def _lower_end(measured: Measured) -> float | None:
+    """Of TFMA's interval; of Wilson's where TFMA's has no width, or there is none."""
+    value, lower = measured.value, measured.lower
+    if value is None or not _known(value) or not measured.count:
+        return None
+    if lower is not None and lower < value - TOLERANCE:
+        return lower
+    return wilson_lower(min(max(value, 0.0), 1.0), measured.count)
 
 
 def _known(value: float | None) -> bool:

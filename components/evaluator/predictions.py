@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import tensorflow_model_analysis as tfma
 
+from components.errors import UserError
+
 FOLDER = "predictions"
 TOP = 5
 _PROBABILITIES = "probabilities"
@@ -23,7 +25,7 @@ SCHEMA = pa.schema(
         ("predicted", pa.int64()),
         ("probability", pa.float32()),  # of the predicted class
         ("label_probability", pa.float32()),
-        ("label_rank", pa.int64()),  # classes that are more probable than the label
+        ("label_rank", pa.int64()),  # of the label among the classes by probability; 0 is right
         ("top_classes", pa.list_(pa.int64())),
         ("top_probabilities", pa.list_(pa.float32())),
     ]
@@ -44,8 +46,17 @@ def tabulate(
       serialized: N tf.Examples.
       labels: int64 [N].
       probabilities: float32 [N, C].
+
+    Raises:
+      UserError: a label is no class.
     """
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    classes = probabilities.shape[1]
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        wrong = labels[(labels < 0) | (labels >= classes)][0]
+        raise UserError(f"the label {wrong} is none of the {classes} classes, which start at 0")
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    rank = np.argmax(order == labels[:, np.newaxis], axis=1)
+    order = order[:, :TOP]
     rows = np.arange(len(labels))
     predicted = np.argmax(probabilities, axis=1)
     of_label = probabilities[rows, labels]
@@ -55,7 +66,7 @@ def tabulate(
         predicted,
         probabilities[rows, predicted],
         of_label,
-        (probabilities > of_label[:, np.newaxis]).sum(axis=1),
+        rank,
         order.tolist(),
         np.take_along_axis(probabilities, order, axis=1).tolist(),
     ]

@@ -44,18 +44,25 @@ def _slice(key: tuple[Any, ...]) -> Slice:
     if not key:
         return OVERALL
     feature, value = key[0]
-    return str(feature), value.decode() if isinstance(value, bytes) else str(value)
+    return str(feature), value.decode("utf-8", "replace") if isinstance(value, bytes) else str(
+        value
+    )
 
 
 def _measured(values: dict[str, Any]) -> dict[str, Measured]:
     count = int(values.get("example_count", {}).get("doubleValue", 0))
     found = {}
     for name, value in values.items():
+        # Differences to the baseline are ours to make: TFMA's would pass for metrics of the model.
+        if name.endswith("_diff"):
+            continue
         if "boundedValue" in value:
-            bounds = value["boundedValue"]
-            found[name] = Measured(
-                bounds["value"], bounds.get("lowerBound"), bounds.get("upperBound"), count
+            # Not all are numbers: NaN comes as text.
+            value_, lower, upper = (
+                None if (bound := value["boundedValue"].get(key)) is None else float(bound)
+                for key in ("value", "lowerBound", "upperBound")
             )
+            found[name] = Measured(value_, lower, upper, count)
         elif "doubleValue" in value:
             found[name] = Measured(float(value["doubleValue"]), count=count)
     return found

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import socket
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +40,7 @@ class Source:
       full_name: tfds's name with config and version, `tf_flowers/3.0.1`.
       data_dir: the folder that holds its files.
       class_names: the label's names in the order of their numbers.
-      features: names of all features, `image` and `label` among them.
+      features: names of the features that are one value each, `label` among them.
       shards: what to read for every split; `count` counts the split's shards.
       fingerprint: changes whenever the stored files or the slices do.
       split_fingerprints: the same of each split alone.
@@ -79,16 +80,22 @@ def open_source(config: DataConfig) -> Source:
         for split, slice_ in config.splits.model_dump().items()
         for shard in _shards(builder, split, slice_)
     )
-    stored = _fingerprint(builder, shards)
     slices = config.splits.model_dump()
+    # Each over its own files: what is compared on the eval split stays comparable.
+    fingerprints = {
+        split: _digest(slice_, _fingerprint(builder, [s for s in shards if s.split == split]))
+        for split, slice_ in slices.items()
+    }
     return Source(
         full_name=builder.info.full_name,
         data_dir=str(builder.data_dir),
         class_names=class_names,
-        features=tuple(builder.info.features),
+        features=tuple(
+            name for name, feature in builder.info.features.items() if feature.shape == ()
+        ),
         shards=shards,
-        fingerprint=_digest(stored, slices),
-        split_fingerprints={split: _digest(stored, slices[split]) for split in slices},
+        fingerprint=_digest(fingerprints),
+        split_fingerprints=fingerprints,
     )
 
 
@@ -202,7 +209,7 @@ def _digest(*values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def _fingerprint(builder: Any, shards: tuple[Shard, ...]) -> str:
+def _fingerprint(builder: Any, shards: Sequence[Shard]) -> str:
     """SHA-256 over what is stored: metadata by content, record files by name, size and time.
 
     Record files are not read: they may be terabytes. Data written anew in place differs in time.

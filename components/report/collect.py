@@ -15,7 +15,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.components.evaluator import constants
 from tfx.types import artifact_utils
 
-from components.evaluator.eval_config import ACCURACY
+from components.evaluator.eval_config import ACCURACY, LOSS
 from components.evaluator.gates import OVERALL, Measured
 from components.evaluator.predictions import read_predictions
 from components.evaluator.results import Metrics, read_gates, read_metrics
@@ -201,7 +201,7 @@ def _slice_rows(metrics: Metrics, baseline: Metrics) -> tuple[SliceRow, ...]:
 def _number(name: str, measured: Measured, baseline: Measured | None) -> Number:
     lower, upper = measured.lower, measured.upper
     # TFMA's intervals are symmetric, and so leave the range of what they are about.
-    if lower is not None:
+    if lower is not None and name.endswith((ACCURACY, LOSS)):
         lower = max(lower, 0.0)
     if upper is not None and name.endswith(ACCURACY):
         upper = min(upper, 1.0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import io
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -130,8 +132,8 @@ def _find(keys: set[str], serialized: Iterable[bytes]) -> dict[str, bytes]:
 
 def _sample(serialized: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
     """Some records, the same whenever the data are the same, and not just the first."""
-    head = [record for _, record in zip(range(_SAMPLED_FROM), serialized, strict=False)]
-    for record in sorted(head, key=example_key)[:SAMPLES]:
+    head = itertools.islice(serialized, _SAMPLED_FROM)
+    for record in heapq.nsmallest(SAMPLES, head, key=example_key):
         yield _image_and_label(record)
 
 

@@ -49,7 +49,7 @@ class StepDoFn(beam_dag_runner.PipelineNodeAsDoFn):
                 "failed",
                 seconds=time.monotonic() - started,
                 error=gist(error),
-                user_error=str(error) if isinstance(error, UserError) else None,
+                user_error=_without_place(error) if isinstance(error, UserError) else None,
             )
             raise
         report_step(self._node_id, state, seconds=time.monotonic() - started)
@@ -59,6 +59,11 @@ class StepDoFn(beam_dag_runner.PipelineNodeAsDoFn):
             contexts = context_lib.prepare_contexts(handle, self._pipeline_node.contexts)
             executions = execution_lib.get_executions_associated_with_all_contexts(handle, contexts)
         return executions[0].last_known_state if len(executions) == 1 else None
+
+
+def _without_place(error: UserError) -> str:
+    """Beam appends where in its graph an error was."""
+    return str(error).split(" [while running")[0]
 
 
 class LocalDagRunner(beam_dag_runner.BeamDagRunner):

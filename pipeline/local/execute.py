@@ -57,10 +57,12 @@ def execute(
         _publish(page, layout)
     except Exception:
         try:
+            found = read_outcome(read_outputs(connection, run_id), inputs.source.class_names)
+            report("partial outcome", event="partial", outcome=found)
             report_failure(config, inputs, layout, run_id, _failure(states, layout.logs(run_id)))
         except Exception:
             # The run's own failure is the one that counts.
-            _logger.exception("the report of the failed run could not be drawn")
+            _logger.exception("what the failed run left could not be read")
         raise
     finally:
         LOGGER.removeHandler(states)
@@ -78,7 +80,13 @@ def report_failure(
     """Draws what the finished steps of a run left, its failure first."""
     outputs = read_outputs(_connection(layout), run_id)
     settings = report_settings(config, inputs, run_id)
-    _publish(render(collect(outputs, settings, failure)), layout)
+    try:
+        content = collect(outputs, settings, failure)
+    except Exception:
+        # What broke the run can be in the artifacts; the failure itself is always told.
+        _logger.exception("the artifacts of the failed run could not be read")
+        content = collect({}, settings, failure)
+    _publish(render(content), layout)
 
 
 def _failure(states: StepStates, logs: Path) -> Failure:

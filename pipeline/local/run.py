@@ -90,7 +90,10 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
         if not record.unchanged:
             finished = datetime.datetime.now().isoformat(timespec="seconds")
             write_json(logs / layout.summary.name, {"finished": finished, **asdict(summary)})
-            publish_runs(config.pipeline_name, layout)
+            try:
+                publish_runs(config.pipeline_name, layout)
+            except Exception as error:  # The run is over, and its end is what counts.
+                console.print(f"The page of all runs could not be drawn: {error}", markup=False)
         return summary.exit_code
 
 

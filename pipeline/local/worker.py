@@ -94,7 +94,8 @@ def _unchanged(inputs: Inputs, layout: Layout) -> bool:
     try:
         last = json.loads(layout.last_run.read_text(encoding="utf-8"))
         same = (last["key"], last["served"]) == (inputs.key, inputs.served)
-        return same and layout.report.is_file()
+        # A run that failed since has left a report of its own.
+        return same and last["summary"]["run_id"] in layout.report.read_text(encoding="utf-8")
     except (OSError, ValueError, KeyError):
         return False
 

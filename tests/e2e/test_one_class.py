@@ -39,6 +39,24 @@ def mislabelled(tmp_path_factory):
     return folder
 
 
+def content(ended):
+    """What the report of a run shows, as data."""
+    from tfx.orchestration import metadata
+
+    from components.report.collect import collect
+    from components.report.settings import ReportSettings
+    from pipeline.outcome import read_outputs
+
+    path = str(ended.output / "metadata" / "metadata.sqlite")
+    connection = metadata.sqlite_metadata_connection_config(path)
+    run_id = ended.summary["run_id"]
+    settings = ReportSettings(
+        pipeline="digits", run_id=run_id, split="eval", class_names=tuple("0123456789"),
+        config={}, sources=(), links={},
+    )  # fmt: skip
+    return collect(read_outputs(connection, run_id), settings)
+
+
 def test_the_class_gate_rejects_and_the_report_shows_the_images(run, tmp_path, mislabelled):
     output = tmp_path / "out"
     good = run(output, *QUICK, *GATES)
@@ -58,6 +76,13 @@ def test_the_class_gate_rejects_and_the_report_shows_the_images(run, tmp_path, m
     assert worse.served == good.served
     page = Path(worse.summary["report"]).read_text()
     assert "accuracy of class &#39;3&#39;" in page
+    report = content(worse)
+    row = report.classes[3]
+    assert row.change == pytest.approx(-before["per_class"]["3"]["accuracy"], abs=0.2)
+    shown = [report.pictures[position] for position in report.confusion.pictures[3, 8]]
+    assert len(shown) >= 10
+    assert all(picture.image.startswith(b"\x89PNG") for picture in shown)
+    assert {(picture.true, picture.predicted) for picture in shown} == {(3, 8)}
 
 
 def test_the_best_that_ever_passed_is_the_baseline_when_asked_for(run, tmp_path):

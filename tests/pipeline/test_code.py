@@ -42,7 +42,7 @@ def digests(project):
         ("components/example_gen/digits.py", {"TfdsExampleGen"}),
         ("components/pusher/versions.py", {"Pusher"}),
         ("components/digests.py", {"Pusher", "Trainer"}),
-        ("components/errors.py", {"TfdsExampleGen", "Trainer"}),
+        ("components/errors.py", {"TfdsExampleGen", "Trainer", "Evaluator", "Report"}),
         ("components/__init__.py", STEPS),
         ("components/evaluator/gates.py", {"Evaluator", "Report"}),
         ("components/report/pictures.py", {"Report"}),

@@ -123,6 +123,16 @@ def test_a_number_that_is_not_finite_is_null_in_valid_json(layout):
     assert json.loads(layout.summary.read_text())["metrics"] == {"loss": None, "per_class": {}}
 
 
+def test_a_run_that_fails_after_the_push_says_what_was_pushed(layout):
+    summary = Summary()
+    failed = step("Report", "failed", error="ValueError: no", user_error=None)
+    take(summary, layout, failed, {"event": "partial", "outcome": OUTCOME})
+    assert (summary.exit_code, summary.blessed, summary.pushed) == (1, True, "/serving/1")
+    assert summary.metrics == {"accuracy": 0.5}
+    assert summary.reasons[0].startswith("Report: ")
+    assert not layout.last_run.exists()
+
+
 def test_a_users_mistake_found_by_a_step_is_2(layout):
     summary = Summary()
     failed = step("Trainer", "failed", error="UserError: use x", user_error="use x")
@@ -153,10 +163,12 @@ def test_a_run_is_unchanged_only_while_what_it_left_is_there(layout):
     inputs = SimpleNamespace(key="k", served="s")
     assert not _unchanged(inputs, layout)
     outcome = {"event": "outcome", "key": "k", "served": "s", "outcome": OUTCOME}
-    take(Summary(), layout, outcome)
+    take(Summary(run_id="7"), layout, outcome)
     assert not _unchanged(inputs, layout)
     layout.report.parent.mkdir()
-    layout.report.write_text("page")
+    layout.report.write_text("the page of run 8, which failed")
+    assert not _unchanged(inputs, layout)
+    layout.report.write_text("the page of run 7")
     assert _unchanged(inputs, layout)
     assert not _unchanged(SimpleNamespace(key="k", served="other"), layout)
     assert not _unchanged(SimpleNamespace(key="other", served="s"), layout)

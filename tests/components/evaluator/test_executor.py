@@ -27,9 +27,10 @@ NAMES = ("even", "odd", "never")
 class Parity(tf.Module):
     """Knows the label by the image's one byte; refuses a batch that is too large."""
 
-    def __init__(self, wrong):
+    def __init__(self, wrong, broken=0):
         super().__init__()
         self._wrong = wrong
+        self._broken = broken
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def serve(self, examples):
@@ -38,18 +39,21 @@ class Parity(tf.Module):
         image = tf.io.parse_example(examples, spec)["image"]
         number = tf.cast(tf.io.decode_raw(image, tf.uint8)[:, 0], tf.int32)
         index = tf.where(number < self._wrong, 1 - number % 2, number % 2)
-        return {"probabilities": tf.one_hot(index, 3) * 0.7 + 0.1, "class_index": index}
+        probabilities = tf.one_hot(index, 3) * 0.7 + 0.1
+        broken = (number < self._broken)[:, tf.newaxis]
+        probabilities = tf.where(broken, float("nan"), probabilities)
+        return {"probabilities": probabilities, "class_index": index}
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """Models that are wrong on the first few images, by their number."""
     found = {}
-    for wrong in (0, 4, 30):
+    for wrong in (0, 4, 30, -1):
         artifact = Model()
         artifact.uri = str(tmp_path_factory.mktemp("model"))
         artifact.id = wrong + 1
-        module = Parity(wrong)
+        module = Parity(wrong, broken=10 if wrong < 0 else 0)
         tf.saved_model.save(
             module, f"{artifact.uri}/Format-Serving", signatures={"serving_default": module.serve}
         )
@@ -131,6 +135,7 @@ def test_a_bad_model_is_not_blessed_and_both_numbers_are_there(evaluate):
     floor, change = read_gates(evaluation)
     assert floor.passed
     assert (change.passed, round(change.value, 6), round(change.baseline, 6)) == (False, 0.7, 0.96)
+    assert not any(name.endswith("_diff") for name in read_metrics(evaluation)["", ""])
     before = read_metrics(evaluation, baseline=True)["", ""]["accuracy"].value
     assert before == pytest.approx(0.96)
     # The predictions are the candidate's.
@@ -152,6 +157,17 @@ def test_an_empty_split_is_not_blessed_and_says_so(evaluate):
     (gate,) = read_gates(evaluation)
     assert "no such image in the train split" in gate.sentence
     assert len(read_predictions(evaluation)) == 0
+
+
+@pytest.mark.parametrize("intervals", ["none", "jackknife"])
+def test_a_model_that_gives_nan_is_not_blessed_and_its_numbers_can_be_read(evaluate, intervals):
+    evaluation, blessing = evaluate(-1, min_accuracy=0.5, intervals=intervals)
+    assert blessing.get_int_custom_property("blessed") == 0
+    (failed,) = (gate for gate in read_gates(evaluation) if not gate.passed)
+    assert "gave 10 images probabilities that are no finite numbers" in failed.sentence
+    metrics = read_metrics(evaluation)["", ""]
+    assert all(isinstance(metric.value, float) for metric in metrics.values())
+    assert np.isnan(metrics["loss"].value)
 
 
 @pytest.mark.parametrize("intervals", ["jackknife", "poisson_bootstrap"])

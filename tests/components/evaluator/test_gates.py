@@ -2,12 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.gates import OVERALL, Gate, Measured, judge, number
+from components.evaluator.gates import OVERALL, Gate, Measured, judge, number, wilson_lower
 
 FLOOR = EvaluationConfig(min_accuracy=0.9)
 BOTH = EvaluationConfig(min_accuracy=0.9, max_regression=0.02)
@@ -173,11 +174,50 @@ def test_the_lower_end_of_the_interval_must_clear_the_floor():
     assert gate.passed
 
 
-def test_too_few_images_for_an_interval_fail_a_confident_gate():
+@pytest.mark.parametrize("lower", [None, 1.0, math.nan])
+def test_where_tfmas_interval_has_no_width_wilsons_decides(lower):
     config = EvaluationConfig(min_accuracy=0.9, confident=True)
-    (gate,) = judged(config, {OVERALL: Measured(1.0, None, None, 3)})
+    (few,) = judged(config, {OVERALL: Measured(1.0, lower, lower, 2)})
+    assert (few.passed, round(few.value, 4)) == (False, 0.3424)
+    (many,) = judged(config, {OVERALL: Measured(1.0, lower, lower, 100)})
+    assert (many.passed, round(many.value, 4)) == (True, 0.9630)
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 10), (0.5, 10), (0.9, 1000), (1.0, 1)])
+def test_wilsons_interval_solves_its_equation(share, count):
+    """Its ends solve (share - p)^2 = z^2 p (1 - p) / n."""
+    low = wilson_lower(share, count)
+    assert (share - low) ** 2 == pytest.approx(1.96**2 * low * (1 - low) / count, abs=1e-12)
+    assert low <= share
+
+
+@pytest.mark.parametrize("limit", [0.9, 0.95, 0.7, 0.1])
+def test_float32_noise_at_the_limit_passes(limit):
+    (gate,) = judged(EvaluationConfig(min_accuracy=limit), model(float(np.float32(limit))))
+    assert gate.passed
+    assert f"{limit:.4f} reaches evaluation.min_accuracy {limit:.4f}" in gate.sentence
+
+
+def test_a_fall_by_just_what_is_allowed_passes():
+    config = EvaluationConfig(max_regression=0.1)
+    assert [gate.passed for gate in judged(config, model(0.7), model(0.8))] == [True]
+
+
+def test_probabilities_that_are_not_finite_never_pass():
+    gates = judge(FLOOR, model(0.95), None, NAMES, not_finite=3)
+    assert [gate.passed for gate in gates] == [True, False]
+    assert "3 images" in gates[-1].sentence
+
+
+def test_where_no_gate_applies_none_passes_and_it_says_so():
+    (gate,) = judged(EvaluationConfig(max_regression=0.1), model(0.99))
     assert not gate.passed
-    assert "too few images for an interval" in gate.sentence
+    assert "nothing to compare with" in gate.sentence
+
+
+def test_a_mapping_of_no_class_is_refused():
+    with pytest.raises(ValueError, match="at least 1 item"):
+        EvaluationConfig(min_class_accuracy={})
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
