@@ -106,6 +106,7 @@ def test_a_killed_run_is_run_over(run, tmp_path, tfds_dir):
     assert len(ended.served) == 1
 
 
+@pytest.mark.slow
 def test_a_step_whose_worker_is_killed_has_failed(tmp_path, tfds_dir):
     """As the kernel does when memory runs out."""
     output = tmp_path / "out"

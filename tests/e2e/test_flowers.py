@@ -17,6 +17,7 @@ def flowers(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_preset_runs_as_written(run, tmp_path, flowers):
     from components.trainer.config import SHIPPED
 
