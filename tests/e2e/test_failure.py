@@ -86,6 +86,7 @@ def test_a_step_that_fails_is_named_with_its_log_and_nothing_is_pushed(run, tmp_
     assert "failed" in (ended.output / "report" / "runs.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_run_over(run, tmp_path, tfds_dir):
     output = tmp_path / "out"
     parent = start(output, tfds_dir, "epoch 1/", *QUICK)
