@@ -237,7 +237,7 @@ def test_a_served_model_that_was_removed_is_pushed_again(run, checkout, output):
 
 
 @pytest.mark.slow
-def test_data_written_anew_in_place_is_read_anew(run, checkout, output, tfds_dir):
+def test_data_written_anew_in_place_is_read_anew(run, checkout, output, first, tfds_dir):
     record = next((tfds_dir / "digits" / "1.0.0").glob("*.tfrecord*"))
     record.write_bytes(record.read_bytes())
     fresh = run(output, *QUICK, root=checkout)
@@ -248,7 +248,7 @@ def test_data_written_anew_in_place_is_read_anew(run, checkout, output, tfds_dir
 
 
 @pytest.mark.slow
-def test_without_cache_and_without_a_curated_schema_every_step_runs(run, checkout, output):
+def test_without_cache_and_without_a_curated_schema_every_step_runs(run, checkout, output, first):
     inferred = (*QUICK, "data.curated_schema=null")
     ended = run(output, *inferred, root=checkout, arguments=("--no-cache",))
     assert ended.exit_code == 0, ended.out
