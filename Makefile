@@ -7,7 +7,7 @@ BOOTSTRAP := $(shell command -v python3 || command -v python)
 UV := .uv/bin/uv
 RUN := .venv/bin/python
 
-.PHONY: help setup run report test test-slow lint format clean
+.PHONY: help setup kubeflow run report test test-slow lint format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,8 +18,11 @@ $(UV): Makefile
 	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
-setup: $(UV)  ## Install the lock into .venv-<python> (EXTRAS="kubeflow gpu" adds extras)
+setup: $(UV)  ## Install the lock into .venv-<python> (EXTRAS=gpu adds CUDA)
 	@$(BOOTSTRAP) .setup/environment.py $(UV) --python "$(PYTHON)" $(addprefix --extra ,$(EXTRAS))
+
+kubeflow: setup  ## Install the KFP SDK into .venv-kfp, for kubeflow.compile and kubeflow.submit
+	@UV_PROJECT_ENVIRONMENT=.venv-kfp VIRTUAL_ENV= $(UV) sync --frozen --quiet --only-group kubeflow --python $$(readlink -f $(RUN))
 
 run: setup  ## Train, judge and push the default preset (ARGS="--preset flowers")
 	@$(RUN) local_runner.py $(ARGS)
@@ -29,10 +32,10 @@ report:  ## Open the report of the last run below runs/
 	test -n "$$page" || { echo "report: there is none yet; type make run."; exit 2; }; \
 	echo "$(CURDIR)/$$page"; $(BOOTSTRAP) -m webbrowser "file://$(CURDIR)/$$page" > /dev/null
 
-test: setup  ## The tests, without the slow ones
+test: setup kubeflow  ## The tests, without the slow ones
 	@$(RUN) -m pytest -m "not slow" $(ARGS)
 
-test-slow: setup  ## The slow tests alone
+test-slow: setup kubeflow  ## The slow tests alone
 	@$(RUN) -m pytest -m slow $(ARGS)
 
 lint: setup  ## ruff and mypy
