@@ -22,7 +22,7 @@ setup: $(UV)  ## Install the lock into .venv-<python> (EXTRAS=gpu adds CUDA)
 	@$(BOOTSTRAP) .setup/environment.py $(UV) --python "$(PYTHON)" $(addprefix --extra ,$(EXTRAS))
 
 kubeflow: setup  ## Install the KFP SDK into .venv-kfp, for kubeflow.compile and kubeflow.submit
-	@UV_PROJECT_ENVIRONMENT=.venv-kfp VIRTUAL_ENV= $(UV) sync --frozen --quiet --only-group kubeflow --python $$(readlink -f $(RUN))
+	@UV_PROJECT_ENVIRONMENT=.venv-kfp VIRTUAL_ENV= $(UV) sync --frozen --quiet --only-group kubeflow $(addprefix --only-group ,$(KFP_GROUPS)) --python $$(readlink -f $(RUN))
 
 run: setup  ## Train, judge and push the default preset (ARGS="--preset flowers")
 	@$(RUN) local_runner.py $(ARGS)
@@ -32,9 +32,11 @@ report:  ## Open the report of the last run below runs/
 	test -n "$$page" || { echo "report: there is none yet; type make run."; exit 2; }; \
 	echo "$(CURDIR)/$$page"; $(BOOTSTRAP) -m webbrowser "file://$(CURDIR)/$$page" > /dev/null
 
+test: KFP_GROUPS = kubeflow-test
 test: setup kubeflow  ## The tests, without the slow ones
 	@$(RUN) -m pytest -m "not slow" $(ARGS)
 
+test-slow: KFP_GROUPS = kubeflow-test
 test-slow: setup kubeflow  ## The slow tests alone
 	@$(RUN) -m pytest -m slow $(ARGS)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+
+from components.storage import AnyPath, files_below
 
 _CHUNK_BYTES = 1 << 20
 
 
-def digest_of_file(path: Path) -> str:
+def digest_of_file(path: AnyPath) -> str:
     """SHA-256 of a file's bytes, as hex."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
@@ -17,14 +18,11 @@ def digest_of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def digest_of_folder(folder: Path) -> str:
+def digest_of_folder(folder: AnyPath) -> str:
     """SHA-256 over the relative names and contents of all files below `folder`, as hex.
 
     The same as `find . -type f | sort | xargs sha256sum | sha256sum` prints in the folder, under
     LC_ALL=C and for names without white space.
     """
-    files = sorted(
-        f"./{path.relative_to(folder).as_posix()}" for path in folder.rglob("*") if path.is_file()
-    )
-    lines = [f"{digest_of_file(folder / name)}  {name}\n" for name in files]
+    lines = [f"{digest_of_file(folder / name)}  ./{name}\n" for name in files_below(folder)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

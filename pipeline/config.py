@@ -21,6 +21,8 @@ from components.example_gen.config import DataConfig
 from components.section import Section
 from components.trainer.config import SHIPPED, BackboneConfig, TrainingConfig
 from components.transform.config import PreprocessingConfig
+from pipeline.beam import AUTO, BeamConfig
+from pipeline.kubeflow_config import KubeflowConfig
 
 PRESETS = Path(__file__).resolve().parent / "presets"
 SCHEMAS = PRESETS / "schemas"
@@ -44,6 +46,8 @@ class Config(Named):
     backbone: BackboneConfig
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig
+    beam: BeamConfig = BeamConfig()
+    kubeflow: KubeflowConfig = KubeflowConfig()
 
 
 def preset_names() -> list[str]:
@@ -67,14 +71,30 @@ def load_config(
     """
     path, values = _read_source(preset, file)
     values = _with_absolute_paths(values, path.resolve().parent if file else Path.cwd())
-    from_file = copy.deepcopy(values)
+    return override_config(values, overrides, path.name)
+
+
+def override_config(
+    values: Mapping[str, Any], overrides: Iterable[str], name: str = "the package"
+) -> Config:
+    """Applies `section.key=value` overrides to a configuration's plain values.
+
+    Args:
+      values: as read from a file, its paths absolute.
+      overrides: `section.key=value`, the value in YAML; later ones win.
+      name: what an error calls the configuration.
+
+    Raises:
+      UserError: the configuration is not valid.
+    """
+    changed = copy.deepcopy(dict(values))
     for override in overrides:
-        _apply_override(values, override)
-    values = _with_absolute_paths(values, Path.cwd(), unless_in=from_file)
+        _apply_override(changed, override)
+    changed = _with_absolute_paths(changed, Path.cwd(), unless_in=dict(values))
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(changed)
     except ValidationError as error:
-        raise UserError(_describe(error, path)) from error
+        raise UserError(_describe(error, name)) from error
 
 
 def pipeline_name_in(preset: str | None, file: str | None, overrides: Iterable[str]) -> str:
@@ -118,7 +138,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: byte {error.start} is not valid.") from error
-    values = _parse_yaml(text, str(path))
+    values = parse_yaml(text, str(path))
     if values is None:
         values = {}
     if not isinstance(values, dict):
@@ -128,7 +148,16 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _parse_yaml(text: str, where: str) -> Any:
+def parse_yaml(text: str, where: str) -> Any:
+    """YAML 1.2 as plain values.
+
+    Args:
+      text: the YAML.
+      where: what an error names.
+
+    Raises:
+      UserError: it is not valid.
+    """
     try:
         return YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
@@ -154,10 +183,10 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
                 raise UserError(f"--set {override}: {part} is not a section.")
             child = node[part] = {}
         node = child
-    node[parts[-1]] = _parse_yaml(text, f"--set {key}")
+    node[parts[-1]] = parse_yaml(text, f"--set {key}")
 
 
-def _describe(error: ValidationError, path: Path) -> str:
+def _describe(error: ValidationError, name: str) -> str:
     """One line per mistake: the key's path, what is wrong, what was given."""
     lines = []
     for item in error.errors(include_url=False):
@@ -173,7 +202,7 @@ def _describe(error: ValidationError, path: Path) -> str:
             given = item["input"]
             shown = "" if isinstance(given, dict) else f" (given: {given!r})"
             lines.append(f"{key}: {message[0].lower()}{message[1:]}{shown}")
-    head = f"The configuration ({path.name} with its --set) is not valid: "
+    head = f"The configuration ({name} with its --set) is not valid: "
     return head + (lines[0] + "." if len(lines) == 1 else "\n  " + "\n  ".join(lines))
 
 
@@ -183,7 +212,10 @@ def _did_you_mean(location: tuple[int | str, ...]) -> str:
     models: list[type[BaseModel]] = [Config]
     for part in (part for part in location[:-1] if isinstance(part, str)):
         fields = [model.model_fields.get(part) for model in models]
-        models = [found for field in fields if field for found in sections_in(field.annotation)]
+        # A part that is no field is the user's own key in a mapping of sections.
+        models = [
+            found for field in fields if field for found in sections_in(field.annotation)
+        ] or models
     names = [name for model in models for name in model.model_fields]
     close = difflib.get_close_matches(str(location[-1]), names, n=1)
     return f"; did you mean {close[0]}?" if close else ""
@@ -236,6 +268,7 @@ _PATHS = (
     ("data", "data_dir", lambda text, base: True),
     ("data", "curated_schema", _is_schema_file),
     ("backbone", "handle", _is_folder),
+    ("beam", "setup_file", lambda text, base: text != AUTO),
 )
 """Section, key, and whether a value of it is a path."""
 

@@ -8,11 +8,31 @@ _NOISE = re.compile(
     r"Graph execution error|Detected at node|Traceback|File \""
     r"|<stack traces|\[\[|\(most recent call"
 )
+_TRACEBACK = "Traceback (most recent call last):"
+_RAISED = re.compile(r"(?m)^(?:\w+\.)*([A-Z]\w*): (.+)$")
 
 
 def gist(error: BaseException) -> str:
-    """Type and telling line: TensorFlow puts where it was before what it was."""
+    """Type and telling line: TensorFlow puts where it was before what it was.
+
+    A Beam runner of other processes puts the worker's whole traceback into an error of its own;
+    what the worker raised is told then.
+    """
+    raised = _raised_elsewhere(str(error))
+    if raised:
+        return raised
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if not _NOISE.match(line)]
-    line = (telling or lines or [""])[0].split(" [while running")[0]
+    line = _without_place((telling or lines or [""])[0])
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
+def _raised_elsewhere(text: str) -> str:
+    """Type and first line of what ends the last traceback in a text; empty without one."""
+    _, traceback, rest = text.rpartition(_TRACEBACK)
+    found = _RAISED.search(rest) if traceback else None
+    return f"{found[1]}: {_without_place(found[2])}" if found else ""
+
+
+def _without_place(line: str) -> str:
+    return line.partition(" [while running")[0]

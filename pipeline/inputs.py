@@ -5,17 +5,19 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from components.errors import UserError
 from components.evaluator.config import EvaluationConfig
 from components.example_gen.source import Source, open_source
 from components.pusher.versions import served_digest
+from components.storage import AnyPath, as_path, io_errors
 from components.trainer.backbone import Backbone, find_backbone
 from components.trainer.config import TrainingConfig
 from components.transform.features import IMAGE, LABEL, SLICE_FEATURES
+from pipeline.beam import check_reachable, check_workers
 from pipeline.code import project_digest, step_digests
 from pipeline.config import SCHEMAS, Config, dump_config
 from pipeline.layout import Layout
@@ -32,14 +34,16 @@ class Inputs:
       code: digest of each step's code.
       served: digest of the served model; empty where there is none.
       key: digest of everything that a run depends on, but for what is served.
+      image: the container image that the steps run in, and its commit; empty outside of one.
     """
 
     source: Source
     backbone: Backbone
-    schema: Path | None
+    schema: AnyPath | None
     code: dict[str, str]
     served: str
     key: str
+    image: tuple[str, str] = ("", "")
 
 
 def resolve(config: Config, layout: Layout) -> Inputs:
@@ -48,8 +52,11 @@ def resolve(config: Config, layout: Layout) -> Inputs:
     Raises:
       UserError: something cannot be had, or does not fit together.
     """
+    check_reachable(config.beam, str(layout.output))
+    check_workers(config.beam)
     backbone = find_backbone(config.backbone)
     source = open_source(config.data)
+    check_reachable(config.beam, source.data_dir)
     _check_sizes(config.training, source)
     _check_gates(config.evaluation, source)
     schema = _keep_schema(config.data.curated_schema, layout)
@@ -67,6 +74,7 @@ def resolve(config: Config, layout: Layout) -> Inputs:
         code=step_digests(),
         served=served_digest(layout.serving),
         key=hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest(),
+        image=(os.environ.get("BIT_IMAGE", ""), os.environ.get("BIT_COMMIT", "")),
     )
 
 
@@ -100,7 +108,7 @@ def _check_name(mistake: str, name: str, known: Sequence[str]) -> None:
     raise UserError(f"{mistake} {name!r}{hint if len(hint) < 500 else '.'}")
 
 
-def _keep_schema(name: str | None, layout: Layout) -> Path | None:
+def _keep_schema(name: str | None, layout: Layout) -> AnyPath | None:
     """Copies the curated schema under a name made of its digest.
 
     ImportSchemaGen's cache key holds the file's name and not its content.
@@ -108,11 +116,12 @@ def _keep_schema(name: str | None, layout: Layout) -> Path | None:
     if name is None:
         return None
     shipped = SCHEMAS / f"{name}.pbtxt"
-    path = shipped if shipped.exists() else Path(name)
+    path = shipped if shipped.exists() else as_path(name)
     try:
         content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"data.curated_schema {path} cannot be read: {error.strerror}.") from error
+    except io_errors() as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"data.curated_schema {path} cannot be read: {reason}.") from error
     folder = layout.schemas / hashlib.sha256(content).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "schema.pbtxt"

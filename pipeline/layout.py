@@ -2,61 +2,70 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
+
+from components.storage import AnyPath, as_path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Layout:
-    """Paths below one output folder, which belongs to one pipeline."""
+    """Paths below one output folder, which belongs to one pipeline.
 
-    output: Path
+    Attributes:
+      output: the folder; a local path, or a URI of an object store.
+    """
+
+    output: AnyPath
+
+    def __init__(self, output: str | os.PathLike[str]):
+        object.__setattr__(self, "output", as_path(output))
 
     @property
-    def serving(self) -> Path:
+    def serving(self) -> AnyPath:
         """Pushed versions, as TensorFlow Serving reads them."""
         return self.output / "serving"
 
     @property
-    def artifacts(self) -> Path:
+    def artifacts(self) -> AnyPath:
         """TFX's pipeline root: what every step wrote."""
         return self.output / "artifacts"
 
     @property
-    def metadata(self) -> Path:
+    def metadata(self) -> AnyPath:
         """The ML Metadata store: lineage and cache."""
         return self.output / "metadata" / "metadata.sqlite"
 
     @property
-    def last_run(self) -> Path:
+    def last_run(self) -> AnyPath:
         """What the last finished run had read, to tell an unchanged one."""
         return self.output / "metadata" / "last_run.json"
 
     @property
-    def schemas(self) -> Path:
+    def schemas(self) -> AnyPath:
         """Curated schemas, by their digest."""
         return self.output / "metadata" / "schemas"
 
     @property
-    def summary(self) -> Path:
+    def summary(self) -> AnyPath:
         """The end of the last run, for programs."""
         return self.output / "run_summary.json"
 
     @property
-    def report(self) -> Path:
+    def report(self) -> AnyPath:
         """The last run as a page."""
         return self.output / "report" / "index.html"
 
     @property
-    def runs(self) -> Path:
+    def runs(self) -> AnyPath:
         """All runs as a page."""
         return self.output / "report" / "runs.html"
 
     @property
-    def lock(self) -> Path:
+    def lock(self) -> AnyPath:
         """Held by the run that writes here."""
         return self.output / ".lock"
 
-    def logs(self, run_id: str) -> Path:
+    def logs(self, run_id: str) -> AnyPath:
         """Log files of one run, one a step."""
         return self.output / "logs" / run_id

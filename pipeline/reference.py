@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
+from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from pipeline.config import Config, sections_in
 
@@ -61,7 +61,7 @@ def _section(path: str, model: type[BaseModel]) -> list[str]:
 def _default(value: Any) -> str:
     if value is PydanticUndefined:
         return "required"
-    return f"`{json.dumps(value).strip(chr(34))}`"
+    return f"`{json.dumps(to_jsonable_python(value)).strip(chr(34))}`"
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from components.report.runs import render_runs
 from components.report.settings import ReportSettings
+from components.storage import AnyPath, write_whole
 from pipeline.code import library_versions
 from pipeline.config import Config, dump_config
 from pipeline.inputs import Inputs
@@ -21,6 +21,7 @@ def report_settings(config: Config, inputs: Inputs, run_id: str) -> ReportSettin
     sources = [
         ("Data", source.full_name, source.data_dir, source.fingerprint),
         ("Backbone", backbone.handle, backbone.path, backbone.sha256),
+        *(("Image", image, "", commit) for image, commit in [inputs.image] if image),
         *(("Code", step, "", digest) for step, digest in inputs.code.items()),
         *(("Library", name, "", version) for name, version in library_versions().items()),
     ]
@@ -58,10 +59,7 @@ def _summaries(layout: Layout) -> Iterator[dict[str, Any]]:
             yield summary
 
 
-def publish(page: str, target: Path) -> Path:
+def publish(page: str, target: AnyPath) -> AnyPath:
     """Writes a page so that a reader sees the old one or the new one; returns its path."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    unfinished.write_text(page, encoding="utf-8")
-    unfinished.replace(target)
+    write_whole(target, page)
     return target

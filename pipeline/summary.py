@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from components.finite import finite
+from components.storage import AnyPath, write_whole
 
 COMPLETED = 0
 STEP_FAILED = 1
@@ -88,19 +87,14 @@ class Summary:
         return cls(**{**values, "steps": steps})
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: AnyPath, value: Any) -> None:
     """Writes JSON so that a reader sees the old file or the new one, never half of one.
 
     A number that is not finite is null in it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(
-        json.dumps(finite(value), indent=2, allow_nan=False) + "\n", encoding="utf-8"
-    )
-    os.replace(unfinished, path)
+    write_whole(path, json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
 
 
-def write_summary(path: Path, summary: Summary) -> None:
+def write_summary(path: AnyPath, summary: Summary) -> None:
     """Writes run_summary.json."""
     write_json(path, asdict(summary))

@@ -54,3 +54,16 @@ def untrainable_backbone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("backbone") / "bare"
     tf.saved_model.save(module, str(folder))
     return folder
+
+
+@pytest.fixture
+def store(monkeypatch):
+    """An empty object store, by its URI: TensorFlow's file system in memory."""
+    import tensorflow as tf
+
+    from tests import ram
+
+    ram.take_ram_for_a_store(monkeypatch)
+    tf.io.gfile.makedirs(ram.URI)
+    yield ram.URI
+    tf.io.gfile.rmtree(ram.URI)

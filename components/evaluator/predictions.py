@@ -13,6 +13,7 @@ import pyarrow as pa
 import tensorflow_model_analysis as tfma
 
 from components.errors import UserError
+from components.storage import as_path
 
 FOLDER = "predictions"
 TOP = 5
@@ -114,8 +115,8 @@ def read_predictions(evaluation: str) -> pa.Table:
     """The table of one evaluation, sorted by `example`; empty where nothing was judged."""
     import pyarrow.parquet as pq
 
-    folder = os.path.join(evaluation, FOLDER)
-    files = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    tables = [pq.read_table(os.path.join(folder, name)) for name in files]
+    folder = as_path(evaluation) / FOLDER
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    tables = [pq.read_table(pa.BufferReader(file.read_bytes())) for file in files]
     table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
     return table.take(pa.compute.sort_indices(table, [("example", "ascending")]))

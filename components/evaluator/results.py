@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -12,6 +11,7 @@ import tensorflow_model_analysis as tfma
 
 from components.evaluator.eval_config import ACCURACY
 from components.evaluator.gates import OVERALL, Gate, Measured, Slice
+from components.storage import as_path
 from components.transform.features import LABEL
 
 CANDIDATE, BASELINE = "candidate", "baseline"
@@ -88,11 +88,11 @@ def summarise(metrics: Mapping[Slice, dict[str, Measured]], class_names: Sequenc
 
 def write_gates(gates: Sequence[Gate], evaluation: str) -> None:
     """Keeps the gates with the evaluation that they were applied to."""
-    with open(os.path.join(evaluation, _GATES), "w", encoding="utf-8") as stream:
-        json.dump([asdict(gate) for gate in gates], stream, indent=1)
+    text = json.dumps([asdict(gate) for gate in gates], indent=1)
+    (as_path(evaluation) / _GATES).write_text(text, encoding="utf-8")
 
 
 def read_gates(evaluation: str) -> list[Gate]:
     """The gates as they were applied."""
-    with open(os.path.join(evaluation, _GATES), encoding="utf-8") as stream:
-        return [Gate(**gate) for gate in json.load(stream)]
+    text = (as_path(evaluation) / _GATES).read_text(encoding="utf-8")
+    return [Gate(**gate) for gate in json.loads(text)]

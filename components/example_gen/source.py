@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from components.errors import UserError
 from components.example_gen.config import DataConfig
 from components.progress import report
+from components.storage import AnyPath, as_path
 
 _CONNECT_TIMEOUT_S = 4
 
@@ -147,7 +148,7 @@ def _unreachable_hosts(tfds: Any, builder: Any) -> list[str]:
         os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
     ):
         return []
-    downloads = os.path.join(builder._data_dir_root, "downloads")
+    downloads = as_path(builder._data_dir_root) / "downloads"
     missing = {
         (url.hostname, url.port or (443 if url.scheme == "https" else 80))
         for link, info in (builder.url_infos or {}).items()
@@ -159,9 +160,9 @@ def _unreachable_hosts(tfds: Any, builder: Any) -> list[str]:
         return sorted(host for (host, _), ok in zip(missing, reached, strict=True) if not ok)
 
 
-def _is_downloaded(tfds: Any, downloads: str, link: str, info: Any) -> bool:
+def _is_downloaded(tfds: Any, downloads: AnyPath, link: str, info: Any) -> bool:
     name = tfds.core.download.resource.get_dl_fname(link, info.checksum)
-    return os.path.exists(os.path.join(downloads, name))
+    return (downloads / name).exists()
 
 
 def _reachable(address: tuple[str, int]) -> bool:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
-from pathlib import Path
 from typing import Any
 
 from tfx.components.pusher import executor as tfx_pusher
@@ -14,6 +12,7 @@ from tfx.types import artifact_utils
 
 from components.digests import digest_of_folder
 from components.pusher.versions import add_version, served, served_digest
+from components.storage import as_path, copy_tree
 
 _logger = logging.getLogger(__name__)
 
@@ -33,8 +32,8 @@ class Executor(tfx_pusher.Executor):
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed_model)
             return
-        model = Path(self.GetModelPath(input_dict))
-        serving = Path(
+        model = as_path(self.GetModelPath(input_dict))
+        serving = as_path(
             json.loads(exec_properties["push_destination"])["filesystem"]["base_directory"]
         )
         if served_digest(serving) == digest_of_folder(model):
@@ -42,7 +41,7 @@ class Executor(tfx_pusher.Executor):
             self._MarkNotPushed(pushed_model)
             return
         # Serving comes last: what fails before it leaves it as it was.
-        shutil.copytree(model, pushed_model.uri, dirs_exist_ok=True)
+        copy_tree(model, as_path(pushed_model.uri))
         target = add_version(model, serving, int(time.time()))
         self._MarkPushed(pushed_model, str(target), target.name)
         _logger.info("pushed to %s", target)

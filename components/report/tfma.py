@@ -18,6 +18,7 @@ from typing import Any
 
 from components.errors import UserError
 from components.finite import finite
+from components.storage import AnyPath, as_path, io_errors, is_local
 
 HOST = "127.0.0.1"
 _PAGE = Path(__file__).with_name("tfma.html")
@@ -33,7 +34,7 @@ class Answer:
     read: Callable[[], bytes]
 
 
-def find_evaluation(output: Path, number: int | None = None) -> Path:
+def find_evaluation(output: AnyPath, number: int | None = None) -> AnyPath:
     """The folder of an evaluation below a run's `--output`.
 
     Args:
@@ -61,7 +62,7 @@ def find_evaluation(output: Path, number: int | None = None) -> Path:
     return found[number]
 
 
-def _model_names(evaluation: Path) -> list[str | None]:
+def _model_names(evaluation: AnyPath) -> list[str | None]:
     """What TFMA calls the compared models, the candidate first; [None] for one alone."""
     path = evaluation / "eval_config.json"
     try:
@@ -70,11 +71,11 @@ def _model_names(evaluation: Path) -> list[str | None]:
             return [None]
         specs = sorted(specs, key=lambda spec: bool(spec.get("isBaseline")))
         return [spec["name"] for spec in specs]
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except io_errors(ValueError, LookupError, TypeError) as error:
         raise UserError(f"{path} is no configuration of an evaluation: {error!r}.") from error
 
 
-def read_answers(output: Path, evaluation: Path) -> dict[str, Answer]:
+def read_answers(output: AnyPath, evaluation: AnyPath) -> dict[str, Answer]:
     """Everything that the server can answer, by its path; nothing else is ever read.
 
     Args:
@@ -97,7 +98,7 @@ def read_answers(output: Path, evaluation: Path) -> dict[str, Answer]:
         "evaluation": evaluation.name,
         "models": [],
         "classes": {str(key): name for key, name in classes.items()},
-        "report": str(report.resolve()),
+        "report": str(report.resolve() if is_local(report) else report),
     }
     answers = {
         "/": Answer(_HTML, _PAGE.read_bytes),
@@ -119,14 +120,13 @@ def read_answers(output: Path, evaluation: Path) -> dict[str, Answer]:
     return answers
 
 
-def _load(evaluation: Path, name: str | None) -> Any:
-    import tensorflow as tf
+def _load(evaluation: AnyPath, name: str | None) -> Any:
     from google.protobuf import json_format
     from tensorflow_model_analysis.api.model_eval_lib import load_eval_result
 
     try:
         return load_eval_result(str(evaluation), model_name=name)
-    except (tf.errors.OpError, json_format.Error, ValueError, LookupError) as error:
+    except io_errors(json_format.Error, ValueError, LookupError) as error:
         raise UserError(f"{evaluation} cannot be read by TFMA: {error}") from error
 
 
@@ -182,7 +182,7 @@ def _stringify(key: Any) -> str:
     return str(slicer_lib.stringify_slice_key(key))
 
 
-def _class_names(output: Path, slicing_metrics: Any) -> dict[Any, str]:
+def _class_names(output: AnyPath, slicing_metrics: Any) -> dict[Any, str]:
     """Class name by id, where the last run's summary speaks of these very images; or else {}.
 
     An evaluation does not hold the names. The images in each class tell whether it is the one.
@@ -196,7 +196,7 @@ def _class_names(output: Path, slicing_metrics: Any) -> dict[Any, str]:
         summary = json.loads((output / "run_summary.json").read_text(encoding="utf-8"))
         per_class = summary["metrics"]["per_class"]
         same = [each.get("example_count") for each in per_class.values()]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except io_errors(ValueError, LookupError, TypeError, AttributeError):
         return {}
     ids = sorted(counts)
     return dict(zip(ids, per_class, strict=True)) if same == [counts[key] for key in ids] else {}
@@ -226,7 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         answer = self.server.answers.get(self.path.partition("?")[0])
         body = None
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*io_errors()):
             body = answer.read() if answer else None
         if answer is None or body is None:
             self.send_error(HTTPStatus.NOT_FOUND)
@@ -255,13 +255,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m components.report.tfma",
         description="Serves TFMA's own dashboards of an evaluation on this machine, until Ctrl-C.",
     )
-    parser.add_argument("output", type=Path, help="--output folder of a run")
+    parser.add_argument("output", help="--output folder of a run; a path, or a gs:// URI")
     parser.add_argument("--evaluation", type=int, metavar="N", help="default: the newest")
     parser.add_argument("--port", type=int, default=0, help="default: any that is free")
     parser.add_argument("--open", action="store_true", help="open the page in a browser")
     options = parser.parse_args(arguments)
     try:
-        _serve(options.output, options.evaluation, options.port, options.open)
+        _serve(as_path(options.output), options.evaluation, options.port, options.open)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -270,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _serve(output: Path, number: int | None, port: int, opened: bool) -> None:
+def _serve(output: AnyPath, number: int | None, port: int, opened: bool) -> None:
     evaluation = find_evaluation(output, number)
     with DashboardServer(port) as server:
         print(f"Reading evaluation {evaluation.name} of {output} with TFMA …", flush=True)

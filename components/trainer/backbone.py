@@ -14,6 +14,15 @@ from typing import Any
 from components.digests import digest_of_folder
 from components.errors import UserError
 from components.progress import report
+from components.storage import (
+    SAVED_MODEL,
+    AnyPath,
+    as_path,
+    copy_tree,
+    io_errors,
+    is_local,
+    is_uri,
+)
 from components.trainer.config import SHIPPED, BackboneConfig
 
 _DOWNLOAD_TIMEOUT_S = 8
@@ -21,11 +30,11 @@ _DOWNLOAD_TIMEOUT_S = 8
 
 @dataclass(frozen=True)
 class Backbone:
-    """A backbone that is on this machine.
+    """A backbone that can be loaded.
 
     Attributes:
       handle: as configured.
-      path: the folder with its SavedModel.
+      path: the folder with its SavedModel; in an object store, its URI.
       sha256: digest of that folder's files.
     """
 
@@ -40,12 +49,16 @@ def find_backbone(config: BackboneConfig) -> Backbone:
     Raises:
       UserError: there is none, it cannot be downloaded, or it has another digest than configured.
     """
-    path = _local_path(config.handle)
-    if not (path / "saved_model.pb").is_file():
+    try:
+        path = _folder(config.handle)
+        found = (path / SAVED_MODEL).is_file()
+        sha256 = digest_of_folder(path) if found else ""
+    except io_errors() as error:
+        raise UserError(f"backbone.handle {config.handle} cannot be read: {error}") from error
+    if not found:
         raise UserError(
-            f"backbone.handle {config.handle}: there is no SavedModel (saved_model.pb) in {path}."
+            f"backbone.handle {config.handle}: there is no SavedModel ({SAVED_MODEL}) in {path}."
         )
-    sha256 = digest_of_folder(path)
     if config.sha256 not in (None, sha256):
         raise UserError(
             f"backbone.sha256 is {config.sha256}, and the files in {path} have {sha256}: they are "
@@ -54,35 +67,37 @@ def find_backbone(config: BackboneConfig) -> Backbone:
     return Backbone(config.handle, str(path), sha256)
 
 
-def _local_path(handle: str) -> Path:
+def _folder(handle: str) -> AnyPath:
     if handle in SHIPPED:
         return SHIPPED[handle]
+    if is_uri(handle):
+        return as_path(handle)
     if "://" not in handle:
         path = Path(handle)
         if not path.is_dir():
             shipped = ", ".join(SHIPPED)
             raise UserError(
                 f"backbone.handle {handle}: there is no such directory. It takes a directory with "
-                f"a SavedModel, a hub URL or a shipped backbone ({shipped})."
+                f"a SavedModel, a gs:// URI of one, a hub URL or a shipped backbone ({shipped})."
             )
         return path
     return _cached(handle) or _download(handle)
 
 
-def _cache(handle: str) -> Path:
+def _cache(handle: str) -> AnyPath:
     """Where hub keeps a handle's module (its own layout)."""
     default = Path(tempfile.gettempdir(), "tfhub_modules")
-    folder = Path(os.environ.get("TFHUB_CACHE_DIR") or default)
+    folder = as_path(os.environ.get("TFHUB_CACHE_DIR") or default)
     return folder / hashlib.sha1(handle.encode()).hexdigest()
 
 
-def _cached(handle: str) -> Path | None:
-    """Without an import of TensorFlow, and without a look at the network."""
+def _cached(handle: str) -> AnyPath | None:
+    """With a local cache, without an import of TensorFlow and without a look at the network."""
     path = _cache(handle)
-    return path if (path / "saved_model.pb").is_file() else None
+    return path if (path / SAVED_MODEL).is_file() else None
 
 
-def _download(handle: str) -> Path:
+def _download(handle: str) -> AnyPath:
     """Downloads into a folder of its own and moves it into the cache, whole.
 
     Hub's own way is a lock file, on which a run after a killed one waits for ten minutes.
@@ -91,10 +106,14 @@ def _download(handle: str) -> Path:
     cache = _cache(handle)
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=cache.parent) as folder:
+        beside = cache.parent if is_local(cache) else None
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=beside) as folder:
             found = _resolve(handle, folder)
             if not found.is_relative_to(folder):
                 return found
+            if not is_local(cache):
+                copy_tree(found, cache)
+                return cache
             with contextlib.suppress(OSError):
                 # It fails if another run was quicker, and then the cache holds it too.
                 os.rename(found, cache)

@@ -19,8 +19,8 @@ class BackboneConfig(Section):
 
     handle: str = Field(
         min_length=1,
-        description="bit-mini (shipped), a local directory with a SavedModel, or a hub URL "
-        "(TFHUB_CACHE_DIR is honoured).",
+        description="bit-mini (shipped), a directory with a SavedModel, local or gs://, or a hub "
+        "URL (TFHUB_CACHE_DIR is honoured, and may be gs:// too).",
     )
     mode: Literal["head_only", "full"] = Field(
         "head_only", description="Train the head on a frozen backbone, or the whole network."
@@ -87,11 +87,19 @@ class TrainingConfig(Section):
     steps_per_epoch: int = Field(
         10, ge=1, description="Steps between two looks at the eval split; not a pass over the data."
     )
+    epochs: int | None = Field(
+        None, ge=1, description="Epochs at most; null is the schedule's length."
+    )
     early_stopping_patience: int = Field(
         2, ge=1, description="Epochs without a better val_accuracy before training stops."
     )
     shuffle_buffer: int = Field(10_000, ge=1, description="Records in the shuffle buffer.")
     seed: int = Field(42, ge=0, lt=2**31, description="Of weights, shuffling and augmentation.")
+    strategy: Literal["auto", "one_device", "mirrored"] = Field(
+        "auto",
+        description="`one_device`; `mirrored`: every GPU, or where there is none every logical "
+        "CPU, takes an equal part of each batch; `auto`: mirrored where there are several GPUs.",
+    )
 
     @model_validator(mode="after")
     def _one_epoch_fits(self) -> TrainingConfig:

@@ -26,7 +26,13 @@ class BiTClassifier(keras.Model):
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """Images float32 [N, H, W, 3] in [0, 1] -> logits float32 [N, num_classes]."""
-        return self.head(self.backbone(images))
+        if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+            return self.head(self.backbone(images))
+        # A short last batch leaves devices with no image at all, for which not every kernel gives
+        # the right shape (oneDNN's max-pooling does not).
+        count = tf.shape(images)[0]
+        padding = [[0, tf.maximum(1 - count, 0)], [0, 0], [0, 0], [0, 0]]
+        return self.head(self.backbone(tf.pad(images, padding))[:count])
 
 
 def compile_model(model: keras.Model, schedule: Schedule) -> None:

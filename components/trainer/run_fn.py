@@ -21,6 +21,7 @@ from components.trainer.model import BiTClassifier, compile_model
 from components.trainer.schedule import Schedule, scaled_rate, seed_schedule
 from components.trainer.settings import TrainerSettings
 from components.trainer.signatures import export
+from components.trainer.strategy import make_strategy, sharded_by_data
 
 _logger = logging.getLogger(__name__)
 
@@ -33,10 +34,12 @@ def run_fn(fn_args: Any) -> None:
         `TrainerSettings` as JSON.
 
     Raises:
-      UserError: the backbone should be trained and has nothing to train.
+      UserError: the backbone should be trained and has nothing to train, or the batch cannot be
+        shared out to the devices.
     """
     settings = TrainerSettings.model_validate_json(fn_args.custom_config["settings"])
     training = settings.training
+    strategy = make_strategy(training.strategy, training.batch_size)
     keras.utils.set_random_seed(training.seed)
     graph = tft.TFTransformOutput(fn_args.transform_output)
     train = train_dataset(
@@ -49,11 +52,13 @@ def run_fn(fn_args: Any) -> None:
     )
     validation = eval_dataset(_files(fn_args.eval_files), graph, training.batch_size)
 
-    backbone = load_backbone(settings.backbone_path, settings.mode)
-    model = BiTClassifier(backbone, len(settings.class_names))
     schedule = make_schedule(training)
-    compile_model(model, schedule)
-    history = fit(model, train, validation, training, schedule)
+    with strategy.scope():
+        # The backbone too: its variables are made when it is loaded.
+        backbone = load_backbone(settings.backbone_path, settings.mode)
+        model = BiTClassifier(backbone, len(settings.class_names))
+        compile_model(model, schedule)
+    history = fit(model, sharded_by_data(train), sharded_by_data(validation), training, schedule)
     write_history(history, fn_args.model_run_dir)
     export(model, graph, settings.class_names, fn_args.serving_model_dir)
 
@@ -73,7 +78,7 @@ def fit(
     training: TrainingConfig,
     schedule: Schedule,
 ) -> list[dict[str, float]]:
-    """Trains until the schedule ends or val_accuracy stops rising; leaves the best weights in.
+    """Trains until schedule or `epochs` end, or val_accuracy stops rising; keeps the best weights.
 
     Returns:
       One row an epoch: `epoch` (from 1), `learning_rate`, `accuracy`, `loss`, `val_accuracy`,
@@ -86,6 +91,8 @@ def fit(
         restore_best_weights=True,
     )
     epochs = schedule.epochs(training.steps_per_epoch)
+    if training.epochs is not None:
+        epochs = min(epochs, training.epochs)
     fitted = model.fit(
         train,
         epochs=epochs,

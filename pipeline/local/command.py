@@ -50,9 +50,7 @@ def parse(arguments: list[str] | None, description: str | None) -> argparse.Name
         dest="overrides",
         help="override one value; may be given again",
     )
-    parser.add_argument(
-        "--output", metavar="DIR", type=Path, help="default: ./runs/<pipeline name>"
-    )
+    parser.add_argument("--output", metavar="DIR", help="default: ./runs/<pipeline name>")
     parser.add_argument(
         "--no-cache", action="store_true", help="run every step, whatever was done before"
     )
@@ -67,14 +65,16 @@ def start(options: argparse.Namespace) -> int:
         for kind in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(kind) != signal.SIG_IGN:
                 signal.signal(kind, signal.default_int_handler)
+        if "://" in str(options.output or ""):
+            raise UserError(f"--output {options.output}: it is a folder on this machine's disk.")
         try:
             config = load_config(*source)
         except UserError as error:
             name = pipeline_name_in(*source)
             if options.output or name:
-                write_failed_summary(options.output or Path("runs", name), str(error))
+                write_failed_summary(Path(options.output or Path("runs", name)), str(error))
             raise
-        output = options.output or Path("runs", config.pipeline_name)
+        output = Path(options.output or Path("runs", config.pipeline_name))
         return run(config, output, not options.no_cache, Console())
     except UserError as error:
         return _end(USAGE, f"error: {error}")

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 
 from components.progress import LOGGER, report
-from components.report.collect import Failure, collect
+from components.report.collect import Failure
 from components.report.content import StepRow
 from components.report.executor import PAGE
-from components.report.page import render
+from components.storage import AnyPath, as_path
+from pipeline.beam_flags import checked_flags
 from pipeline.config import Config
+from pipeline.failure import draw_failure
 from pipeline.inputs import Inputs
 from pipeline.layout import Layout
-from pipeline.local.dag_runner import IN_PROCESS, LocalDagRunner
+from pipeline.local.dag_runner import LocalDagRunner
 from pipeline.local.events import StepStates
 from pipeline.outcome import read_outcome, read_outputs
 from pipeline.pipeline import create_pipeline
@@ -34,6 +35,7 @@ def execute(
     """Runs every step and reads what came of it (`pipeline.outcome.read_outcome`).
 
     Raises:
+      UserError: Beam refuses its options.
       Exception: a step failed; the events say which and why, and the report shows what there is.
     """
     layout.metadata.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +47,7 @@ def execute(
         serving=str(layout.serving),
         run_id=run_id,
         metadata=connection,
-        beam_pipeline_args=[f"--runner={IN_PROCESS}"],
+        beam_pipeline_args=checked_flags(config.beam),
         enable_cache=use_cache,
     )
     states = StepStates()
@@ -53,7 +55,7 @@ def execute(
     try:
         LocalDagRunner().run_as(pipeline, run_id)
         outputs = read_outputs(connection, run_id)
-        page = Path(outputs["Report.report"].uri, PAGE).read_text(encoding="utf-8")
+        page = (as_path(outputs["Report.report"].uri) / PAGE).read_text(encoding="utf-8")
         _publish(page, layout)
     except Exception:
         try:
@@ -78,18 +80,11 @@ def report_failure(
     config: Config, inputs: Inputs, layout: Layout, run_id: str, failure: Failure
 ) -> None:
     """Draws what the finished steps of a run left, its failure first."""
-    outputs = read_outputs(_connection(layout), run_id)
     settings = report_settings(config, inputs, run_id)
-    try:
-        content = collect(outputs, settings, failure)
-    except Exception:
-        # What broke the run can be in the artifacts; the failure itself is always told.
-        _logger.exception("the artifacts of the failed run could not be read")
-        content = collect({}, settings, failure)
-    _publish(render(content), layout)
+    _publish(draw_failure(_connection(layout), settings, failure), layout)
 
 
-def _failure(states: StepStates, logs: Path) -> Failure:
+def _failure(states: StepStates, logs: AnyPath) -> Failure:
     reasons = [
         f"{event['id']}: {event['user_error'] or event['error']} (see {logs / event['id']}.log)"
         for event in states.ended.values()

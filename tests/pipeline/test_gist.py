@@ -32,3 +32,35 @@ def test_of_tensorflow_it_is_what_went_wrong_and_not_where():
 )
 def test_of_others_it_is_the_first_line(error, text):
     assert gist(error) == text
+
+
+_LAST = "Traceback (most recent call last):\n"
+_FRAMES = '  File "sdk_worker.py", line 310, in _execute\n    response = task()\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Beam's job service: the worker's traceback in the runner's.
+        "Pipeline job-36 failed in state FAILED: Error running pipeline.\n"
+        f"{_LAST}{_FRAMES}RuntimeError: {_LAST}{_FRAMES}\n"
+        "During handling of the above exception, another exception occurred:\n\n"
+        f"{_LAST}{_FRAMES}"
+        "RuntimeError: split train: 3 records. Prepare: again [while running 'Check']\n",
+        # Flink: Java's frames follow.
+        "Pipeline BeamApp failed in state FAILED: java.lang.RuntimeException: Error received from "
+        f"SDK harness for instruction 4: {_LAST}{_FRAMES}"
+        "RuntimeError: split train: 3 records. Prepare: again\n\n\tat org.apache.Fn.get(Fn:180)\n",
+    ],
+)
+def test_of_a_remote_worker_it_is_what_the_worker_raised(text):
+    assert gist(ValueError(text)) == "RuntimeError: split train: 3 records. Prepare: again"
+
+
+def test_of_a_remote_worker_the_module_of_the_type_is_left_out():
+    text = f"failed: {_LAST}{_FRAMES}components.errors.UserError: no"
+    assert gist(RuntimeError(text)) == "UserError: no"
+
+
+def test_a_traceback_that_ends_in_no_error_is_noise():
+    assert gist(RuntimeError(f"first\n{_LAST}{_FRAMES}")) == ("RuntimeError: first")

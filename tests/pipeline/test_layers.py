@@ -6,7 +6,9 @@ import sys
 import grimp
 import pytest
 
-GRAPH = grimp.build_graph("components", "pipeline", include_external_packages=True, cache_dir=None)
+GRAPH = grimp.build_graph(
+    "components", "pipeline", "kubeflow", include_external_packages=True, cache_dir=None
+)
 FRAMEWORKS = ("tensorflow", "tfx", "apache_beam", "tf_keras", "tensorflow_hub", "ml_metadata")
 
 POLICY = (
@@ -20,16 +22,39 @@ POLICY = (
     "components.report.runs",
     "components.pusher.versions",
     "components.digests",
+    "components.storage",
     "components.progress",
+    "pipeline.beam",
     "pipeline.config",
+    "pipeline.graph",
+    "pipeline.kubeflow_config",
     "pipeline.summary",
     "pipeline.layout",
     "pipeline.code",
+    "kubeflow.compile",
+    "kubeflow.package",
+    "kubeflow.parameters",
+    "kubeflow.run_folder",
+    "kubeflow.submit",
 )
 
 
 def test_components_do_not_know_the_pipeline():
     assert GRAPH.find_shortest_chains("components", "pipeline") == set()
+
+
+@pytest.mark.parametrize("package", ["components", "pipeline"])
+def test_neither_knows_kubeflow(package):
+    assert GRAPH.find_shortest_chains(package, "kubeflow") == set()
+
+
+def test_kubeflow_does_not_know_the_local_runner():
+    assert GRAPH.find_shortest_chains("kubeflow", "pipeline.local") == set()
+
+
+def test_the_image_does_without_the_sdk():
+    """Tasks start in `kubeflow.node`; the SDK cannot be installed beside them."""
+    assert "kfp" not in GRAPH.find_upstream_modules("kubeflow.node")
 
 
 def test_the_pipeline_does_not_know_its_runner():

@@ -7,7 +7,7 @@ from tfx.types import standard_artifacts
 from components.example_gen.config import DataConfig, SplitsConfig
 from components.example_gen.executor import Executor, check_count, copy_shard, stored_records
 from components.example_gen.source import open_source
-from pipeline.local.dag_runner import IN_PROCESS
+from pipeline.beam import IN_PROCESS
 
 
 def run(folder, config, fingerprint=None):

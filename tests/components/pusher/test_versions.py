@@ -1,8 +1,11 @@
 """The serving folder."""
 
 import pytest
+import tensorflow as tf
 
+from components.digests import digest_of_folder
 from components.pusher.versions import add_version, served, served_digest, versions
+from components.storage import as_path
 
 
 @pytest.fixture
@@ -57,3 +60,36 @@ def test_the_digest_is_the_served_versions(tmp_path, model):
     (model / "saved_model.pb").write_text("another graph")
     add_version(model, serving, 2)
     assert served_digest(serving) != first
+
+
+def test_a_version_in_a_store_is_whole_and_the_highest(store, model):
+    serving = as_path(store) / "serving"
+    assert (versions(serving), served(serving), served_digest(serving)) == ([], None, "")
+    numbers = [int(add_version(model, serving, now).name) for now in (100, 100, 50, 200)]
+    assert numbers == [100, 101, 102, 200]
+    assert versions(serving) == numbers
+    assert str(served(serving)) == f"{store}/serving/200"
+    assert served_digest(serving) == digest_of_folder(model)
+
+
+def test_a_push_into_a_store_that_breaks_off_is_no_version_and_the_next_clears_it(
+    store, model, monkeypatch
+):
+    serving = as_path(store) / "serving"
+    add_version(model, serving, 7)
+    copy = tf.io.gfile.copy
+
+    def break_off(source, target, **more):
+        if target.endswith("saved_model.pb"):
+            raise tf.errors.UnavailableError(None, None, "the network is gone")
+        copy(source, target, **more)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(tf.io.gfile, "copy", break_off)
+        with pytest.raises(tf.errors.UnavailableError):
+            add_version(model, serving, 8)
+    assert (serving / "8" / "variables" / "data").exists()
+    assert str(served(serving)) == f"{store}/serving/7"
+    # A number that a server has tried to load is not given to another model.
+    assert add_version(model, serving, 8).name == "9"
+    assert sorted(path.name for path in serving.iterdir()) == ["7", "9"]

@@ -14,6 +14,7 @@ import pytest
 
 from components.digests import digest_of_folder
 from components.errors import UserError
+from components.storage import as_path, copy_tree
 from components.trainer.backbone import find_backbone, load_backbone
 from components.trainer.config import SHIPPED, BackboneConfig
 
@@ -124,3 +125,34 @@ def test_a_backbone_with_nothing_to_train_is_refused_in_full_mode(untrainable_ba
     with pytest.raises(UserError, match="no trainable variable"):
         load_backbone(str(untrainable_backbone), "full")
     assert load_backbone(str(untrainable_backbone), "head_only") is not None
+
+
+def test_a_backbone_in_a_store_is_read_where_it_lies(store, tiny_backbone):
+    handle = f"{store}/models/tiny"
+    copy_tree(tiny_backbone, as_path(handle))
+    sha256 = digest_of_folder(tiny_backbone)
+    found = find_backbone(BackboneConfig(handle=handle, sha256=sha256))
+    assert (found.path, found.sha256) == (handle, sha256)
+    assert load_backbone(found.path, "full").trainable_variables
+
+
+def test_a_store_without_the_backbone_is_named(store):
+    with pytest.raises(UserError, match=rf"no SavedModel .saved_model.pb. in {store}/nothing"):
+        find_backbone(BackboneConfig(handle=f"{store}/nothing"))
+
+
+def test_a_url_is_downloaded_into_a_cache_in_a_store(tmp_path, tiny_backbone, store, monkeypatch):
+    with tarfile.open(tmp_path / "bit", "w:gz") as archive:
+        archive.add(tiny_backbone, arcname=".")
+    monkeypatch.setenv("TFHUB_CACHE_DIR", f"{store}/hub")
+    server = serve(tmp_path)
+    handle = f"http://127.0.0.1:{server.server_port}/bit"
+    try:
+        found = find_backbone(BackboneConfig(handle=handle))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert found.path == f"{store}/hub/{hashlib.sha1(handle.encode()).hexdigest()}"
+    # The server is gone: this is the cache.
+    assert find_backbone(BackboneConfig(handle=handle)) == found
+    assert load_backbone(found.path, "head_only") is not None

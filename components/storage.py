@@ -1,0 +1,105 @@
+"""Files on a local disk or in an object store (gs://), by one kind of path.
+
+A local path is a plain pathlib.Path. A URI is an etils.epath.Path, which has the same methods and
+goes through tf.io.gfile; TensorFlow is loaded when the first of them is called, never before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from components.errors import UserError
+
+if TYPE_CHECKING:
+    from etils import epath
+
+SCHEMES = ("gs://",)
+"""Stores that both generations of TensorFlow reach by themselves."""
+
+SAVED_MODEL = "saved_model.pb"
+"""The file of a SavedModel that whoever loads it opens first."""
+
+AnyPath: TypeAlias = "Path | epath.Path"
+
+
+def is_uri(text: str) -> bool:
+    """Whether it names something in an object store that we can reach."""
+    return text.startswith(SCHEMES)
+
+
+def as_path(path: str | os.PathLike[str]) -> AnyPath:
+    """A path of either kind; `str()` and `os.fspath()` of a URI give the URI again.
+
+    Raises:
+      UserError: a URI of another scheme.
+    """
+    text = os.fspath(path)
+    if "://" not in text:
+        return Path(text)
+    if not is_uri(text):
+        raise UserError(f"{text}: give a local path or a {SCHEMES[0]} URI; nothing else is read.")
+    from etils import epath
+
+    return epath.Path(text)
+
+
+def is_local(path: AnyPath) -> bool:
+    """Whether it is on this machine's file systems, where a folder can be renamed at once."""
+    return isinstance(path, Path)
+
+
+def io_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """What a read or a write can raise, and `others`; TensorFlow's own errors are no OSErrors."""
+    # It has none of them where it is not loaded, and this must not load it.
+    tf = sys.modules.get("tensorflow")
+    return (OSError, *others) if tf is None else (OSError, tf.errors.OpError, *others)
+
+
+def files_below(folder: AnyPath) -> list[str]:
+    """Relative names of all files below a folder, with slashes, sorted."""
+    if isinstance(folder, Path):
+        return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return sorted(
+        (root / name).relative_to(folder).as_posix()
+        for root, _, names in folder.walk()
+        for name in names
+    )
+
+
+def copy_tree(source: AnyPath, target: AnyPath) -> None:
+    """Copies a folder's files into `target`, which may be there, on either kind of storage.
+
+    In an object store `saved_model.pb` comes last: where it is, the SavedModel is whole.
+    """
+    if isinstance(source, Path) and isinstance(target, Path):
+        shutil.copytree(source, target, dirs_exist_ok=True)
+        return
+    from etils import epath
+
+    for name in sorted(files_below(source), key=lambda name: (name == SAVED_MODEL, name)):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        epath.Path(source / name).copy(target / name, overwrite=True)
+
+
+def remove_tree(folder: AnyPath) -> None:
+    """Removes a folder and all that is in it."""
+    if isinstance(folder, Path):
+        shutil.rmtree(folder)
+    else:
+        folder.rmtree()
+
+
+def write_whole(path: AnyPath, text: str) -> None:
+    """Writes a file so that a reader sees the old one or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not isinstance(path, Path):
+        # An object appears when its upload ends, whole.
+        path.write_text(text, encoding="utf-8")
+        return
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)

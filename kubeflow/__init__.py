@@ -1,0 +1,1 @@
+"""Where else the pipeline runs: Kubeflow Pipelines, one task a TFX node."""

@@ -1,0 +1,112 @@
+"""Compiles a configuration into a package for Kubeflow Pipelines.
+
+python -m kubeflow.compile --preset flowers --image registry/bit@sha256:... --output flowers.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from components.errors import UserError
+from kubeflow.sdk import enter_sdk_environment
+from pipeline.config import DEFAULT_PRESET, Config, load_config, preset_names
+
+_EPILOG = """\
+exit codes:
+  0  the package is written
+  1  it could not be written
+  2  usage or configuration
+
+Then: python -m kubeflow.submit PACKAGE. docs/kubeflow.md tells the whole way.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    options = _parse(arguments)
+    try:
+        config = _config(options)
+        enter_sdk_environment("kubeflow.compile")
+        return _write(config, options.output)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {options.output} cannot be written: {error.strerror}.", file=sys.stderr)
+        return 1
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m kubeflow.compile",
+        description=(__doc__ or "").split("\n", maxsplit=1)[0],
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--preset",
+        metavar="NAME",
+        help=f"shipped configuration: {', '.join(preset_names())} (default: {DEFAULT_PRESET})",
+    )
+    source.add_argument("--config", metavar="FILE", help="configuration of your own, in YAML")
+    parser.add_argument(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        action="append",
+        default=[],
+        dest="overrides",
+        help="override one value; may be given again",
+    )
+    parser.add_argument("--image", help="kubeflow.image; best by digest: registry/bit@sha256:...")
+    parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="FILE.yaml")
+    return parser.parse_args(arguments)
+
+
+def _config(options: argparse.Namespace) -> Config:
+    image = [f"kubeflow.image={options.image}"] if options.image else []
+    config = load_config(options.preset, options.config, [*options.overrides, *image])
+    if config.kubeflow.image is None:
+        raise UserError("kubeflow.image must be given: --image registry/bit@sha256:... .")
+    if options.output.suffix not in (".yaml", ".yml"):
+        raise UserError(f"--output {options.output}: a package's name ends in .yaml.")
+    for key, path in (
+        ("data.data_dir", config.data.data_dir),
+        ("data.curated_schema", config.data.curated_schema),
+        ("backbone.handle", config.backbone.handle),
+    ):
+        # What the laptop has, a pod has not.
+        if path and path.startswith("/") and not config.kubeflow.is_on_a_volume(path):
+            raise UserError(
+                f"{key} {path} is on none of kubeflow.volumes: no pod could read it. Put it on "
+                "one of them, or into the image's presets."
+            )
+    return config
+
+
+def _write(config: Config, path: Path) -> int:
+    from kubeflow.package import write_package
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.stem}.unfinished{path.suffix}")
+    try:
+        write_package(config, unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    if "@sha256:" not in str(config.kubeflow.image):
+        print(
+            f"warning: {config.kubeflow.image} is a tag, which can come to mean another image; "
+            "give it by digest (docs/image.md).",
+            file=sys.stderr,
+        )
+    print(f"{path}: the pipeline {config.pipeline_name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""The entry point of every task: `python -m kubeflow.node TASK ...`, as the package has it.
+
+Logs go to standard output. Exit codes: 0 the task is done (a model that a gate rejected is no
+failure here), 1 it failed, 2 configuration or data; `model-rejected` ends with 3 where a rejected
+model should end the run as failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+
+from components.errors import UserError
+from components.progress import LOGGER
+from kubeflow.run_folder import RunFolder, StepRecorder
+from pipeline.kubeflow_config import FINISH, PREPARE, REJECTED
+from pipeline.layout import Layout
+from pipeline.summary import COMPLETED, STEP_FAILED, STEPS, USAGE
+from pipeline.summary import REJECTED as MODEL_REJECTED
+
+_logger = logging.getLogger(__name__)
+_TERMINATED = 128 + signal.SIGTERM
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one task; returns its exit code."""
+    options = _parse(arguments)
+    _set_environment(options.gpu)
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stdout,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    LOGGER.setLevel(logging.INFO)
+    signal.signal(signal.SIGTERM, _end)
+    folder = RunFolder(Layout(options.output), options.run_id)
+    LOGGER.addHandler(StepRecorder(folder))
+    try:
+        return _run(options, folder)
+    except UserError as error:
+        print(f"error: {error}", flush=True)
+        return USAGE
+    except Exception:
+        _logger.exception("%s failed", options.task)
+        return STEP_FAILED
+
+
+def _run(options: argparse.Namespace, folder: RunFolder) -> int:
+    # Not at the top: what TensorFlow reads from the environment must be set before it loads.
+    if options.task == REJECTED:
+        print("A gate rejected the model; the report and run_summary.json say which and why.")
+        return MODEL_REJECTED if options.end == "fail" else COMPLETED
+    if options.task == PREPARE:
+        from kubeflow.prepare import prepare
+
+        prepare(options, folder)
+    elif options.task == FINISH:
+        from kubeflow.finish import finish
+
+        finish(options, folder)
+    else:
+        from kubeflow.launch import launch
+
+        launch(options, folder)
+    return COMPLETED
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m kubeflow.node", allow_abbrev=False)
+    tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
+    for task in (PREPARE, *STEPS, REJECTED, FINISH):
+        add = tasks.add_parser(task, allow_abbrev=False).add_argument
+        add("--run-id", required=True)
+        add("--output", required=True)
+        add("--metadata", required=True)
+        add("--gpu", action="store_true")
+        for name in _ARGUMENTS.get(task, _OF_A_NODE):
+            add(f"--{name}", required=True)
+    return parser.parse_args(arguments)
+
+
+_OF_A_NODE = ("ir", "sha256")
+_ARGUMENTS = {
+    PREPARE: (
+        "config",
+        "dataset",
+        "version",
+        "handle",
+        "epochs",
+        "min_accuracy",
+        "max_regression",
+        "overrides",
+        "use-cache",
+        "ir-to",
+        "sha256-to",
+    ),
+    "Evaluator": (*_OF_A_NODE, "verdict-to", "executor-input"),
+    "Report": (*_OF_A_NODE, "page-to"),
+    REJECTED: ("end",),
+    FINISH: ("pipeline",),
+}
+"""Arguments of each task beside those that all have."""
+
+
+def _set_environment(gpu: bool) -> None:
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
+    if not gpu:
+        # A node's GPUs can be visible to a pod that asked for none, and TensorFlow takes them all.
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """An eviction or preemption: at once, and the retry clears what this attempt wrote."""
+    print("terminated; a retry starts this step again", flush=True)
+    os._exit(_TERMINATED)
+
+
+if __name__ == "__main__":
+    code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: threads of TensorFlow and Beam can keep a finished interpreter from ending.
+    os._exit(code)

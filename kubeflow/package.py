@@ -1,0 +1,278 @@
+"""The KFP package: one task a TFX node, made with the KFP SDK and nothing of TFX.
+
+No `from __future__ import annotations` here: KFP reads a component's annotations as types.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kfp import compiler, dsl, kubernetes
+
+from kubeflow import parameters
+from pipeline.config import Config, dump_config
+from pipeline.graph import graph_of, in_order, one_at_a_time
+from pipeline.kubeflow_config import FINISH, PASSWORD, PREPARE, REJECTED, Step
+
+EXECUTOR_INPUT = "{{$}}"
+"""KFP puts all that it knows of a task's outputs here."""
+
+
+def write_package(config: Config, path: Path) -> None:
+    """Compiles the configuration's pipeline into KFP's YAML.
+
+    Args:
+      config: with `kubeflow.image`.
+      path: a name that ends in .yaml.
+    """
+    compiler.Compiler().compile(make_pipeline(config), str(path))
+
+
+def make_pipeline(config: Config) -> Any:
+    """The pipeline as the SDK has it: prepare, TFX's nodes, the verdict, and always finish."""
+    kubeflow = config.kubeflow
+    graph = graph_of(config)
+    if kubeflow.metadata.sqlite:
+        graph = one_at_a_time(graph)
+    start = parameters.defaults(config)
+
+    @dsl.pipeline(
+        name=config.pipeline_name,
+        description=f"Fine-tunes {start['handle']} on {start['dataset']}; gated and pushed by TFX.",
+    )
+    def pipeline(  # noqa: PLR0913, PLR0917  # KFP's form has a field for each.
+        dataset: str = start["dataset"],
+        version: str = start["version"],
+        handle: str = start["handle"],
+        epochs: str = start["epochs"],
+        min_accuracy: str = start["min_accuracy"],
+        max_regression: str = start["max_regression"],
+        overrides: list = [],  # noqa: B006  # KFP's default, never changed.
+        use_cache: bool = True,
+    ) -> None:
+        run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+        finish = _task(config, FINISH, _finish)(run_id=run_id)
+        with dsl.ExitHandler(finish, name="run"):
+            prepare = _task(config, PREPARE, _prepare)(
+                run_id=run_id,
+                dataset=dataset,
+                version=version,
+                handle=handle,
+                epochs=epochs,
+                min_accuracy=min_accuracy,
+                max_regression=max_regression,
+                overrides=overrides,
+                use_cache=use_cache,
+            )
+            compiled = {"ir": prepare.outputs["ir"], "sha256": prepare.outputs["sha256"]}
+            tasks = {}
+            for node in in_order(graph):
+                make = _NODES.get(node, _node)
+                tasks[node] = _task(config, node, make)(run_id=run_id, **compiled)
+                tasks[node].after(*(tasks[upstream] for upstream in graph[node]))
+            with dsl.If(tasks["Evaluator"].outputs["verdict"] == "rejected", name="gates"):
+                # After the report, which says why, even where this ends the run as failed.
+                _task(config, REJECTED, _rejected)(run_id=run_id).after(tasks["Report"])
+
+    return pipeline
+
+
+def _task(config: Config, name: str, make: Callable[..., Callable]) -> Callable[..., Any]:
+    """A factory of the task `name` with all that its pod gets."""
+    kubeflow = config.kubeflow
+    step = kubeflow.step(name)
+    gpus = step.accelerator.count if step.accelerator else 0
+    common = [
+        "--output", kubeflow.output_of(config.pipeline_name),
+        "--metadata", _metadata(config),
+        *(["--gpu"] if gpus else []),
+    ]  # fmt: skip
+    container = functools.partial(
+        dsl.ContainerSpec,
+        image=step.image or kubeflow.image,
+        command=["python", "-m", "kubeflow.node", name],
+    )
+    function = make(container, common, config)
+    function.__name__ = name
+    component = dsl.container_component(function)
+
+    def build(**arguments: Any) -> Any:
+        task = component(**arguments)
+        task.set_display_name(name)
+        _place(task, step, config)
+        return task
+
+    return build
+
+
+def _metadata(config: Config) -> str:
+    """The metadata store without its password."""
+    metadata = config.kubeflow.metadata
+    if metadata.sqlite:
+        return json.dumps({"sqlite": metadata.sqlite})
+    assert metadata.mysql is not None
+    mysql = metadata.mysql.model_dump(include={"host", "port", "database", "user"})
+    return json.dumps({"mysql": mysql})
+
+
+def _prepare(container: Callable, common: list[str], config: Config) -> Callable:
+    values = json.dumps(dump_config(config))
+
+    def prepare(  # noqa: PLR0913, PLR0917
+        run_id: str,
+        dataset: str,
+        version: str,
+        handle: str,
+        epochs: str,
+        min_accuracy: str,
+        max_regression: str,
+        overrides: list,
+        use_cache: bool,
+        ir: dsl.OutputPath(str),  # type: ignore[valid-type]
+        sha256: dsl.OutputPath(str),  # type: ignore[valid-type]
+    ) -> dsl.ContainerSpec:
+        return container(
+            args=[
+                "--run-id", run_id, *common, "--config", values,
+                "--dataset", dataset, "--version", version, "--handle", handle,
+                "--epochs", epochs,
+                "--min_accuracy", min_accuracy, "--max_regression", max_regression,
+                "--overrides", overrides, "--use-cache", use_cache,
+                "--ir-to", ir, "--sha256-to", sha256,
+            ]
+        )  # fmt: skip
+
+    return prepare
+
+
+def _node(container: Callable, common: list[str], config: Config) -> Callable:
+    def node(run_id: str, ir: str, sha256: str) -> dsl.ContainerSpec:
+        return container(args=["--run-id", run_id, "--ir", ir, "--sha256", sha256, *common])
+
+    return node
+
+
+def _evaluator(container: Callable, common: list[str], config: Config) -> Callable:
+    def evaluator(
+        run_id: str,
+        ir: str,
+        sha256: str,
+        metrics: dsl.Output[dsl.Metrics],
+        confusion: dsl.Output[dsl.ClassificationMetrics],
+        verdict: dsl.OutputPath(str),  # type: ignore[valid-type]
+    ) -> dsl.ContainerSpec:
+        return container(
+            args=[
+                "--run-id", run_id, "--ir", ir, "--sha256", sha256, *common,
+                "--verdict-to", verdict, "--executor-input", EXECUTOR_INPUT,
+            ]
+        )  # fmt: skip
+
+    return evaluator
+
+
+def _report(container: Callable, common: list[str], config: Config) -> Callable:
+    def report(run_id: str, ir: str, sha256: str, page: dsl.Output[dsl.HTML]) -> dsl.ContainerSpec:
+        return container(
+            args=[
+                "--run-id", run_id, "--ir", ir, "--sha256", sha256, *common,
+                "--page-to", page.path,
+            ]
+        )  # fmt: skip
+
+    return report
+
+
+def _rejected(container: Callable, common: list[str], config: Config) -> Callable:
+    def rejected(run_id: str) -> dsl.ContainerSpec:
+        end = config.kubeflow.rejected
+        return container(args=["--run-id", run_id, *common, "--end", end])
+
+    return rejected
+
+
+def _finish(container: Callable, common: list[str], config: Config) -> Callable:
+    def finish(run_id: str) -> dsl.ContainerSpec:
+        name = config.pipeline_name
+        return container(args=["--run-id", run_id, *common, "--pipeline", name])
+
+    return finish
+
+
+_NODES: Mapping[str, Callable] = {"Evaluator": _evaluator, "Report": _report}
+"""Nodes that show more in KFP than their state."""
+
+
+def _place(task: Any, step: Step, config: Config) -> None:
+    """Where the task's pod runs and what it gets."""
+    kubeflow = config.kubeflow
+    # TFX's cache decides; KFP's would skip the launcher that reads it.
+    task.set_caching_options(False)
+    for value, setter in (
+        (step.cpu_request, task.set_cpu_request),
+        (step.cpu_limit, task.set_cpu_limit),
+        (step.memory_request, task.set_memory_request),
+        (step.memory_limit, task.set_memory_limit),
+    ):
+        if value is not None:
+            setter(value)
+    if step.accelerator and step.accelerator.count:
+        task.set_accelerator_type(step.accelerator.type)
+        task.set_accelerator_limit(step.accelerator.count)
+    if step.retries and step.retries.count:
+        task.set_retry(
+            num_retries=step.retries.count,
+            backoff_duration=f"{step.retries.backoff_s}s",
+            backoff_factor=step.retries.backoff_factor,
+            backoff_max_duration=f"{step.retries.backoff_max_s}s",
+        )
+    for name, value in _environment(step, config).items():
+        task.set_env_variable(name, value)
+    for label, value in {"pipeline": config.pipeline_name, **(step.labels or {})}.items():
+        kubernetes.add_pod_label(task, label, value)
+    for label, value in (step.node_selector or {}).items():
+        kubernetes.add_node_selector(task, label, value)
+    for toleration in step.tolerations or ():
+        kubernetes.add_toleration(
+            task,
+            key=toleration.key,
+            operator=toleration.operator,
+            value=toleration.value,
+            effect=toleration.effect,
+            toleration_seconds=toleration.seconds,
+        )
+    _mount(task, step, config)
+    if kubeflow.image_pull_secrets:
+        kubernetes.set_image_pull_secrets(task, list(kubeflow.image_pull_secrets))
+    if kubeflow.image_pull_policy:
+        kubernetes.set_image_pull_policy(task, kubeflow.image_pull_policy)
+    if step.timeout_s:
+        kubernetes.set_timeout(task, step.timeout_s)
+
+
+def _environment(step: Step, config: Config) -> dict[str, str]:
+    output = config.kubeflow.output_of(config.pipeline_name)
+    return {
+        "BIT_IMAGE": step.image or str(config.kubeflow.image),
+        "TFDS_DATA_DIR": f"{output}/data",
+        "TFHUB_CACHE_DIR": f"{output}/hub",
+        **(step.env or {}),
+    }
+
+
+def _mount(task: Any, step: Step, config: Config) -> None:
+    mysql = config.kubeflow.metadata.mysql
+    if mysql and mysql.password_secret:
+        kubernetes.use_secret_as_env(task, mysql.password_secret, {mysql.password_key: PASSWORD})
+    for secret in step.secret_variables or ():
+        kubernetes.use_secret_as_env(task, secret.secret, {secret.key: secret.variable})
+    for files in step.secret_files or ():
+        kubernetes.use_secret_as_volume(task, files.secret, files.path)
+    for volume in step.volumes or ():
+        kubernetes.mount_pvc(task, volume.claim, volume.path, volume.sub_path)
+    if step.shared_memory:
+        kubernetes.empty_dir_mount(
+            task, "shared-memory", "/dev/shm", medium="Memory", size_limit=step.shared_memory
+        )

@@ -1,0 +1,118 @@
+"""The first task: overrides, validation, data and backbone, and the compiled pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+
+from components.errors import UserError
+from components.progress import report_step
+from kubeflow import parameters
+from kubeflow.connection import connection_config, open_first
+from kubeflow.run_folder import RunFolder
+from pipeline.config import Config, dump_config, override_config
+from pipeline.gist import gist
+from pipeline.graph import graph_of
+from pipeline.inputs import resolve
+from pipeline.kubeflow_config import PREPARE
+
+_logger = logging.getLogger(__name__)
+
+
+def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
+    """Compiles this run's pipeline and hands its address and SHA-256 on.
+
+    Raises:
+      UserError: the configuration with its overrides is not valid, or data, backbone or the
+        metadata store cannot be had.
+    """
+    started = time.monotonic()
+    report_step(PREPARE, "running")
+    try:
+        address, sha256 = folder.write_ir(_compile(options, folder))
+        for file, value in ((options.ir_to, address), (options.sha256_to, sha256)):
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            Path(file).write_text(value, encoding="utf-8")
+    except Exception as error:
+        user_error = str(error) if isinstance(error, UserError) else None
+        seconds = time.monotonic() - started
+        report_step(PREPARE, "failed", seconds=seconds, error=gist(error), user_error=user_error)
+        raise
+    report_step(PREPARE, "complete", seconds=time.monotonic() - started)
+
+
+def run_config(options: argparse.Namespace) -> Config:
+    """The package's configuration with this run's parameters, and `overrides` on top.
+
+    Raises:
+      UserError: it is not valid, or what it changes is fixed when a package is compiled.
+    """
+    values = json.loads(options.config)
+    compiled = Config.model_validate_json(options.config)
+    named = {name: getattr(options, name) for name in parameters.PARAMETERS}
+    try:
+        more = json.loads(options.overrides)
+    except ValueError:
+        more = None
+    if not isinstance(more, list) or not all(isinstance(item, str) for item in more):
+        raise UserError(
+            f'overrides: {options.overrides} is not a list of texts such as ["training.seed=3"].'
+        )
+    config = override_config(values, [*parameters.overrides(named), *more])
+    fixed = ("pipeline_name", "kubeflow")
+    changed = [name for name in fixed if getattr(config, name) != getattr(compiled, name)]
+    if graph_of(config) != graph_of(compiled):
+        changed.append("data.curated_schema, given or not,")
+    if changed:
+        raise UserError(
+            f"{' and '.join(changed)} cannot change from run to run: the package's tasks are made "
+            "of it. Compile another package."
+        )
+    return config
+
+
+def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
+    config, layout = run_config(options), folder.layout
+    connection = connection_config(options.metadata)
+    open_first(connection)
+    inputs = resolve(config, layout)
+
+    from tfx.dsl.compiler import compiler, constants
+    from tfx.orchestration.portable import runtime_parameter_utils
+
+    from pipeline.beam_flags import checked_flags
+    from pipeline.pipeline import create_pipeline
+    from pipeline.report import report_settings
+
+    settings = report_settings(config, inputs, options.run_id)
+    folder.write_config(dump_config(config), settings.model_dump_json())
+    pipeline = create_pipeline(
+        config,
+        inputs,
+        pipeline_root=str(layout.artifacts),
+        serving=str(layout.serving),
+        run_id=options.run_id,
+        metadata=_without_password(connection),
+        beam_pipeline_args=checked_flags(config.beam),
+        enable_cache=options.use_cache == "true",
+    )
+    ir = compiler.Compiler().compile(pipeline)
+    runtime_parameter_utils.substitute_runtime_parameter(
+        ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: options.run_id}
+    )
+    return json_format.MessageToJson(ir)
+
+
+def _without_password(connection: Any) -> Any:
+    """TFX writes the connection into what it compiles, which is a file for all to read."""
+    bare = type(connection)()
+    bare.CopyFrom(connection)
+    if bare.HasField("mysql"):
+        bare.mysql.ClearField("password")
+    return bare

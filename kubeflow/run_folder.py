@@ -1,0 +1,97 @@
+"""What the tasks of one run leave for each other: small files in the run's log folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from components.errors import UserError
+from components.progress import EVENT
+from components.storage import AnyPath, as_path, io_errors, write_whole
+from pipeline.layout import Layout
+from pipeline.summary import write_json
+
+_CONFIG, _SETTINGS, _IR, _STEPS = "config.json", "report_settings.json", "pipeline.json", "steps"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The log folder of one run below the pipeline's output."""
+
+    layout: Layout
+    run_id: str
+
+    @property
+    def path(self) -> AnyPath:
+        """`<output>/logs/<run id>`."""
+        return self.layout.logs(self.run_id)
+
+    def write_config(self, config: dict[str, Any], settings: str) -> None:
+        """Keeps the resolved configuration, and the report's settings (JSON)."""
+        write_json(self.path / _CONFIG, config)
+        write_whole(self.path / _SETTINGS, settings)
+
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration; {} where the run never came to one."""
+        path = self.path / _CONFIG
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def settings(self) -> str | None:
+        """The report's settings as JSON; None where the run never came to them."""
+        path = self.path / _SETTINGS
+        return path.read_text(encoding="utf-8") if path.exists() else None
+
+    def write_ir(self, ir: str) -> tuple[str, str]:
+        """Keeps the compiled pipeline; returns its address and SHA-256."""
+        path = self.path / _IR
+        write_whole(path, ir)
+        return str(path), _sha256(ir)
+
+    def write_step(self, event: dict[str, Any]) -> None:
+        """Keeps the newest event of a step."""
+        write_json(self.path / _STEPS / f"{event['id']}.json", {**event, "time": time.time()})
+
+    def step(self, name: str) -> dict[str, Any] | None:
+        """The newest event of a step; None where it never started."""
+        path = self.path / _STEPS / f"{name}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def read_ir(address: str, sha256: str) -> str:
+    """The compiled pipeline that `prepare` wrote.
+
+    Raises:
+      UserError: it is not there, or not the one whose SHA-256 was handed on.
+    """
+    try:
+        text = as_path(address).read_text(encoding="utf-8")
+    except io_errors() as error:
+        raise UserError(f"the compiled pipeline {address} cannot be read: {error}") from error
+    if _sha256(text) != sha256:
+        raise UserError(
+            f"{address} has the SHA-256 {_sha256(text)}, and prepare handed on {sha256}: somebody "
+            "changed it. Start the run again."
+        )
+    return text
+
+
+class StepRecorder(logging.Handler):
+    """Keeps the step events of `components.progress` in the run's folder."""
+
+    def __init__(self, folder: RunFolder):
+        super().__init__()
+        self._folder = folder
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Logging's hook."""
+        event = record.__dict__.get(EVENT) or {}
+        if event.get("event") == "step":
+            self._folder.write_step(event)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

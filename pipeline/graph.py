@@ -1,0 +1,54 @@
+"""Which step waits for which: what a compiler must know without TFX.
+
+`tests/pipeline/test_graph.py` holds it against the pipeline that TFX compiles.
+"""
+
+from __future__ import annotations
+
+from pipeline.config import Config
+from pipeline.summary import STEPS
+
+Graph = dict[str, tuple[str, ...]]
+"""Step -> the steps that it waits for, both in the order of the data flow."""
+
+
+def graph_of(config: Config) -> Graph:
+    """The steps of this configuration's pipeline."""
+    curated = config.data.curated_schema is not None
+    return {
+        "TfdsExampleGen": (),
+        "StatisticsGen": ("TfdsExampleGen", "SchemaGen") if curated else ("TfdsExampleGen",),
+        "SchemaGen": () if curated else ("StatisticsGen",),
+        "ExampleValidator": ("StatisticsGen", "SchemaGen"),
+        "Transform": ("TfdsExampleGen", "SchemaGen"),
+        "Trainer": ("TfdsExampleGen", "Transform"),
+        "BaselineModel": (),
+        "Evaluator": ("TfdsExampleGen", "Transform", "Trainer", "BaselineModel"),
+        "Pusher": ("Trainer", "Evaluator"),
+        "Report": (
+            "TfdsExampleGen",
+            "StatisticsGen",
+            "SchemaGen",
+            "ExampleValidator",
+            "Transform",
+            "Trainer",
+            "Evaluator",
+            "Pusher",
+        ),
+    }
+
+
+def one_at_a_time(graph: Graph) -> Graph:
+    """The same steps in a row: for a metadata store that takes one writer."""
+    order = in_order(graph)
+    return {step: tuple(order[:place][-1:]) for place, step in enumerate(order)}
+
+
+def in_order(graph: Graph) -> tuple[str, ...]:
+    """The steps so that each comes after those that it waits for; else as in `STEPS`."""
+    done: list[str] = []
+    while len(done) < len(graph):
+        done.append(
+            next(s for s in STEPS if s not in done and s in graph and set(graph[s]) <= set(done))
+        )
+    return tuple(done)

@@ -1,0 +1,72 @@
+"""Runs one node of the compiled pipeline, and says how it ended."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration import metadata
+from tfx.orchestration.portable.mlmd import context_lib, execution_lib
+from tfx.proto.orchestration import pipeline_pb2
+
+from components.errors import UserError
+from components.progress import report_step
+from pipeline.gist import gist
+
+_logger = logging.getLogger(__name__)
+
+_DONE = {
+    metadata_store_pb2.Execution.COMPLETE: "complete",
+    metadata_store_pb2.Execution.CACHED: "cached",
+}
+
+
+def run_step(
+    node: pipeline_pb2.PipelineNode,
+    connection: metadata_store_pb2.ConnectionConfig,
+    launch: Callable[[], object],
+) -> None:
+    """Launches a node and reports its state as events.
+
+    Raises:
+      Exception: what the node raised, or that its inputs did not resolve.
+    """
+    name = node.node_info.id
+    report_step(name, "running")
+    started = time.monotonic()
+    try:
+        launch()
+        state = state_of(node, connection)
+        if state is None:
+            # The launcher returns as if all were well when a node's inputs do not resolve.
+            raise RuntimeError(f"{name} did not run: its inputs did not resolve")
+    except Exception as error:
+        _logger.exception("%s failed", name)
+        report_step(
+            name,
+            "failed",
+            seconds=time.monotonic() - started,
+            error=gist(error),
+            user_error=_without_place(error) if isinstance(error, UserError) else None,
+        )
+        raise
+    report_step(name, state, seconds=time.monotonic() - started)
+
+
+def state_of(
+    node: pipeline_pb2.PipelineNode, connection: metadata_store_pb2.ConnectionConfig
+) -> str | None:
+    """`complete` or `cached` where ML Metadata has it so for this run; else None."""
+    with metadata.Metadata(connection) as handle:
+        contexts = context_lib.prepare_contexts(handle, node.contexts)
+        executions = execution_lib.get_executions_associated_with_all_contexts(handle, contexts)
+    # A Resolver that was cut off leaves one that never ended, beside that of its retry.
+    states = [_DONE.get(execution.last_known_state) for execution in executions]
+    return next((state for state in states if state), None)
+
+
+def _without_place(error: UserError) -> str:
+    """Beam appends where in its graph an error was."""
+    return str(error).split(" [while running")[0]

@@ -1,0 +1,249 @@
+"""The compiled package against KFP's protos, its SDK, Kubernetes' schemas and golden files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from kubeflow.sdk import PYTHON
+from pipeline.config import load_config
+from pipeline.graph import graph_of
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+IMAGE = f"registry.example.com/ml/bit@sha256:{'0123456789abcdef' * 4}"
+EVERYTHING = HERE / "everything.yaml"
+SQLITE = (
+    "kubeflow.metadata={sqlite: /mnt/bit/metadata.sqlite}",
+    "kubeflow.steps.Trainer.accelerator.count=0",
+)
+
+
+def compile_(output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "kubeflow.compile", *arguments, "--output", str(output)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """Compiled packages by name."""
+    folder = tmp_path_factory.mktemp("packages")
+    asked = {
+        "digits": ("--preset", "digits", "--image", IMAGE),
+        "flowers": ("--preset", "flowers", "--image", IMAGE),
+        "everything": ("--config", str(EVERYTHING)),
+        "sqlite": ("--image", IMAGE, *(f"--set={each}" for each in SQLITE)),
+    }
+    found = {}
+    for name, arguments in asked.items():
+        found[name] = folder / f"{name}.yaml"
+        ran = compile_(found[name], *arguments)
+        assert ran.returncode == 0, ran.stderr
+    return found
+
+
+@pytest.fixture(scope="module")
+def pods(packages):
+    """Pods by package and executor, checked."""
+    found = {}
+    for name, path in packages.items():
+        ran = subprocess.run(
+            [PYTHON, HERE / "check_package.py", path], capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, ran.stderr[-2000:]
+        found[name] = json.loads(ran.stdout)
+    return found
+
+
+def read(path):
+    return list(YAML(typ="safe", pure=True).load_all(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", ["digits", "flowers"])
+def test_the_golden_file_is_what_is_compiled(packages, name):
+    """Where the change is wanted: compile again with the same image, and read the difference."""
+    golden = HERE / "golden" / f"{name}.yaml"
+    assert read(packages[name]) == read(golden), (
+        f"python -m kubeflow.compile --preset {name} --image {IMAGE} --output {golden}"
+    )
+
+
+@pytest.mark.parametrize("name", ["digits", "flowers", "everything", "sqlite"])
+def test_every_pod_is_one_that_kubernetes_takes(pods, name):
+    assert len(pods[name]) == 13
+
+
+def test_the_graph_is_tfxs(packages):
+    spec, _ = read(packages["flowers"])
+    tasks = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    for node, upstream in graph_of(load_config("flowers")).items():
+        waits = set(tasks[node.lower()].get("dependentTasks", [])) - {"prepare"}
+        assert waits == {name.lower() for name in upstream}, node
+
+
+def test_sqlite_makes_the_steps_wait_for_each_other(packages):
+    spec, _ = read(packages["sqlite"])
+    tasks = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    row = ["prepare"]
+    while followers := [
+        name
+        for name, task in tasks.items()
+        if name != "condition-2" and set(task.get("dependentTasks", [])) - {"prepare"} == {row[-1]}
+    ] or ([] if len(row) > 1 else ["tfdsexamplegen"]):
+        assert len(followers) == 1
+        row += followers
+    assert len(row) == 11
+
+
+def test_only_the_trainer_asks_for_a_gpu_and_is_told_of_it(pods):
+    for name, count in (("flowers", "1"), ("everything", "3")):
+        for label, pod in pods[name].items():
+            container = pod["spec"]["containers"][0]
+            gpus = container["resources"]["limits"].get("nvidia.com/gpu")
+            assert gpus == (count if label == "exec-trainer" else None)
+            assert ("--gpu" in container["args"]) == (gpus is not None)
+    for pod in pods["sqlite"].values():
+        assert "nvidia.com/gpu" not in pod["spec"]["containers"][0]["resources"]["limits"]
+
+
+def test_everything_that_is_configured_reaches_the_trainers_pod(pods):
+    pod = pods["everything"]["exec-trainer"]
+    spec, container = pod["spec"], pod["spec"]["containers"][0]
+    assert container["image"].startswith("registry.example.com/ml/bit-gpu@sha256:")
+    assert container["imagePullPolicy"] == "IfNotPresent"
+    assert container["resources"] == {
+        "requests": {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "3"},
+        "limits": {"cpu": "16", "memory": "64Gi", "nvidia.com/gpu": "3"},
+    }
+    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+    assert spec["nodeSelector"] == {"cloud.google.com/gke-accelerator": "nvidia-l4"}
+    assert spec["tolerations"] == [
+        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+        {
+            "key": "spot",
+            "operator": "Equal",
+            "value": "true",
+            "effect": "NoExecute",
+            "tolerationSeconds": 60,
+        },
+    ]
+    assert spec["activeDeadlineSeconds"] == 43_200
+    assert pod["metadata"]["labels"] == {"pipeline": "everything", "team": "vision"}
+    mounts = {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+    assert mounts.keys() == {"/mnt/data", "/scratch", "/dev/shm", "/secrets/gcs"}
+    assert mounts["/scratch"]["subPath"] == "bit"
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert volumes["shared-memory"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "8Gi"}
+    env = {each["name"]: each for each in container["env"]}
+    assert env["BIT_IMAGE"]["value"] == container["image"]
+    assert env["TFDS_DATA_DIR"]["value"] == "/mnt/data/tfds"
+    assert env["TRACKER_TOKEN"]["valueFrom"]["secretKeyRef"] == {"name": "tracker", "key": "token"}
+
+
+def test_the_password_is_a_reference_and_nowhere_else(packages, pods):
+    pod = pods["everything"]["exec-pusher"]
+    env = {each["name"]: each for each in pod["spec"]["containers"][0]["env"]}
+    password = env["BIT_METADATA_PASSWORD"]
+    assert password["valueFrom"]["secretKeyRef"] == {"name": "mlmd", "key": "pass"}
+    metadata = '{"mysql": {"host": "mlmd.db.svc", "port": 3307, "database": "bit_lineage", '
+    assert metadata in packages["everything"].read_text().replace("\n          ", " ")
+
+
+def test_kfps_own_cache_is_off_and_retries_are_on(packages):
+    spec, _ = read(packages["everything"])
+    dags = [spec["root"]["dag"], *(c["dag"] for c in spec["components"].values() if "dag" in c)]
+    tasks = {name: task for dag in dags for name, task in dag["tasks"].items()}
+    for name, task in tasks.items():
+        if "dag" in spec["components"][task["componentRef"]["name"]]:
+            continue
+        assert not task.get("cachingOptions", {}).get("enableCache"), name
+        retry = {
+            "maxRetryCount": 4,
+            "backoffDuration": "30s",
+            "backoffFactor": 3.0,
+            "backoffMaxDuration": "600s",
+        }
+        count = {"prepare": 1, "model-rejected": None}.get(name, 4)
+        assert task.get("retryPolicy", {}).get("maxRetryCount") == count, name
+        assert count != 4 or task["retryPolicy"] == retry
+    assert spec["root"]["dag"]["tasks"]["finish"]["triggerPolicy"] == {
+        "strategy": "ALL_UPSTREAM_TASKS_COMPLETED"
+    }
+
+
+def test_the_form_of_a_run_shows_the_configuration(packages):
+    spec, _ = read(packages["flowers"])
+    shown = {
+        name: each["defaultValue"]
+        for name, each in spec["root"]["inputDefinitions"]["parameters"].items()
+    }
+    assert shown == {
+        "dataset": "tf_flowers",
+        "version": "3.0.1",
+        "handle": "https://tfhub.dev/google/bit/m-r50x1/1",
+        "epochs": "null",
+        "min_accuracy": "0.95",
+        "max_regression": "0.01",
+        "overrides": [],
+        "use_cache": True,
+    }
+
+
+def test_what_kfp_shows_has_its_types(packages):
+    spec, _ = read(packages["digits"])
+    shown = {
+        (component, name): artifact["artifactType"]["schemaTitle"]
+        for component, each in spec["components"].items()
+        for name, artifact in each.get("outputDefinitions", {}).get("artifacts", {}).items()
+    }
+    assert shown == {
+        ("comp-evaluator", "metrics"): "system.Metrics",
+        ("comp-evaluator", "confusion"): "system.ClassificationMetrics",
+        ("comp-report", "page"): "system.HTML",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "kubeflow.image must be given"),
+        (("--preset", "nothing"), "There is no preset 'nothing'"),
+        (("--image", IMAGE, "--set", "kubeflow.output=s3://b/x"), "tensorflow-io"),
+        (
+            ("--image", IMAGE, "--set", "data.data_dir=/home/me/data"),
+            "data.data_dir /home/me/data is on none of kubeflow.volumes",
+        ),
+        (("--image", IMAGE, "--set", "kubeflow.metadata.mysql.database=metadb"), "metadb"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_writes_nothing(tmp_path, arguments, sentence):
+    output = tmp_path / "package.yaml"
+    ran = compile_(output, *arguments)
+    assert ran.returncode == 2
+    assert sentence in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_tag_is_warned_of(tmp_path):
+    ran = compile_(tmp_path / "package.yaml", "--image", "registry/bit:latest")
+    assert ran.returncode == 0
+    assert "give it by digest" in ran.stderr
+
+
+def test_an_output_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    ran = compile_(tmp_path / "file" / "package.yaml", "--image", IMAGE)
+    assert ran.returncode == 1
+    assert "cannot be written" in ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -1,0 +1,270 @@
+"""What the tasks of a run do, each by itself and in process."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from components.errors import UserError
+from components.progress import LOGGER, report_step
+from kubeflow import parameters
+from kubeflow.connection import connection_config, open_first
+from kubeflow.finish import enter_steps
+from kubeflow.node import main
+from kubeflow.prepare import run_config
+from kubeflow.run_folder import RunFolder, StepRecorder, read_ir
+from kubeflow.sdk import PYTHON
+from kubeflow.shown import confusion
+from pipeline.config import dump_config, load_config
+from pipeline.kubeflow_config import PASSWORD, PREPARE
+from pipeline.layout import Layout
+from pipeline.summary import STEPS, Summary
+
+DIGITS = load_config("digits", overrides=["kubeflow.image=registry/bit:1"])
+
+
+@pytest.fixture(autouse=True)
+def _environment_stays(monkeypatch):
+    for name in ("CUDA_VISIBLE_DEVICES", "TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder(Layout(tmp_path), "run-1")
+
+
+def options(overrides="[]", **given):
+    values = {**parameters.defaults(DIGITS), **given}
+    return argparse.Namespace(config=json.dumps(dump_config(DIGITS)), overrides=overrides, **values)
+
+
+class TestParameters:
+    def test_their_defaults_change_nothing(self):
+        assert run_config(options()) == DIGITS
+
+    def test_each_reaches_its_key(self):
+        config = run_config(
+            options(
+                dataset="mnist",
+                version="null",
+                handle="https://hub/x",
+                epochs="3",
+                min_accuracy="0.5",
+                max_regression="null",
+            )
+        )
+        assert (config.data.name, config.data.version) == ("mnist", None)
+        assert config.backbone.handle == "https://hub/x"
+        assert config.training.epochs == 3
+        assert config.evaluation.min_accuracy == 0.5
+        assert config.evaluation.max_regression is None
+
+    def test_overrides_go_over_them(self):
+        config = run_config(
+            options('["evaluation.min_accuracy=0.6", "training.seed=7"]', min_accuracy="0.5")
+        )
+        assert (config.evaluation.min_accuracy, config.training.seed) == (0.6, 7)
+
+    @pytest.mark.parametrize("text", ["training.seed=7", "{}", "[1]", "", "null", '"a=b"'])
+    def test_overrides_that_are_no_list_of_texts(self, text):
+        with pytest.raises(UserError, match="not a list of texts"):
+            run_config(options(text))
+
+    @pytest.mark.parametrize(
+        ("override", "named"),
+        [
+            ("pipeline_name=other", "pipeline_name"),
+            ("kubeflow.rejected=fail", "kubeflow"),
+            ("data.curated_schema=null", "curated_schema"),
+        ],
+    )
+    def test_what_the_package_is_made_of_stays(self, override, named):
+        with pytest.raises(UserError, match=named):
+            run_config(options(json.dumps([override])))
+
+    @pytest.mark.parametrize(
+        ("name", "value", "key"),
+        [
+            ("epochs", "0", "training.epochs"),
+            ("epochs", "many", "training.epochs"),
+            ("min_accuracy", "2", "evaluation.min_accuracy"),
+            ("dataset", "[", "data.name"),
+            ("version", "newest", "data.version"),
+        ],
+    )
+    def test_a_wrong_one_is_told_by_its_key(self, name, value, key):
+        with pytest.raises(UserError, match=key):
+            run_config(options(**{name: value}))
+
+    @pytest.mark.parametrize("value", [None, True, 3, 0.25, "x", "null", "3", "a: b", "", "3.0.1"])
+    def test_a_value_reads_as_itself(self, value):
+        from pipeline.config import parse_yaml
+
+        assert parse_yaml(parameters.as_text(value), "here") == value
+
+
+class TestRunFolder:
+    def test_the_compiled_pipeline_comes_back(self, folder):
+        address, sha256 = folder.write_ir('{"nodes": []}')
+        assert read_ir(address, sha256) == '{"nodes": []}'
+
+    def test_one_that_was_changed_is_refused(self, folder):
+        address, sha256 = folder.write_ir("{}")
+        Path(address).write_text("{ }")
+        with pytest.raises(UserError, match="somebody changed it"):
+            read_ir(address, sha256)
+
+    def test_one_that_is_gone_is_named(self, folder):
+        with pytest.raises(UserError, match="cannot be read"):
+            read_ir(str(folder.path / "pipeline.json"), "0" * 64)
+
+    def test_the_newest_event_of_a_step_is_kept(self, folder):
+        recorder = StepRecorder(folder)
+        LOGGER.addHandler(recorder)
+        level = LOGGER.level
+        LOGGER.setLevel("INFO")
+        try:
+            report_step("Trainer", "running")
+            assert folder.step("Trainer")["state"] == "running"
+            report_step("Trainer", "complete", seconds=2.5)
+        finally:
+            LOGGER.removeHandler(recorder)
+            LOGGER.setLevel(level)
+        assert folder.step("Trainer")["seconds"] == 2.5
+        assert folder.step("Pusher") is None
+
+
+class TestConnection:
+    MYSQL = json.dumps({"mysql": {"host": "db", "port": 3307, "database": "bit", "user": "me"}})
+
+    def test_the_password_comes_from_the_environment(self, monkeypatch):
+        monkeypatch.setenv(PASSWORD, "secret")
+        mysql = connection_config(self.MYSQL).mysql
+        assert (mysql.host, mysql.port, mysql.database) == ("db", 3307, "bit")
+        assert (mysql.user, mysql.password) == ("me", "secret")
+
+    def test_without_one(self, monkeypatch):
+        monkeypatch.delenv(PASSWORD, raising=False)
+        assert connection_config(self.MYSQL).mysql.password == ""
+
+    def test_sqlite_makes_its_folder(self, tmp_path):
+        path = tmp_path / "a" / "m.sqlite"
+        open_first(connection_config(json.dumps({"sqlite": str(path)})))
+        assert path.exists()
+
+    def test_a_server_that_is_not_there_is_told_at_once(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        text = {"host": "127.0.0.1", "port": port, "database": "bit", "user": "me"}
+        with pytest.raises(UserError, match=f"kubeflow.metadata: 127.0.0.1:{port} cannot be used"):
+            open_first(connection_config(json.dumps({"mysql": text})))
+
+
+class TestShown:
+    NAMES = ("cat", "dog", "owl")
+
+    def test_rows_are_true_and_columns_predicted(self):
+        found = confusion([0, 0, 1, 2], [0, 1, 1, 0], self.NAMES)["confusionMatrix"]
+        assert [each["displayName"] for each in found["annotationSpecs"]] == list(self.NAMES)
+        assert [each["row"] for each in found["rows"]] == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+
+    def test_it_is_what_kfps_sdk_writes(self):
+        code = (
+            "import json; from kfp import dsl; found = dsl.ClassificationMetrics();"
+            "found.log_confusion_matrix(['cat', 'dog', 'owl'], [[1, 1, 0], [0, 1, 0], [1, 0, 0]]);"
+            "print(json.dumps(found.metadata))"
+        )
+        ran = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=True)
+        assert confusion([0, 0, 1, 2], [0, 1, 1, 0], self.NAMES) == json.loads(ran.stdout)
+
+    def test_a_matrix_that_nobody_reads_is_left_out(self):
+        assert confusion([0], [0], [str(index) for index in range(51)]) == {}
+
+
+class TestFinish:
+    COMPLETE: ClassVar = {"state": "complete", "seconds": 1.25}
+
+    def events(self, **given):
+        return {name: given.get(name) for name in (PREPARE, *STEPS)}
+
+    def entered(self, **given):
+        summary = Summary(reasons=[])
+        enter_steps(summary, self.events(**given))
+        return summary
+
+    def test_states_and_seconds(self):
+        summary = self.entered(prepare=self.COMPLETE, TfdsExampleGen=self.COMPLETE)
+        assert summary.step("TfdsExampleGen").state == "complete"
+        assert summary.step("TfdsExampleGen").seconds == 1.25
+        assert summary.step("Trainer").state == "skipped"
+        assert [step.id for step in summary.steps] == list(STEPS)
+
+    def test_a_refused_configuration(self):
+        refused = {"state": "failed", "seconds": 1.0, "error": "x", "user_error": "no such key"}
+        summary = self.entered(prepare=refused)
+        assert (summary.exit_code, summary.reasons) == (2, ["prepare: no such key"])
+
+    def test_a_step_that_failed(self):
+        failed = {"state": "failed", "seconds": 1.0, "error": "boom", "user_error": None}
+        summary = self.entered(prepare=self.COMPLETE, Trainer=failed)
+        assert (summary.exit_code, summary.reasons) == (1, ["Trainer: boom"])
+
+    def test_a_step_whose_pod_was_killed(self):
+        summary = self.entered(prepare=self.COMPLETE, Trainer={"state": "running"})
+        assert summary.exit_code == 1
+        assert summary.step("Trainer").state == "failed"
+        assert "its pod ended without a word" in summary.reasons[0]
+
+    def test_a_run_that_never_began(self, tmp_path):
+        assert (
+            main(
+                [
+                    "finish",
+                    "--run-id=r",
+                    f"--output={tmp_path}",
+                    f"--metadata={json.dumps({'sqlite': str(tmp_path / 'm')})}",
+                    "--pipeline=digits",
+                ]
+            )
+            == 0
+        )
+        summary = json.loads((tmp_path / "run_summary.json").read_text())
+        assert summary["exit_code"] == 1
+        assert summary["reasons"] == ["the run was ended before its last step"]
+        assert summary.keys() == Summary().__dict__.keys()
+
+
+class TestRejected:
+    @pytest.mark.parametrize(("end", "code"), [("succeed", 0), ("fail", 3)])
+    def test_it_ends_as_configured(self, tmp_path, capsys, end, code):
+        arguments = ["--run-id=r", f"--output={tmp_path}", "--metadata={}", f"--end={end}"]
+        assert main(["model-rejected", *arguments]) == code
+        assert "A gate rejected the model" in capsys.readouterr().out
+
+
+def test_gpus_are_hidden_from_a_step_that_asked_for_none(tmp_path):
+    code = (
+        "import os, sys; from kubeflow.node import main;"
+        "main(sys.argv[1:]); print(os.environ.get('CUDA_VISIBLE_DEVICES'))"
+    )
+    arguments = ["--run-id=r", f"--output={tmp_path}", "--metadata={}", "--end=succeed"]
+    environment = {k: v for k, v in os.environ.items() if k != "CUDA_VISIBLE_DEVICES"}
+    for more, expected in (((), "-1"), (("--gpu",), "None")):
+        ran = subprocess.run(
+            [sys.executable, "-c", code, "model-rejected", *arguments, *more],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
+        assert ran.stdout.splitlines()[-1] == expected
