@@ -37,8 +37,8 @@ test: setup kubeflow  ## The tests, without the slow ones
 	@$(RUN) -m pytest -m "not slow" $(ARGS)
 
 test-slow: KFP_GROUPS = kubeflow-test
-test-slow: setup kubeflow  ## The slow tests alone
-	@$(RUN) -m pytest -m slow $(ARGS)
+test-slow: setup kubeflow  ## The slow tests alone, two files at a time
+	@$(RUN) -m pytest -m slow -n 2 --dist loadfile $(ARGS)
 
 lint: setup  ## ruff and mypy
 	@$(RUN) -m ruff check .

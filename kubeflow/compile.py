@@ -74,17 +74,20 @@ def _config(options: argparse.Namespace) -> Config:
         raise UserError("kubeflow.image must be given: --image registry/bit@sha256:... .")
     if options.output.suffix not in (".yaml", ".yml"):
         raise UserError(f"--output {options.output}: a package's name ends in .yaml.")
-    for key, path in (
-        ("data.data_dir", config.data.data_dir),
-        ("data.curated_schema", config.data.curated_schema),
-        ("backbone.handle", config.backbone.handle),
-    ):
-        # What the laptop has, a pod has not.
-        if path and path.startswith("/") and not config.kubeflow.is_on_a_volume(path):
-            raise UserError(
-                f"{key} {path} is on none of kubeflow.volumes: no pod could read it. Put it on "
-                "one of them, or into the image's presets."
-            )
+    # What the laptop has, a pod has not.
+    lost = config.kubeflow.lost_path(
+        {
+            "data.data_dir": config.data.data_dir,
+            "data.curated_schema": config.data.curated_schema,
+            "backbone.handle": config.backbone.handle,
+            "beam.setup_file": config.beam.setup_file,
+        }
+    )
+    if lost:
+        raise UserError(
+            f"{lost} is on no volume that every step mounts: no pod could read it. Put it on one "
+            "of kubeflow.volumes."
+        )
     return config
 
 

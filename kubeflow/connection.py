@@ -26,7 +26,6 @@ def connection_config(text: str) -> Any:
     values = json.loads(text)
     config = metadata_store_pb2.ConnectionConfig()
     if "sqlite" in values:
-        Path(values["sqlite"]).parent.mkdir(parents=True, exist_ok=True)
         config.sqlite.filename_uri = values["sqlite"]
         config.sqlite.connection_mode = config.sqlite.READWRITE_OPENCREATE
         return config
@@ -46,7 +45,9 @@ def open_first(config: Any) -> None:
 
     where = config.sqlite.filename_uri
     try:
-        if config.HasField("mysql"):
+        if where:
+            Path(where).parent.mkdir(parents=True, exist_ok=True)
+        else:
             where = f"{config.mysql.host}:{config.mysql.port}"
             # ML Metadata alone says little of a host that is not there.
             socket.create_connection((config.mysql.host, config.mysql.port), _CONNECT_TIMEOUT_S)

@@ -16,6 +16,7 @@ from components.storage import as_path
 from kubeflow.connection import connection_config
 from kubeflow.run_folder import RunFolder
 from pipeline.failure import draw_failure
+from pipeline.gist import gist
 from pipeline.kubeflow_config import PREPARE
 from pipeline.outcome import read_outcome, read_outputs
 from pipeline.report import publish, publish_runs
@@ -32,24 +33,40 @@ from pipeline.summary import (
 
 _logger = logging.getLogger(__name__)
 _KILLED = "its pod ended without a word: evicted, out of memory, or out of time"
-_CUT_OFF = "the run was ended before its last step"
 
 
 def finish(options: argparse.Namespace, folder: RunFolder) -> None:
-    """Writes what the run came to, as the local runner does."""
-    summary = Summary(
-        pipeline=options.pipeline, run_id=options.run_id, config=folder.config(), reasons=[]
-    )
-    enter_steps(summary, {name: folder.step(name) for name in (PREPARE, *STEPS)})
+    """Writes what the run came to, whatever it came to."""
+    conclude(folder, options.pipeline, options.metadata)
+
+
+def conclude(folder: RunFolder, pipeline: str, metadata: str) -> None:
+    """Writes run_summary.json and the report as the local runner does.
+
+    The Report step does it too: a run that KFP's Retry mends has had its finish already.
+
+    Args:
+      folder: of the run.
+      pipeline: its name.
+      metadata: JSON for `kubeflow.connection.connection_config`.
+    """
+    summary = Summary(pipeline=pipeline, run_id=folder.run_id, config=folder.config())
+    events = {name: folder.step(name) for name in (PREPARE, *STEPS)}
+    enter_steps(summary, events)
     settings = folder.settings()
-    if settings:
-        _enter_outcome(summary, ReportSettings.model_validate_json(settings), options, folder)
-    if not summary.reasons and summary.blessed is None:
-        summary.reasons = [_CUT_OFF]
+    try:
+        if settings:
+            report_settings = ReportSettings.model_validate_json(settings)
+            _enter_outcome(summary, report_settings, connection_config(metadata), folder)
+    except Exception as error:
+        # A summary of the last run, left in place, would pass for this one's.
+        _logger.exception("what the run left could not be read")
+        summary.exit_code = max(summary.exit_code, STEP_FAILED)
+        summary.reasons.append(f"what the run left could not be read: {gist(error)}")
     write_summary(folder.layout.summary, summary)
     finished = datetime.datetime.now().isoformat(timespec="seconds")
     write_json(folder.path / folder.layout.summary.name, {"finished": finished, **asdict(summary)})
-    publish_runs(options.pipeline, folder.layout)
+    publish_runs(pipeline, folder.layout)
     _logger.info("exit code %d; %s", summary.exit_code, "; ".join(summary.reasons) or "blessed")
 
 
@@ -75,26 +92,26 @@ def enter_steps(summary: Summary, events: dict[str, dict[str, Any] | None]) -> N
             failed.append(f"{name}: {reason}")
             if event.get("user_error"):
                 summary.exit_code = USAGE
+    silent = next((name for name, event in events.items() if event is None), None)
+    if silent and not failed:
+        failed = [f"{silent} never reported: its pod in KFP says why, or the run was ended"]
     summary.reasons = failed
 
 
 def _enter_outcome(
-    summary: Summary, settings: ReportSettings, options: argparse.Namespace, folder: RunFolder
+    summary: Summary, settings: ReportSettings, connection: Any, folder: RunFolder
 ) -> None:
     """Numbers and verdict from the lineage, and the report."""
-    connection = connection_config(options.metadata)
-    failed = bool(summary.reasons)
-    outputs = read_outputs(connection, options.run_id)
+    whole = all(summary.step(name).state in ("complete", "cached") for name in STEPS)
+    outputs = read_outputs(connection, folder.run_id)
     outcome = read_outcome(outputs, settings.class_names)
     for name, value in outcome.items():
-        if not (failed and name == "reasons"):
+        if whole or name != "reasons":
             setattr(summary, name, value)
-    whole = all(summary.step(name).state in ("complete", "cached") for name in STEPS)
     if whole:
-        summary.exit_code = COMPLETED if summary.blessed else REJECTED
         page = (as_path(outputs["Report.report"].uri) / PAGE).read_text(encoding="utf-8")
+        summary.exit_code = COMPLETED if summary.blessed else REJECTED
     else:
-        summary.reasons = summary.reasons if failed else [_CUT_OFF]
         rows = tuple(StepRow(step.id, step.state, step.seconds) for step in summary.steps)
         page = draw_failure(connection, settings, Failure("; ".join(summary.reasons), rows))
     summary.report = str(publish(page, folder.layout.report))

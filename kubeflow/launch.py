@@ -18,6 +18,7 @@ from components.progress import report_step
 from components.report.settings import ReportSettings
 from kubeflow import shown
 from kubeflow.connection import connection_config
+from kubeflow.finish import conclude
 from kubeflow.run_folder import RunFolder, read_ir
 from pipeline.outcome import read_outputs
 from pipeline.step import run_step, state_of
@@ -47,6 +48,7 @@ def launch(options: argparse.Namespace, folder: RunFolder) -> None:
         shown.show_evaluation(outputs, settings.class_names, options)
     elif options.task == "Report":
         shown.show_page(read_outputs(connection, options.run_id), options)
+        conclude(folder, ir.pipeline_info.id, options.metadata)
 
 
 def _launch(ir: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, connection: Any) -> None:

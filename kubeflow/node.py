@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import sys
-from types import FrameType
 
 from components.errors import UserError
 from components.progress import LOGGER
@@ -23,7 +22,6 @@ from pipeline.summary import COMPLETED, STEP_FAILED, STEPS, USAGE
 from pipeline.summary import REJECTED as MODEL_REJECTED
 
 _logger = logging.getLogger(__name__)
-_TERMINATED = 128 + signal.SIGTERM
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,7 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     LOGGER.setLevel(logging.INFO)
-    signal.signal(signal.SIGTERM, _end)
+    # An eviction ends the process at once, and the retry clears what it wrote. A handler in Python
+    # would wait for TensorFlow's step to return.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     folder = RunFolder(Layout(options.output), options.run_id)
     LOGGER.addHandler(StepRecorder(folder))
     try:
@@ -91,8 +91,8 @@ _ARGUMENTS = {
         "version",
         "handle",
         "epochs",
-        "min_accuracy",
-        "max_regression",
+        "min-accuracy",
+        "max-regression",
         "overrides",
         "use-cache",
         "ir-to",
@@ -113,12 +113,6 @@ def _set_environment(gpu: bool) -> None:
     if not gpu:
         # A node's GPUs can be visible to a pod that asked for none, and TensorFlow takes them all.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    """An eviction or preemption: at once, and the retry clears what this attempt wrote."""
-    print("terminated; a retry starts this step again", flush=True)
-    os._exit(_TERMINATED)
 
 
 if __name__ == "__main__":

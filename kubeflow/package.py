@@ -14,7 +14,8 @@ from kfp import compiler, dsl, kubernetes
 from kubeflow import parameters
 from pipeline.config import Config, dump_config
 from pipeline.graph import graph_of, in_order, one_at_a_time
-from pipeline.kubeflow_config import FINISH, PASSWORD, PREPARE, REJECTED, Step
+from pipeline.kubeflow_config import FINISH, PASSWORD, PREPARE, REJECTED
+from pipeline.pod_config import Step
 
 EXECUTOR_INPUT = "{{$}}"
 """KFP puts all that it knows of a task's outputs here."""
@@ -136,10 +137,10 @@ def _prepare(container: Callable, common: list[str], config: Config) -> Callable
         return container(
             args=[
                 "--run-id", run_id, *common, "--config", values,
-                "--dataset", dataset, "--version", version, "--handle", handle,
-                "--epochs", epochs,
-                "--min_accuracy", min_accuracy, "--max_regression", max_regression,
-                "--overrides", overrides, "--use-cache", use_cache,
+                f"--dataset={dataset}", f"--version={version}", f"--handle={handle}",
+                f"--epochs={epochs}",
+                f"--min-accuracy={min_accuracy}", f"--max-regression={max_regression}",
+                f"--overrides={overrides}", f"--use-cache={use_cache}",
                 "--ir-to", ir, "--sha256-to", sha256,
             ]
         )  # fmt: skip
@@ -226,7 +227,7 @@ def _place(task: Any, step: Step, config: Config) -> None:
             num_retries=step.retries.count,
             backoff_duration=f"{step.retries.backoff_s}s",
             backoff_factor=step.retries.backoff_factor,
-            backoff_max_duration=f"{step.retries.backoff_max_s}s",
+            backoff_max_duration=f"{step.retries.within_s}s",
         )
     for name, value in _environment(step, config).items():
         task.set_env_variable(name, value)

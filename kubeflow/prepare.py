@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from google.protobuf import json_format
 
 from components.errors import UserError
 from components.progress import report_step
+from components.storage import io_errors
 from kubeflow import parameters
 from kubeflow.connection import connection_config, open_first
 from kubeflow.run_folder import RunFolder
@@ -21,6 +23,7 @@ from pipeline.gist import gist
 from pipeline.graph import graph_of
 from pipeline.inputs import resolve
 from pipeline.kubeflow_config import PREPARE
+from pipeline.summary import Summary, write_summary
 
 _logger = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
         metadata store cannot be had.
     """
     started = time.monotonic()
-    report_step(PREPARE, "running")
+    _begin(json.loads(options.config)["pipeline_name"], folder)
     try:
         address, sha256 = folder.write_ir(_compile(options, folder))
         for file, value in ((options.ir_to, address), (options.sha256_to, sha256)):
@@ -45,6 +48,20 @@ def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
         report_step(PREPARE, "failed", seconds=seconds, error=gist(error), user_error=user_error)
         raise
     report_step(PREPARE, "complete", seconds=time.monotonic() - started)
+
+
+def _begin(pipeline: str, folder: RunFolder) -> None:
+    """Takes the place of the last run's summary, as a run that is killed would leave it."""
+    unfinished = ["the run did not finish: it still runs, or it was killed"]
+    summary = Summary(pipeline=pipeline, run_id=folder.run_id, reasons=unfinished)
+    try:
+        write_summary(folder.layout.summary, summary)
+        report_step(PREPARE, "running")
+    except io_errors() as error:
+        raise UserError(
+            f"kubeflow.output {folder.layout.output} cannot be written by user {os.getuid()}: "
+            f"{error}. docs/kubeflow.md says how a volume is opened to the image's user."
+        ) from error
 
 
 def run_config(options: argparse.Namespace) -> Config:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -48,6 +48,18 @@ class Config(Named):
     evaluation: EvaluationConfig
     beam: BeamConfig = BeamConfig()
     kubeflow: KubeflowConfig = KubeflowConfig()
+
+    @model_validator(mode="after")
+    def _pods_find_files_again(self) -> Config:
+        kubeflow = self.kubeflow
+        paths = {
+            "kubeflow.output": kubeflow.output_of(self.pipeline_name),
+            "kubeflow.metadata.sqlite": kubeflow.metadata.sqlite,
+        }
+        lost = kubeflow.lost_path(paths)
+        if lost:
+            raise ValueError(f"{lost} is on no volume that every step mounts; a pod would lose it")
+        return self
 
 
 def preset_names() -> list[str]:

@@ -22,7 +22,8 @@ def graph_of(config: Config) -> Graph:
         "ExampleValidator": ("StatisticsGen", "SchemaGen"),
         "Transform": ("TfdsExampleGen", "SchemaGen"),
         "Trainer": ("TfdsExampleGen", "Transform"),
-        "BaselineModel": (),
+        # The newest that passed when there is something to compare with it.
+        "BaselineModel": ("Trainer",),
         "Evaluator": ("TfdsExampleGen", "Transform", "Trainer", "BaselineModel"),
         "Pusher": ("Trainer", "Evaluator"),
         "Report": (

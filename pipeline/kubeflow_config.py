@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from components.section import Section
+from pipeline.pod_config import (
+    ABSOLUTE,
+    Accelerator,
+    Name,
+    Retries,
+    Step,
+    Volume,
+    amount,
+)
 from pipeline.summary import STEPS
 
 PREPARE, FINISH, REJECTED = "prepare", "finish", "model-rejected"
@@ -14,14 +24,6 @@ PREPARE, FINISH, REJECTED = "prepare", "finish", "model-rejected"
 TASKS = (PREPARE, *STEPS, FINISH)
 PASSWORD = "BIT_METADATA_PASSWORD"
 """The variable that the Secret of the metadata store fills."""
-
-_QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
-_NAME = "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
-_VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"
-_ABSOLUTE = "^/"
-
-Quantity = Annotated[str, Field(pattern=_QUANTITY)]
-Name = Annotated[str, Field(pattern=_NAME)]
 
 
 class MysqlMetadata(Section):
@@ -54,7 +56,7 @@ class Metadata(Section):
     mysql: MysqlMetadata | None = Field(MysqlMetadata(), description="A server, for any cluster.")
     sqlite: str | None = Field(
         None,
-        pattern=_ABSOLUTE,
+        pattern=ABSOLUTE,
         description="A file on a volume, for a cluster of one node: steps then run one at a time.",
     )
 
@@ -72,101 +74,6 @@ class Metadata(Section):
         return self
 
 
-class Accelerator(Section):
-    """GPUs of one pod; more than one are trained on together (MirroredStrategy)."""
-
-    type: str = Field("nvidia.com/gpu", min_length=1, description="The resource's name.")
-    count: int = Field(1, ge=0, le=64, description="How many; 0 takes a default's GPU away.")
-
-
-class Toleration(Section):
-    """A taint of nodes that the pod may run on all the same."""
-
-    key: str | None = Field(None, description="The taint; null is every one.")
-    operator: Literal["Equal", "Exists"] = Field("Equal", description="How value is compared.")
-    value: str | None = Field(None, description="The taint's value.")
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        None, description="null is every effect."
-    )
-    seconds: int | None = Field(None, ge=0, description="How long a NoExecute taint is borne.")
-
-    @model_validator(mode="after")
-    def _as_kubernetes_wants_it(self) -> Toleration:
-        if self.key is None and self.operator != "Exists":
-            raise ValueError("a toleration without a key needs operator Exists")
-        if self.operator == "Exists" and self.value is not None:
-            raise ValueError("operator Exists takes no value")
-        if self.seconds is not None and self.effect != "NoExecute":
-            raise ValueError("seconds go with effect NoExecute")
-        return self
-
-
-class Volume(Section):
-    """A PersistentVolumeClaim of the namespace, mounted."""
-
-    claim: Name = Field(description="The claim's name.")
-    path: str = Field(pattern=_ABSOLUTE, description="Where the pod sees it.")
-    sub_path: str = Field("", description="A folder of the volume instead of its top.")
-
-
-class SecretVariable(Section):
-    """One key of a Secret as an environment variable."""
-
-    secret: Name = Field(description="The Secret's name.")
-    key: str = Field(min_length=1, description="The key in it.")
-    variable: str = Field(pattern=_VARIABLE, description="The variable's name.")
-
-
-class SecretFiles(Section):
-    """All keys of a Secret as files."""
-
-    secret: Name = Field(description="The Secret's name.")
-    path: str = Field(pattern=_ABSOLUTE, description="The folder that holds them.")
-
-
-class Retries(Section):
-    """What happens when a pod fails or is evicted."""
-
-    count: int = Field(2, ge=0, le=20, description="Attempts after the first.")
-    backoff_s: int = Field(60, ge=0, description="Seconds before the first retry.")
-    backoff_factor: float = Field(2.0, ge=1, description="Each wait is so many times the last.")
-    backoff_max_s: int = Field(3600, ge=1, description="The longest wait in seconds.")
-
-
-class Step(Section):
-    """What one task's pod gets; what is null comes from `default`."""
-
-    image: str | None = Field(None, min_length=1, description="An image other than the run's.")
-    cpu_request: Quantity | None = Field(None, description="CPUs that must be free.")
-    cpu_limit: Quantity | None = Field(None, description="CPUs at most.")
-    memory_request: Quantity | None = Field(None, description="Memory that must be free.")
-    memory_limit: Quantity | None = Field(None, description="Memory at most.")
-    accelerator: Accelerator | None = Field(None, description="GPUs.")
-    shared_memory: Quantity | None = Field(None, description="Size of /dev/shm, for many GPUs.")
-    node_selector: dict[str, str] | None = Field(None, description="Labels that nodes must have.")
-    tolerations: Annotated[tuple[Toleration, ...], Field(strict=False)] | None = Field(
-        None, description="Taints that are borne."
-    )
-    volumes: Annotated[tuple[Volume, ...], Field(strict=False)] | None = Field(
-        None, description="Volumes."
-    )
-    secret_variables: Annotated[tuple[SecretVariable, ...], Field(strict=False)] | None = Field(
-        None, description="Secrets as variables."
-    )
-    secret_files: Annotated[tuple[SecretFiles, ...], Field(strict=False)] | None = Field(
-        None, description="Secrets as files."
-    )
-    env: dict[str, str] | None = Field(None, description="Plain environment variables.")
-    labels: dict[str, str] | None = Field(None, description="Labels of the pod.")
-    retries: Retries | None = Field(None, description="Retries with back-off.")
-    timeout_s: int | None = Field(None, ge=1, description="Seconds after which the pod is ended.")
-
-    def over(self, default: Step) -> Step:
-        """This step with what it leaves open taken from `default`."""
-        given = {name: value for name, value in self if value is not None}
-        return default.model_copy(update=given)
-
-
 _SHIPPED = {
     "default": Step(
         cpu_request="1", memory_request="4Gi", memory_limit="8Gi", retries=Retries(count=2)
@@ -180,9 +87,10 @@ _SHIPPED = {
     ),
     # A configuration that is refused once is refused again; an evicted pod is worth another.
     PREPARE: Step(retries=Retries(count=1, backoff_s=10)),
-    REJECTED: Step(retries=Retries(count=0)),
 }
 """What every step gets that the configuration does not speak of."""
+
+_SHARED = (Volume(claim="bit", path="/mnt/bit"),)
 
 
 class KubeflowConfig(Section):
@@ -210,8 +118,10 @@ class KubeflowConfig(Section):
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
         None, description="null is Kubernetes' own: Always for the tag latest alone."
     )
-    volumes: Annotated[tuple[Volume, ...], Field(strict=False)] = Field(
-        (Volume(claim="bit", path="/mnt/bit"),), description="Volumes of every step."
+    volumes: Annotated[tuple[Volume, ...], Field(strict=False)] | None = Field(
+        None,
+        description="Volumes of every step; null is the claim bit at /mnt/bit, and none where "
+        "output is gs://.",
     )
     steps: dict[str, Step] = Field(
         {},
@@ -244,42 +154,69 @@ class KubeflowConfig(Section):
         raise ValueError("it is an absolute path on a volume or gs://bucket/folder")
 
     @model_validator(mode="after")
-    def _paths_are_on_a_volume(self) -> KubeflowConfig:
-        for key, path in (("output", self.output), ("metadata.sqlite", self.metadata.sqlite)):
-            if path and path.startswith("/") and not self.is_on_a_volume(path):
-                raise ValueError(f"{key} {path} is on none of the volumes; a pod would lose it")
-        return self
-
-    @model_validator(mode="after")
     def _pods_hold_together(self) -> KubeflowConfig:
         for task in TASKS:
             step = self.step(task)
             files = step.secret_files or ()
-            # KFP names a pod's volume after its claim or secret.
             names = [v.claim for v in step.volumes or ()] + [f.secret for f in files]
             paths = [v.path for v in step.volumes or ()] + [f.path for f in files]
             for what, found in (("volume", names), ("path", paths)):
                 twice = next((item for item in found if found.count(item) > 1), None)
                 if twice:
                     raise ValueError(f"the pod of {task} would have the {what} {twice} twice")
+            for kind in ("cpu", "memory"):
+                request, limit = getattr(step, f"{kind}_request"), getattr(step, f"{kind}_limit")
+                if request and limit and amount(request) > amount(limit):
+                    raise ValueError(
+                        f"{task}: {kind}_request {request} is more than {kind}_limit {limit}"
+                    )
+            retries = step.retries
+            if step.timeout_s and retries and 0 < retries.within_s <= step.timeout_s:
+                raise ValueError(
+                    f"{task}: retries.within_s {retries.within_s} is not more than timeout_s "
+                    f"{step.timeout_s}: no attempt that timed out would be retried"
+                )
         return self
 
-    def is_on_a_volume(self, path: str) -> bool:
-        """Whether every step finds `path` again that another one wrote."""
-        volumes = (*self.volumes, *(self.steps.get("default", Step()).volumes or ()))
-        folders = (f"{volume.path.rstrip('/')}/" for volume in volumes)
-        return any(f"{path.rstrip('/')}/".startswith(folder) for folder in folders)
+    def lost_path(self, paths: Mapping[str, str | None]) -> str | None:
+        """The first key whose path is on no volume that every step mounts, with its path."""
+        for key, path in paths.items():
+            if path and path.startswith("/") and not self._is_shared(path):
+                return f"{key} {path}"
+        return None
+
+    def _is_shared(self, path: str) -> bool:
+        return all(
+            any(
+                f"{path}/".startswith(f"{v.path.rstrip('/')}/")
+                for v in self.step(task).volumes or ()
+            )
+            for task in TASKS
+        )
 
     def output_of(self, pipeline_name: str) -> str:
         """Where the pipeline of this name keeps its files: a path or a gs:// address."""
         return self.output or f"/mnt/bit/{pipeline_name}"
 
     def step(self, task: str) -> Step:
-        """All that is said of one task: its own over `default`, the configuration's over ours."""
-        layers = (_SHIPPED, self.steps)
-        found = Step()
-        for name in ("default", task):
-            for steps in layers:
-                found = steps.get(name, Step()).over(found)
-        volumes = {volume.path: volume for volume in (*self.volumes, *(found.volumes or ()))}
+        """All that is said of one task: the configuration's over ours, its own over `default`."""
+        ours = _SHIPPED.get(task, Step()).over(_SHIPPED["default"])
+        given = self.steps.get(task, Step()).over(self.steps.get("default", Step()))
+        lowered = {}
+        for kind in ("cpu", "memory"):
+            limit, request = getattr(given, f"{kind}_limit"), getattr(ours, f"{kind}_request")
+            # Whoever sets a limit need not know what we would have asked for.
+            if limit and request and amount(request) > amount(limit):
+                lowered[f"{kind}_request"] = limit
+        found = given.over(ours.model_copy(update=lowered))
+        if task == REJECTED:
+            found = found.model_copy(update={"retries": Retries(count=0)})
+        own = (*self.shared_volumes(), *(found.volumes or ()))
+        volumes = {volume.path: volume for volume in own}
         return found.model_copy(update={"volumes": tuple(volumes.values())})
+
+    def shared_volumes(self) -> tuple[Volume, ...]:
+        """Volumes of every step."""
+        if self.volumes is not None:
+            return self.volumes
+        return () if (self.output or "").startswith("gs://") else _SHARED

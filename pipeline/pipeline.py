@@ -97,6 +97,8 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
     model = trainer.outputs["model"]
 
     baseline = _baseline(config, inputs)
+    # A model that another run blessed while this one trained is the baseline too.
+    baseline.add_upstream_node(trainer)
     evaluator = GatedEvaluator(
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],

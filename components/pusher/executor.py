@@ -12,7 +12,7 @@ from tfx.types import artifact_utils
 
 from components.digests import digest_of_folder
 from components.pusher.versions import add_version, served, served_digest
-from components.storage import as_path, copy_tree
+from components.storage import as_path, copy_tree, write_whole
 
 _logger = logging.getLogger(__name__)
 
@@ -36,12 +36,22 @@ class Executor(tfx_pusher.Executor):
         serving = as_path(
             json.loads(exec_properties["push_destination"])["filesystem"]["base_directory"]
         )
+        # Beside the artifact, which a retry of this execution empties.
+        note = as_path(f"{pushed_model.uri}.version")
+        current = served(serving)
         if served_digest(serving) == digest_of_folder(model):
-            _logger.info("%s is this model already", served(serving))
-            self._MarkNotPushed(pushed_model)
-            return
-        # Serving comes last: what fails before it leaves it as it was.
-        copy_tree(model, as_path(pushed_model.uri))
-        target = add_version(model, serving, int(time.time()))
+            if not note.exists() or note.read_text(encoding="utf-8") != str(current):
+                _logger.info("%s is this model already", current)
+                self._MarkNotPushed(pushed_model)
+                return
+            _logger.info("an earlier attempt pushed to %s", current)
+            copy_tree(model, as_path(pushed_model.uri))
+            target = current or serving
+        else:
+            # Serving comes last: what fails before it leaves it as it was.
+            copy_tree(model, as_path(pushed_model.uri))
+            target = add_version(
+                model, serving, int(time.time()), lambda chosen: write_whole(note, str(chosen))
+            )
+            _logger.info("pushed to %s", target)
         self._MarkPushed(pushed_model, str(target), target.name)
-        _logger.info("pushed to %s", target)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import time
+import uuid
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from components.digests import digest_of_folder
 from components.storage import SAVED_MODEL, AnyPath, copy_tree, is_local, remove_tree
 
 _UNFINISHED = ".unfinished-"
+_STALE_S = 24 * 3600
 
 
 def versions(serving: AnyPath) -> list[int]:
@@ -41,39 +46,71 @@ def served_digest(serving: AnyPath) -> str:
     return digest_of_folder(current) if current else ""
 
 
-def add_version(model: AnyPath, serving: AnyPath, now: int) -> AnyPath:
+def add_version(
+    model: AnyPath,
+    serving: AnyPath,
+    now: int,
+    chosen: Callable[[AnyPath], object] = lambda _: None,
+) -> AnyPath:
     """Copies a SavedModel into `serving` as a new highest version.
 
-    A server never loads half of it, and what an interrupted copy left is removed.
+    A server never loads half of it, and what a push left that broke off a day ago is removed: a
+    younger one may still go on.
 
     Args:
       model: the SavedModel's folder.
       serving: the folder of versions; made where it is missing.
       now: seconds since 1970; the number, unless a higher one is there.
+      chosen: told the new version's folder just before a server can see it.
 
     Returns:
       The new version's folder.
+
+    Raises:
+      RuntimeError: the copy is not what was copied.
     """
     serving.mkdir(parents=True, exist_ok=True)
-    numbers = _numbers(serving)
-    number = max([now, *(version + 1 for version in numbers)])
     if isinstance(serving, Path):
-        return _rename_into_place(model, serving, number)
+        return _rename_into_place(model, serving, now, chosen)
+    numbers = _numbers(serving)
     for unfinished in set(numbers) - set(versions(serving)):
-        remove_tree(serving / str(unfinished))
-    target = serving / str(number)
+        if unfinished < now - _STALE_S:
+            remove_tree(serving / str(unfinished))
+    target = serving / str(_next(numbers, now))
+    chosen(target)
     # A store cannot rename a folder. Its saved_model.pb is written last: a server that sees the
     # number before fails to load it, goes on with the version that it has, and tries again.
     copy_tree(model, target)
+    _check(model, target)
     return target
 
 
-def _rename_into_place(model: AnyPath, serving: Path, number: int) -> Path:
+def _next(numbers: Sequence[int], now: int) -> int:
+    return max([now, *(version + 1 for version in numbers)])
+
+
+def _rename_into_place(
+    model: AnyPath, serving: Path, now: int, chosen: Callable[[AnyPath], object]
+) -> Path:
     """The folder gets its number by a rename, when it is whole."""
     for left_over in serving.glob(f"{_UNFINISHED}*"):
-        shutil.rmtree(left_over)
-    unfinished = serving / f"{_UNFINISHED}{number}"
+        if left_over.stat().st_mtime < time.time() - _STALE_S:
+            shutil.rmtree(left_over)
+    unfinished = serving / f"{_UNFINISHED}{uuid.uuid4().hex[:8]}"
     copy_tree(model, unfinished)
-    target = serving / str(number)
-    os.rename(unfinished, target)
-    return target
+    _check(model, unfinished)
+    while True:
+        target = serving / str(_next(_numbers(serving), now))
+        chosen(target)
+        try:
+            os.rename(unfinished, target)
+            return target
+        except OSError as error:
+            # Another push took the number in between; a folder with files is not replaced.
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+
+
+def _check(model: AnyPath, copy: AnyPath) -> None:
+    if digest_of_folder(copy) != digest_of_folder(model):
+        raise RuntimeError(f"{copy} is not a whole copy of {model}; push again")

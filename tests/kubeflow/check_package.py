@@ -17,6 +17,7 @@ from google.protobuf import json_format
 from kfp import compiler, components
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
+from kubernetes.utils import parse_quantity
 
 KUBERNETES = "1.31"
 
@@ -99,9 +100,8 @@ def _resources(said: dict) -> tuple[dict[str, str], dict[str, str]]:
     requests = {"cpu": said.get("resourceCpuRequest"), "memory": said.get("resourceMemoryRequest")}
     if "accelerator" in said:
         accelerator = said["accelerator"]
-        # An extended resource's request is its limit.
+        # An extended resource's request is its limit, and may be left out.
         limits[accelerator["resourceType"]] = accelerator["resourceCount"]
-        requests[accelerator["resourceType"]] = accelerator["resourceCount"]
     return tuple({k: v for k, v in each.items() if v is not None} for each in (limits, requests))
 
 
@@ -117,8 +117,8 @@ def _holds_together(pod: dict) -> None:
     container = pod["spec"]["containers"][0]
     resources = container["resources"]
     for name, limit in resources["limits"].items():
-        if "/" in name:
-            assert resources["requests"][name] == limit, name
+        request = resources["requests"].get(name)
+        assert request is None or parse_quantity(request) <= parse_quantity(limit), name
     names = [volume["name"] for volume in pod["spec"]["volumes"]]
     assert len(names) == len(set(names)), names
     assert {mount["name"] for mount in container["volumeMounts"]} == set(names)

@@ -14,6 +14,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 SUCCEEDED, FAILED, SKIPPED, OMITTED = "SUCCEEDED", "FAILED", "SKIPPED", "OMITTED"
+LOST = "LOST"
 _CONDITION = re.compile(r"inputs\.parameter_values\['([^']+)'\] == '([^']*)'")
 _DONE_WHATEVER = "ALL_UPSTREAM_TASKS_COMPLETED"
 
@@ -55,7 +57,8 @@ class Cluster:
       claims: by name, the folder that is the volume.
       path: PATH of the containers.
       image_env: variables that the image sets.
-      interrupt: called with each started process (task, attempt, process).
+      interrupt: called with each started process (task, process); returns LOST where the pod was
+        deleted or went with its node, which Argo does not retry, unlike one that failed.
     """
 
     folder: Path
@@ -63,17 +66,23 @@ class Cluster:
     claims: dict[str, Path]
     path: str
     image_env: dict[str, str]
-    interrupt: Callable[[str, int, subprocess.Popen], None] = lambda *_: None
+    interrupt: Callable[[str, subprocess.Popen], str | None] = lambda *_: None
 
     def run(self, package: Path, run_id: str, **parameters: Any) -> Run:
         """Runs a package to its end."""
-        spec, platform = YAML(typ="safe", pure=True).load_all(package.read_text(encoding="utf-8"))
-        return _Execution(self, spec, platform, run_id).start(parameters)
+        return _Execution(self, package, run_id, {}).start(parameters)
+
+    def retry(self, run: Run, package: Path, run_id: str) -> Run:
+        """What Retry in KFP's UI does: what succeeded stays, exit tasks among it."""
+        kept = {name: task for name, task in run.tasks.items() if task.state == SUCCEEDED}
+        return _Execution(self, package, run_id, kept).start({})
 
 
 class _Execution:
-    def __init__(self, cluster: Cluster, spec: dict, platform: dict, run_id: str):
-        self.cluster, self.spec, self.run_id = cluster, spec, run_id
+    def __init__(self, cluster: Cluster, package: Path, run_id: str, kept: dict[str, Task]):
+        text = package.read_text(encoding="utf-8")
+        self.spec, platform = YAML(typ="safe", pure=True).load_all(text)
+        self.cluster, self.run_id, self.kept = cluster, run_id, kept
         self.kubernetes = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
         self.tasks: dict[str, Task] = {}
         self.lock = threading.Lock()
@@ -137,6 +146,8 @@ class _Execution:
         component = self.spec["components"][task["componentRef"]["name"]]
         if "dag" in component:
             return Task(self._dag(component["dag"], given))
+        if name in self.kept:
+            return self.kept[name]
         return self._container(name, task, component, given)
 
     def _value(self, source: dict, inputs: dict[str, Any], done: dict[str, Task]) -> Any:
@@ -152,19 +163,23 @@ class _Execution:
     def _container(self, name: str, task: dict, component: dict, given: dict[str, Any]) -> Task:
         label = component["executorLabel"]
         container = self.spec["deploymentSpec"]["executors"][label]["container"]
-        retries = task.get("retryPolicy", {}).get("maxRetryCount", 0)
-        ended = Task(FAILED)
-        for attempt in range(retries + 1):
-            folder = self.cluster.folder / self.run_id / name / str(attempt)
+        policy = task.get("retryPolicy", {})
+        ended, started = Task(FAILED), time.monotonic()
+        for attempt in range(policy.get("maxRetryCount", 0) + 1):
+            within_s = int(policy.get("backoffMaxDuration", "0s").rstrip("s"))
+            if attempt and time.monotonic() - started > within_s:
+                break
+            folder = self.cluster.folder / self.run_id / name / f"{time.time_ns()}"
             executor_input = _executor_input(component, given, folder, self.run_id, name)
             filled = _placeholders(executor_input, folder)
             line = [_fill(text, filled) for text in (*container["command"], *container["args"])]
             assert not [text for text in line if "{{$" in text], line
-            code = self._process(name, attempt, line, self._environment(container, label), folder)
+            code, fate = self._process(name, line, self._environment(container, label), folder)
             ended.codes.append(code)
             if code == 0:
                 _collect(ended, component, executor_input)
                 ended.state = SUCCEEDED
+            if code == 0 or fate == LOST:
                 break
         return ended
 
@@ -186,8 +201,8 @@ class _Execution:
         return environment
 
     def _process(
-        self, name: str, attempt: int, line: list[str], environment: dict[str, str], folder: Path
-    ) -> int:
+        self, name: str, line: list[str], environment: dict[str, str], folder: Path
+    ) -> tuple[int, str | None]:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(
@@ -198,12 +213,12 @@ class _Execution:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            self.cluster.interrupt(name, attempt, process)
+            fate = self.cluster.interrupt(name, process)
             code = process.wait()
         # A pod's other processes end with it.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        return code
+        return code, fate
 
 
 def _upstream(task: dict) -> set[str]:

@@ -39,7 +39,9 @@ class Run:
         ]
 
     def prepare(self) -> int:
-        given = [f"--{name}={value}" for name, value in parameters.defaults(self.config).items()]
+        given = [
+            f"--{n.replace('_', '-')}={v}" for n, v in parameters.defaults(self.config).items()
+        ]
         return main(
             [
                 "prepare",

@@ -15,6 +15,7 @@ import pytest
 
 from components.errors import UserError
 from components.progress import LOGGER, report_step
+from components.report.settings import ReportSettings
 from kubeflow import parameters
 from kubeflow.connection import connection_config, open_first
 from kubeflow.finish import enter_steps
@@ -26,7 +27,7 @@ from kubeflow.shown import confusion
 from pipeline.config import dump_config, load_config
 from pipeline.kubeflow_config import PASSWORD, PREPARE
 from pipeline.layout import Layout
-from pipeline.summary import STEPS, Summary
+from pipeline.summary import STEPS, Summary, write_summary
 
 DIGITS = load_config("digits", overrides=["kubeflow.image=registry/bit:1"])
 
@@ -225,23 +226,74 @@ class TestFinish:
         assert summary.step("Trainer").state == "failed"
         assert "its pod ended without a word" in summary.reasons[0]
 
-    def test_a_run_that_never_began(self, tmp_path):
-        assert (
-            main(
-                [
-                    "finish",
-                    "--run-id=r",
-                    f"--output={tmp_path}",
-                    f"--metadata={json.dumps({'sqlite': str(tmp_path / 'm')})}",
-                    "--pipeline=digits",
-                ]
-            )
-            == 0
-        )
-        summary = json.loads((tmp_path / "run_summary.json").read_text())
+    def test_a_step_that_never_reported_is_named(self):
+        summary = self.entered(prepare=self.COMPLETE, TfdsExampleGen=self.COMPLETE)
+        assert summary.exit_code == 1
+        assert summary.reasons[0].startswith("StatisticsGen never reported")
+
+    def finish(self, folder, metadata):
+        arguments = ["--run-id=run-1", f"--output={folder.layout.output}"]
+        return main(["finish", *arguments, f"--metadata={metadata}", "--pipeline=digits"])
+
+    def test_a_run_that_never_began(self, folder, tmp_path):
+        assert self.finish(folder, json.dumps({"sqlite": str(tmp_path / "m")})) == 0
+        summary = json.loads(folder.layout.summary.read_text())
         assert summary["exit_code"] == 1
-        assert summary["reasons"] == ["the run was ended before its last step"]
+        assert summary["reasons"][0].startswith("prepare never reported")
         assert summary.keys() == Summary().__dict__.keys()
+
+    def test_a_store_that_is_gone_leaves_no_older_runs_summary(self, folder):
+        write_summary(folder.layout.summary, Summary(run_id="older", exit_code=0, blessed=True))
+        settings = ReportSettings(
+            pipeline="digits",
+            run_id="run-1",
+            split="eval",
+            class_names=("0", "1"),
+            config={},
+            sources=(),
+            links={},
+        )
+        folder.write_config({}, settings.model_dump_json())
+        for name in (PREPARE, *STEPS):
+            folder.write_step({"id": name, "event": "step", **self.COMPLETE})
+        mysql = {"host": "127.0.0.1", "port": 9, "database": "bit", "user": "me"}
+        assert self.finish(folder, json.dumps({"mysql": mysql})) == 0
+        for path in (folder.layout.summary, folder.path / "run_summary.json"):
+            summary = json.loads(path.read_text())
+            assert (summary["run_id"], summary["exit_code"]) == ("run-1", 1)
+            assert "what the run left could not be read" in summary["reasons"][0]
+
+
+class TestPrepare:
+    def prepare(self, output):
+        given = [f"--{n.replace('_', '-')}={v}" for n, v in parameters.defaults(DIGITS).items()]
+        return main(
+            [
+                "prepare",
+                "--run-id=run-1",
+                f"--output={output}",
+                "--metadata={}",
+                f"--config={json.dumps(dump_config(DIGITS))}",
+                *given,
+                '--overrides=["training.sed=1"]',
+                "--use-cache=true",
+                "--ir-to=/nowhere",
+                "--sha256-to=/nowhere",
+            ]
+        )
+
+    def test_it_takes_the_last_runs_summary_away(self, folder):
+        write_summary(folder.layout.summary, Summary(run_id="older", exit_code=0, blessed=True))
+        assert self.prepare(folder.layout.output) == 2
+        summary = json.loads(folder.layout.summary.read_text())
+        assert (summary["run_id"], summary["exit_code"]) == ("run-1", 1)
+        assert "did not finish" in summary["reasons"][0]
+        assert "did you mean seed" in folder.step(PREPARE)["user_error"]
+
+    def test_an_output_that_cannot_be_written_is_one_sentence(self, tmp_path, capsys):
+        (tmp_path / "file").write_text("")
+        assert self.prepare(tmp_path / "file" / "digits") == 2
+        assert "kubeflow.output" in capsys.readouterr().out
 
 
 class TestRejected:

@@ -5,17 +5,8 @@ from pydantic import ValidationError
 
 from components.errors import UserError
 from pipeline.config import load_config
-from pipeline.kubeflow_config import (
-    TASKS,
-    Accelerator,
-    KubeflowConfig,
-    Metadata,
-    MysqlMetadata,
-    Retries,
-    Step,
-    Toleration,
-    Volume,
-)
+from pipeline.kubeflow_config import TASKS, KubeflowConfig, Metadata, MysqlMetadata
+from pipeline.pod_config import Accelerator, Retries, Step, Toleration, Volume, amount
 
 
 def section(**values):
@@ -70,8 +61,6 @@ def test_an_output_that_pods_share(output):
         ("gs://", "absolute path on a volume or gs://"),
         ("runs/here", "absolute path on a volume or gs://"),
         ("hdfs://x/y", "absolute path on a volume or gs://"),
-        ("/tmp/here", "on none of the volumes"),
-        ("/mnt/bits", "on none of the volumes"),
     ],
 )
 def test_an_output_that_pods_would_not_find_again(output, sentence):
@@ -79,16 +68,43 @@ def test_an_output_that_pods_would_not_find_again(output, sentence):
         section(output=output)
 
 
-def test_the_sqlite_file_is_on_a_volume_too():
-    with pytest.raises(ValidationError, match=r"metadata\.sqlite /tmp/m is on none of the volumes"):
-        section(metadata={"sqlite": "/tmp/m"})
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["kubeflow.output=/tmp/here"],
+        ["kubeflow.output=/mnt/bits"],
+        ["kubeflow.volumes=[{claim: data, path: /data}]"],
+        ["kubeflow.metadata={sqlite: /tmp/m}"],
+        ["kubeflow.output=gs://bucket/x", "kubeflow.metadata={sqlite: /mnt/bit/m}"],
+        ["kubeflow.output=/data/x", "kubeflow.steps.Trainer.volumes=[{claim: b, path: /data}]"],
+        [
+            "kubeflow.output=/data/x",
+            "kubeflow.steps.default.volumes=[{claim: b, path: /data}]",
+            "kubeflow.steps.Trainer.volumes=[{claim: scratch, path: /scratch}]",
+        ],
+    ],
+)
+def test_a_path_that_a_pod_would_not_find_again(overrides):
+    with pytest.raises(UserError, match="is on no volume that every step mounts"):
+        load_config("digits", overrides=overrides)
 
 
-def test_a_volume_of_default_counts_and_one_of_a_single_step_does_not():
-    volume = {"claim": "b", "path": "/data"}
-    assert section(output="/data/x", steps={"default": {"volumes": [volume]}})
-    with pytest.raises(ValidationError, match="on none of the volumes"):
-        section(output="/data/x", steps={"Trainer": {"volumes": [volume]}})
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["kubeflow.output=/mnt/bit"],
+        ["kubeflow.output=gs://bucket/x"],
+        ["kubeflow.output=/data/x", "kubeflow.volumes=[{claim: data, path: /data}]"],
+        ["kubeflow.output=/data/x", "kubeflow.steps.default.volumes=[{claim: b, path: /data}]"],
+    ],
+)
+def test_a_path_that_every_pod_finds(overrides):
+    assert load_config("digits", overrides=overrides)
+
+
+def test_an_output_in_a_bucket_needs_no_volume():
+    assert section(output="gs://bucket/x").step("Trainer").volumes == ()
+    assert section().step("Trainer").volumes == (Volume(claim="bit", path="/mnt/bit"),)
 
 
 def test_a_step_that_does_not_exist():
@@ -116,22 +132,71 @@ def test_what_is_said_of_a_step_goes_over_default_and_default_over_ours():
     )
     evaluator, pusher = found.step("Evaluator"), found.step("Pusher")
     assert (evaluator.cpu_request, evaluator.memory_limit) == ("3", "12Gi")
-    assert (pusher.memory_limit, pusher.memory_request) == ("1Gi", "4Gi")
+    assert (pusher.memory_limit, pusher.memory_request) == ("1Gi", "1Gi")
     assert evaluator.timeout_s == 60
 
 
-def test_a_default_for_all_leaves_the_trainer_what_it_needs():
+def test_a_default_is_for_all_and_lowers_what_we_would_have_asked_for():
     found = section(steps={"default": {"memory_limit": "1Gi"}})
-    assert found.step("Trainer").memory_limit == "16Gi"
-    found = section(steps={"Trainer": {"memory_limit": "1Gi", "accelerator": {"count": 0}}})
     assert found.step("Trainer").memory_limit == "1Gi"
+    assert found.step("Trainer").memory_request == "1Gi"
+    assert found.step("Pusher").memory_request == "1Gi"
+    found = section(steps={"Trainer": {"memory_limit": "64Gi", "accelerator": {"count": 0}}})
+    assert found.step("Trainer").memory_request == "8Gi"
     assert found.step("Trainer").accelerator == Accelerator(count=0)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"memory_request": "4Gi", "memory_limit": "2Gi"},
+        {"memory_request": "1G", "memory_limit": "999M"},
+        {"cpu_request": "2", "cpu_limit": "500m"},
+    ],
+)
+def test_more_asked_for_than_allowed(step):
+    with pytest.raises(ValidationError, match="is more than"):
+        section(steps={"default": step})
+
+
+@pytest.mark.parametrize(
+    ("quantity", "expected"),
+    [("1", 1), ("500m", 0.5), ("0.5", 0.5), ("1k", 1e3), ("1Ki", 1024), ("1.5Gi", 1.5 * 2**30)],
+)
+def test_amounts(quantity, expected):
+    assert amount(quantity) == expected
+
+
+def test_a_retry_outlives_the_longest_attempt():
+    assert section().step("Trainer").retries.within_s == 7 * 24 * 3600
+    with pytest.raises(ValidationError, match="no attempt that timed out would be retried"):
+        section(steps={"Trainer": {"timeout_s": 7200, "retries": {"within_s": 3600}}})
+
+
+def test_argo_takes_whole_factors_alone():
+    with pytest.raises(ValidationError):
+        Retries.model_validate({"backoff_factor": 1.5})
 
 
 def test_what_refuses_once_is_hardly_asked_again():
     assert section().step("prepare").retries == Retries(count=1, backoff_s=10)
-    assert section().step("model-rejected").retries == Retries(count=0)
     assert section().step("Trainer").retries == Retries(count=2)
+    given = section(steps={"default": {"retries": {"count": 5}}})
+    assert given.step("prepare").retries == Retries(count=5)
+    assert given.step("model-rejected").retries == Retries(count=0)
+
+
+@pytest.mark.parametrize(
+    "labels", [{"team": "a b"}, {"team": "a/b"}, {"team": "-a"}, {"t": "x" * 64}]
+)
+def test_a_label_that_kubernetes_would_refuse(labels):
+    with pytest.raises(ValidationError):
+        Step(labels=labels)
+
+
+def test_a_claim_whose_name_is_no_volumes_name():
+    with pytest.raises(ValidationError):
+        Volume(claim="bit.data", path="/data")
 
 
 def test_volumes_of_all_and_of_one_step_are_both_mounted():

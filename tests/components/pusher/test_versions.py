@@ -1,11 +1,15 @@
 """The serving folder."""
 
+import os
+import shutil
+import time
+
 import pytest
 import tensorflow as tf
 
 from components.digests import digest_of_folder
 from components.pusher.versions import add_version, served, served_digest, versions
-from components.storage import as_path
+from components.storage import as_path, copy_tree
 
 
 @pytest.fixture
@@ -37,12 +41,41 @@ def test_a_later_push_is_always_the_higher_number(tmp_path, model):
     assert versions(serving) == numbers
 
 
-def test_what_an_interrupted_push_left_is_no_version_and_is_cleared(tmp_path, model):
+def test_what_an_interrupted_push_left_is_no_version_and_is_cleared_after_a_day(tmp_path, model):
     serving = tmp_path / "serving"
-    (serving / ".unfinished-7").mkdir(parents=True)
+    for name, age_s in ((".unfinished-old", 90_000), (".unfinished-new", 60)):
+        (serving / name).mkdir(parents=True)
+        then = time.time() - age_s
+        os.utime(serving / name, (then, then))
     assert versions(serving) == []
     add_version(model, serving, 8)
-    assert sorted(path.name for path in serving.iterdir()) == ["8"]
+    assert sorted(path.name for path in serving.iterdir()) == [".unfinished-new", "8"]
+
+
+def test_two_pushes_at_once_are_two_whole_versions(tmp_path, model):
+    serving, other = tmp_path / "serving", tmp_path / "other"
+    shutil.copytree(model, other)
+    (other / "saved_model.pb").write_text("another graph")
+
+    def push_the_other_first(target):
+        if not versions(serving):
+            assert add_version(other, serving, 8).name == target.name == "8"
+
+    assert add_version(model, serving, 8, push_the_other_first).name == "9"
+    assert versions(serving) == [8, 9]
+    assert digest_of_folder(serving / "8") == digest_of_folder(other)
+    assert digest_of_folder(serving / "9") == digest_of_folder(model)
+
+
+def test_a_copy_that_lost_a_file_is_not_served(tmp_path, model, monkeypatch):
+    def lose(source, target):
+        copy_tree(source, target)
+        (target / "variables" / "data").unlink()
+
+    monkeypatch.setattr("components.pusher.versions.copy_tree", lose)
+    with pytest.raises(RuntimeError, match="not a whole copy"):
+        add_version(model, tmp_path / "serving", 8)
+    assert versions(tmp_path / "serving") == []
 
 
 def test_other_folders_are_left_alone(tmp_path, model):
@@ -90,6 +123,8 @@ def test_a_push_into_a_store_that_breaks_off_is_no_version_and_the_next_clears_i
             add_version(model, serving, 8)
     assert (serving / "8" / "variables" / "data").exists()
     assert str(served(serving)) == f"{store}/serving/7"
-    # A number that a server has tried to load is not given to another model.
+    # A server may have tried to load that number, and its push may still go on.
     assert add_version(model, serving, 8).name == "9"
-    assert sorted(path.name for path in serving.iterdir()) == ["7", "9"]
+    assert sorted(path.name for path in serving.iterdir()) == ["7", "8", "9"]
+    assert add_version(model, serving, 100_000).name == "100000"
+    assert sorted(path.name for path in serving.iterdir()) == ["100000", "7", "9"]
