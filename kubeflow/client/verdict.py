@@ -89,7 +89,7 @@ def verdict(run: Any, tasks: Mapping[str, Task], knows_gates: bool) -> tuple[int
         return STEP_FAILED, "the run was cancelled."
     if PREPARE in failed and not failed[PREPARE].by_driver:
         log = _log_of(PREPARE, failed[PREPARE])
-        return USAGE, f"the configuration or the data was refused before the first step; {log}"
+        return USAGE, f"prepare failed, and it is what refuses a configuration or data; {log}"
     if failed:
         return STEP_FAILED, _failures(failed, rejected)
     if rejected:

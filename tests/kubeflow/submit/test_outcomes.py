@@ -51,7 +51,7 @@ ENDED = [{"state": "RUNNING"}, {"state": "CANCELING"}, {"state": "FAILED"}]
         pytest.param(
             shown("FAILED", FAILED_AT_PREPARE),
             2,
-            "the configuration or the data was refused before the first step; the log of prepare's "
+            "prepare failed, and it is what refuses a configuration or data; the log of prepare's "
             f"pod {pod_of('prepare')} says why.",
             id="prepare refused",
         ),
