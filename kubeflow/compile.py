@@ -6,13 +6,16 @@ python -m kubeflow.compile --preset flowers --image registry/bit@sha256:... --ou
 from __future__ import annotations
 
 import argparse
-import os
 import sys
+import tempfile
 from pathlib import Path
 
 from components.errors import UserError
+from components.storage import write_whole
 from kubeflow.sdk import enter_sdk_environment
-from pipeline.config import DEFAULT_PRESET, Config, load_config, preset_names
+from pipeline.command_line import add_source_options, end
+from pipeline.config import Config, load_config
+from pipeline.summary import COMPLETED, STEP_FAILED, USAGE
 
 _EPILOG = """\
 exit codes:
@@ -32,11 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
         enter_sdk_environment("kubeflow.compile")
         return _write(config, options.output)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return end(USAGE, f"error: {error}")
     except OSError as error:
-        print(f"error: {options.output} cannot be written: {error.strerror}.", file=sys.stderr)
-        return 1
+        return end(STEP_FAILED, f"error: {options.output} cannot be written: {error.strerror}.")
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -47,21 +48,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument(
-        "--preset",
-        metavar="NAME",
-        help=f"shipped configuration: {', '.join(preset_names())} (default: {DEFAULT_PRESET})",
-    )
-    source.add_argument("--config", metavar="FILE", help="configuration of your own, in YAML")
-    parser.add_argument(
-        "--set",
-        metavar="SECTION.KEY=VALUE",
-        action="append",
-        default=[],
-        dest="overrides",
-        help="override one value; may be given again",
-    )
+    add_source_options(parser)
     parser.add_argument("--image", help="kubeflow.image; best by digest: registry/bit@sha256:...")
     parser.add_argument("--output", metavar="FILE", type=Path, required=True, help="FILE.yaml")
     return parser.parse_args(arguments)
@@ -94,13 +81,10 @@ def _config(options: argparse.Namespace) -> Config:
 def _write(config: Config, path: Path) -> int:
     from kubeflow.package import write_package
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.stem}.unfinished{path.suffix}")
-    try:
-        write_package(config, unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, "package.yaml")
+        write_package(config, made)
+        write_whole(path, made.read_text(encoding="utf-8"))
     if "@sha256:" not in str(config.kubeflow.image):
         print(
             f"warning: {config.kubeflow.image} is a tag, which can come to mean another image; "
@@ -108,7 +92,7 @@ def _write(config: Config, path: Path) -> int:
             file=sys.stderr,
         )
     print(f"{path}: the pipeline {config.pipeline_name}")
-    return 0
+    return COMPLETED
 
 
 if __name__ == "__main__":

@@ -14,12 +14,13 @@ from pipeline.kubeflow_config import PASSWORD
 _CONNECT_TIMEOUT_S = 10
 
 
-def connection_config(text: str) -> Any:
+def connection_config(text: str, with_password: bool = True) -> Any:
     """ML Metadata's ConnectionConfig.
 
     Args:
       text: JSON, `{"mysql": {host, port, database, user}}` or `{"sqlite": path}`; the password
         of the first is in the environment, so that no command line and no package has it.
+      with_password: False for a connection that goes into a file for all to read.
     """
     from ml_metadata.proto import metadata_store_pb2
 
@@ -31,7 +32,8 @@ def connection_config(text: str) -> Any:
         return config
     for name, value in values["mysql"].items():
         setattr(config.mysql, name, value)
-    config.mysql.password = os.environ.get(PASSWORD, "")
+    if with_password:
+        config.mysql.password = os.environ.get(PASSWORD, "")
     return config
 
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import datetime
 import logging
-from dataclasses import asdict
 from typing import Any
 
 from components.report.collect import Failure
 from components.report.content import StepRow
-from components.report.executor import PAGE
 from components.report.settings import ReportSettings
-from components.storage import as_path
 from kubeflow.connection import connection_config
 from kubeflow.run_folder import RunFolder
 from pipeline.failure import draw_failure
 from pipeline.gist import gist
 from pipeline.kubeflow_config import PREPARE
-from pipeline.outcome import read_outcome, read_outputs
+from pipeline.outcome import read_outcome, read_outputs, read_page
 from pipeline.report import publish, publish_runs
 from pipeline.summary import (
     COMPLETED,
@@ -27,7 +23,7 @@ from pipeline.summary import (
     STEPS,
     USAGE,
     Summary,
-    write_json,
+    keep_summary,
     write_summary,
 )
 
@@ -64,8 +60,7 @@ def conclude(folder: RunFolder, pipeline: str, metadata: str) -> None:
         summary.exit_code = max(summary.exit_code, STEP_FAILED)
         summary.reasons.append(f"what the run left could not be read: {gist(error)}")
     write_summary(folder.layout.summary, summary)
-    finished = datetime.datetime.now().isoformat(timespec="seconds")
-    write_json(folder.path / folder.layout.summary.name, {"finished": finished, **asdict(summary)})
+    keep_summary(folder.path, summary)
     publish_runs(pipeline, folder.layout)
     _logger.info("exit code %d; %s", summary.exit_code, "; ".join(summary.reasons) or "blessed")
 
@@ -105,11 +100,9 @@ def _enter_outcome(
     whole = all(summary.step(name).state in ("complete", "cached") for name in STEPS)
     outputs = read_outputs(connection, folder.run_id)
     outcome = read_outcome(outputs, settings.class_names)
-    for name, value in outcome.items():
-        if whole or name != "reasons":
-            setattr(summary, name, value)
+    summary.enter(outcome, but=() if whole else ("reasons",))
     if whole:
-        page = (as_path(outputs["Report.report"].uri) / PAGE).read_text(encoding="utf-8")
+        page = read_page(outputs)
         summary.exit_code = COMPLETED if summary.blessed else REJECTED
     else:
         rows = tuple(StepRow(step.id, step.state, step.seconds) for step in summary.steps)

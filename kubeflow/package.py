@@ -11,6 +11,7 @@ from typing import Any
 
 from kfp import compiler, dsl, kubernetes
 
+from components.report import content
 from kubeflow import parameters
 from pipeline.config import Config, dump_config
 from pipeline.graph import graph_of, in_order, one_at_a_time
@@ -73,7 +74,7 @@ def make_pipeline(config: Config) -> Any:
                 make = _NODES.get(node, _node)
                 tasks[node] = _task(config, node, make)(run_id=run_id, **compiled)
                 tasks[node].after(*(tasks[upstream] for upstream in graph[node]))
-            with dsl.If(tasks["Evaluator"].outputs["verdict"] == "rejected", name="gates"):
+            with dsl.If(tasks["Evaluator"].outputs["verdict"] == content.REJECTED, name="gates"):
                 # After the report, which says why, even where this ends the run as failed.
                 _task(config, REJECTED, _rejected)(run_id=run_id).after(tasks["Report"])
 

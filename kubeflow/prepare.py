@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
-import time
 from pathlib import Path
-from typing import Any
 
 from google.protobuf import json_format
 
 from components.errors import UserError
-from components.progress import report_step
 from components.storage import io_errors
 from kubeflow import parameters
 from kubeflow.connection import connection_config, open_first
 from kubeflow.run_folder import RunFolder
 from pipeline.config import Config, dump_config, override_config
-from pipeline.gist import gist
 from pipeline.graph import graph_of
 from pipeline.inputs import resolve
 from pipeline.kubeflow_config import PREPARE
-from pipeline.summary import Summary, write_summary
-
-_logger = logging.getLogger(__name__)
+from pipeline.reported import run_reported
+from pipeline.summary import UNFINISHED, Summary, write_summary
 
 
 def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
@@ -35,28 +29,23 @@ def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
       UserError: the configuration with its overrides is not valid, or data, backbone or the
         metadata store cannot be had.
     """
-    started = time.monotonic()
     _begin(json.loads(options.config)["pipeline_name"], folder)
-    try:
+
+    def work() -> str:
         address, sha256 = folder.write_ir(_compile(options, folder))
         for file, value in ((options.ir_to, address), (options.sha256_to, sha256)):
             Path(file).parent.mkdir(parents=True, exist_ok=True)
             Path(file).write_text(value, encoding="utf-8")
-    except Exception as error:
-        user_error = str(error) if isinstance(error, UserError) else None
-        seconds = time.monotonic() - started
-        report_step(PREPARE, "failed", seconds=seconds, error=gist(error), user_error=user_error)
-        raise
-    report_step(PREPARE, "complete", seconds=time.monotonic() - started)
+        return "complete"
+
+    run_reported(PREPARE, work)
 
 
 def _begin(pipeline: str, folder: RunFolder) -> None:
     """Takes the place of the last run's summary, as a run that is killed would leave it."""
-    unfinished = ["the run did not finish: it still runs, or it was killed"]
-    summary = Summary(pipeline=pipeline, run_id=folder.run_id, reasons=unfinished)
+    summary = Summary(pipeline=pipeline, run_id=folder.run_id, reasons=[UNFINISHED])
     try:
         write_summary(folder.layout.summary, summary)
-        report_step(PREPARE, "running")
     except io_errors() as error:
         raise UserError(
             f"kubeflow.output {folder.layout.output} cannot be written by user {os.getuid()}: "
@@ -96,8 +85,7 @@ def run_config(options: argparse.Namespace) -> Config:
 
 def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     config, layout = run_config(options), folder.layout
-    connection = connection_config(options.metadata)
-    open_first(connection)
+    open_first(connection_config(options.metadata))
     inputs = resolve(config, layout)
 
     from tfx.dsl.compiler import compiler, constants
@@ -115,7 +103,8 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
         pipeline_root=str(layout.artifacts),
         serving=str(layout.serving),
         run_id=options.run_id,
-        metadata=_without_password(connection),
+        # TFX writes it into what it compiles.
+        metadata=connection_config(options.metadata, with_password=False),
         beam_pipeline_args=checked_flags(config.beam),
         enable_cache=options.use_cache == "true",
     )
@@ -124,12 +113,3 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
         ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: options.run_id}
     )
     return json_format.MessageToJson(ir)
-
-
-def _without_password(connection: Any) -> Any:
-    """TFX writes the connection into what it compiles, which is a file for all to read."""
-    bare = type(connection)()
-    bare.CopyFrom(connection)
-    if bare.HasField("mysql"):
-        bare.mysql.ClearField("password")
-    return bare

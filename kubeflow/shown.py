@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from components.evaluator.eval_config import ACCURACY
 from components.evaluator.gates import OVERALL
 from components.evaluator.predictions import read_predictions
 from components.evaluator.results import read_metrics
 from components.finite import finite
-from components.report.executor import PAGE
-from components.storage import as_path
+from components.report.content import BLESSED, REJECTED
+from components.report.figures import confusion_cells
+from pipeline.outcome import is_blessed, read_page
 
-BLESSED, REJECTED = "blessed", "rejected"
 _CLASSES_SHOWN = 50
 """More make a matrix that nobody reads; the report has a view for them."""
 
@@ -32,13 +34,12 @@ def show_evaluation(
       options: `verdict_to`, a file; `executor_input`, KFP's ExecutorInput as JSON.
     """
     evaluation = outputs["Evaluator.evaluation"].uri
-    blessed = outputs["Evaluator.blessing"].get_int_custom_property("blessed") == 1
-    _write(options.verdict_to, BLESSED if blessed else REJECTED)
+    _write(options.verdict_to, BLESSED if is_blessed(outputs) else REJECTED)
     table = read_predictions(evaluation)
     metadata = {
         "metrics": _numbers(evaluation),
         "confusion": confusion(
-            table["label"].to_pylist(), table["predicted"].to_pylist(), class_names
+            table["label"].to_numpy(), table["predicted"].to_numpy(), class_names
         ),
     }
     where = json.loads(options.executor_input)["outputs"]
@@ -60,7 +61,7 @@ def _numbers(evaluation: str) -> dict[str, float]:
     return {name: value for name, value in finite(found).items() if value is not None}
 
 
-def confusion(labels: list[int], predicted: list[int], names: Sequence[str]) -> dict[str, Any]:
+def confusion(labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
     """`system.ClassificationMetrics` as KFP's UI reads it, rows true and columns predicted.
 
     {} where there are too many classes to be drawn.
@@ -68,8 +69,8 @@ def confusion(labels: list[int], predicted: list[int], names: Sequence[str]) -> 
     if len(names) > _CLASSES_SHOWN:
         return {}
     counts = [[0] * len(names) for _ in names]
-    for true, guess in zip(labels, predicted, strict=True):
-        counts[true][guess] += 1
+    for true, guess, count in confusion_cells(labels, predicted):
+        counts[true][guess] = count
     return {
         "confusionMatrix": {
             "annotationSpecs": [{"displayName": name} for name in names],
@@ -80,8 +81,7 @@ def confusion(labels: list[int], predicted: list[int], names: Sequence[str]) -> 
 
 def show_page(outputs: Mapping[str, Any], options: argparse.Namespace) -> None:
     """Copies the report to where KFP takes a `system.HTML` from."""
-    page = as_path(outputs["Report.report"].uri) / PAGE
-    _write(options.page_to, page.read_text(encoding="utf-8"))
+    _write(options.page_to, read_page(outputs))
 
 
 def _write(path: str, text: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +12,7 @@ from components.errors import UserError
 from kubeflow.client.auth import MODES
 from kubeflow.client.schedule import check_cron
 from kubeflow.sdk import enter_sdk_environment
+from pipeline.command_line import end, take_signals_as_interrupts
 from pipeline.summary import COMPLETED, REJECTED, STEP_FAILED, USAGE
 
 if TYPE_CHECKING:
@@ -49,17 +48,15 @@ def main(arguments: list[str] | None = None) -> int:
         options = _parse(arguments)
         enter_sdk_environment("kubeflow.submit")
         # Whoever is asked to end says first that the run goes on, as after Ctrl-C.
-        for kind in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(kind) != signal.SIG_IGN:
-                signal.signal(kind, signal.default_int_handler)
+        take_signals_as_interrupts()
         return _submit(options)
     except UserError as error:
-        return _end(USAGE, f"error: {error}")
+        return end(USAGE, f"error: {error}")
     except KeyboardInterrupt:
-        return _end(STEP_FAILED, "interrupted.")
+        return end(STEP_FAILED, "interrupted.")
     except OSError as error:
         # The terminal is gone.
-        return _end(STEP_FAILED, f"error: {error.strerror or error}.")
+        return end(STEP_FAILED, f"error: {error.strerror or error}.")
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -201,17 +198,17 @@ def _run(
     request: Request,
     console: Console,
 ) -> int:
-    from kubeflow.client.package import MODEL_REJECTED
     from kubeflow.client.runs import start_run
     from kubeflow.client.verdict import verdict
     from kubeflow.client.watch import Patience, UnfinishedError, wait
+    from pipeline.kubeflow_config import REJECTED as MODEL_REJECTED
 
     name = options.run_name or f"{package.name} {datetime.now():%Y-%m-%d %H:%M:%S}"
     try:
         run = start_run(server, request, name)
     except KeyboardInterrupt:
         where = server.link(f"experiments/details/{request.experiment_id}")
-        return _end(STEP_FAILED, f"interrupted: the run may have started: look at {where}")
+        return end(STEP_FAILED, f"interrupted: the run may have started: look at {where}")
     link = server.link(f"runs/details/{run.run_id}")
     try:
         console.print(f"Run       {name} ({run.run_id})\n          {link}", soft_wrap=True)
@@ -220,7 +217,7 @@ def _run(
         patience = Patience(options.poll_seconds, options.timeout)
         run, tasks = wait(server, run.run_id, package.tasks, patience, console)
     except UnfinishedError as error:
-        return _end(STEP_FAILED, f"error: {error}. {_goes_on(server, run.run_id, link)}")
+        return end(STEP_FAILED, f"error: {error}. {_goes_on(server, run.run_id, link)}")
     except KeyboardInterrupt:
         return _interrupted(options, server, run.run_id, link)
     code, sentence = verdict(run, tasks, MODEL_REJECTED in package.tasks)
@@ -228,19 +225,19 @@ def _run(
         console.print(f"Verdict   {sentence}", soft_wrap=True)
         return code
     head = "Verdict  " if code == REJECTED else "error:"
-    return _end(code, f"{head} {sentence}\n{link}")
+    return end(code, f"{head} {sentence}\n{link}")
 
 
 def _interrupted(options: argparse.Namespace, server: Server, run_id: str, link: str) -> int:
     from kubeflow.client.runs import terminate_run
 
     if not options.terminate_on_interrupt:
-        return _end(STEP_FAILED, f"interrupted. {_goes_on(server, run_id, link)}")
+        return end(STEP_FAILED, f"interrupted. {_goes_on(server, run_id, link)}")
     try:
         terminate_run(server, run_id)
     except UserError as error:
-        return _end(STEP_FAILED, f"interrupted: {error} {_goes_on(server, run_id, link)}")
-    return _end(STEP_FAILED, f"interrupted: the run is being terminated: {link}")
+        return end(STEP_FAILED, f"interrupted: {error} {_goes_on(server, run_id, link)}")
+    return end(STEP_FAILED, f"interrupted: the run is being terminated: {link}")
 
 
 def _goes_on(server: Server, run_id: str, link: str) -> str:
@@ -274,7 +271,7 @@ def _recur(
         try:
             fate = retire(server, old, is_fixed(about))
         except UserError as error:
-            return _end(
+            return end(
                 STEP_FAILED,
                 f"error: {error} The new one is there, so that two of this name may "
                 "start runs now: disable the old one in the UI.",
@@ -285,12 +282,6 @@ def _recur(
 
 def _warn(sentence: str) -> None:
     print(f"warning: {sentence}", file=sys.stderr)
-
-
-def _end(code: int, sentence: str) -> int:
-    with contextlib.suppress(OSError):
-        print(sentence, file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

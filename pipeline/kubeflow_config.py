@@ -171,7 +171,7 @@ class KubeflowConfig(Section):
                         f"{task}: {kind}_request {request} is more than {kind}_limit {limit}"
                     )
             retries = step.retries
-            if step.timeout_s and retries and 0 < retries.within_s <= step.timeout_s:
+            if step.timeout_s and retries and retries.within_s <= step.timeout_s:
                 raise ValueError(
                     f"{task}: retries.within_s {retries.within_s} is not more than timeout_s "
                     f"{step.timeout_s}: no attempt that timed out would be retried"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
@@ -10,6 +11,8 @@ from tfx.types import Artifact
 from tfx.types.artifact_utils import deserialize_artifact
 
 from components.evaluator.results import read_gates, read_metrics, summarise
+from components.report.executor import PAGE
+from components.storage import as_path
 
 
 def read_outcome(outputs: dict[str, Artifact], class_names: tuple[str, ...]) -> dict[str, Any]:
@@ -32,7 +35,7 @@ def read_outcome(outputs: dict[str, Artifact], class_names: tuple[str, ...]) -> 
         outcome |= {
             "metrics": summarise(read_metrics(evaluation), class_names),
             "baseline_metrics": summarise(read_metrics(evaluation, baseline=True), class_names),
-            "blessed": outputs["Evaluator.blessing"].get_int_custom_property("blessed") == 1,
+            "blessed": is_blessed(outputs),
             "reasons": failed,
         }
     if pushed := outputs.get("Pusher.pushed_model"):
@@ -40,6 +43,16 @@ def read_outcome(outputs: dict[str, Artifact], class_names: tuple[str, ...]) -> 
         destination = pushed.get_string_custom_property("pushed_destination")
         outcome["pushed"] = destination if was_pushed else None
     return outcome
+
+
+def is_blessed(outputs: Mapping[str, Artifact]) -> bool:
+    """The verdict of a run whose Evaluator is done."""
+    return outputs["Evaluator.blessing"].get_int_custom_property("blessed") == 1
+
+
+def read_page(outputs: Mapping[str, Artifact]) -> str:
+    """The report of a run whose Report step is done, as HTML."""
+    return (as_path(outputs["Report.report"].uri) / PAGE).read_text(encoding="utf-8")
 
 
 def read_outputs(

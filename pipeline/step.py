@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 
 from ml_metadata.proto import metadata_store_pb2
@@ -11,9 +10,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
-from components.errors import UserError
-from components.progress import report_step
-from pipeline.gist import gist
+from pipeline.reported import run_reported
 
 _logger = logging.getLogger(__name__)
 
@@ -34,25 +31,20 @@ def run_step(
       Exception: what the node raised, or that its inputs did not resolve.
     """
     name = node.node_info.id
-    report_step(name, "running")
-    started = time.monotonic()
-    try:
-        launch()
-        state = state_of(node, connection)
-        if state is None:
-            # The launcher returns as if all were well when a node's inputs do not resolve.
-            raise RuntimeError(f"{name} did not run: its inputs did not resolve")
-    except Exception as error:
-        _logger.exception("%s failed", name)
-        report_step(
-            name,
-            "failed",
-            seconds=time.monotonic() - started,
-            error=gist(error),
-            user_error=_without_place(error) if isinstance(error, UserError) else None,
-        )
-        raise
-    report_step(name, state, seconds=time.monotonic() - started)
+
+    def work() -> str:
+        try:
+            launch()
+            state = state_of(node, connection)
+            if state is None:
+                # The launcher returns as if all were well when a node's inputs do not resolve.
+                raise RuntimeError(f"{name} did not run: its inputs did not resolve")
+            return state
+        except Exception:
+            _logger.exception("%s failed", name)
+            raise
+
+    run_reported(name, work)
 
 
 def state_of(
@@ -65,8 +57,3 @@ def state_of(
     # A Resolver that was cut off leaves one that never ended, beside that of its retry.
     states = [_DONE.get(execution.last_known_state) for execution in executions]
     return next((state for state in states if state), None)
-
-
-def _without_place(error: UserError) -> str:
-    """Beam appends where in its graph an error was."""
-    return str(error).split(" [while running")[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,6 +15,9 @@ COMPLETED = 0
 STEP_FAILED = 1
 USAGE = 2
 REJECTED = 3
+
+UNFINISHED = "the run did not finish: it still runs, or it was killed"
+"""The reason that a run which is killed leaves behind."""
 
 STEPS = (
     "TfdsExampleGen",
@@ -80,6 +85,12 @@ class Summary:
         self.steps.append(Step(step_id))
         return self.steps[-1]
 
+    def enter(self, outcome: Mapping[str, Any], but: Container[str] = ()) -> None:
+        """Enters what a run came to (`pipeline.outcome.read_outcome`), but for some keys."""
+        for name, value in outcome.items():
+            if name not in but:
+                setattr(self, name, value)
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Summary:
         """The inverse of `dataclasses.asdict`."""
@@ -98,3 +109,9 @@ def write_json(path: AnyPath, value: Any) -> None:
 def write_summary(path: AnyPath, summary: Summary) -> None:
     """Writes run_summary.json."""
     write_json(path, asdict(summary))
+
+
+def keep_summary(folder: AnyPath, summary: Summary) -> None:
+    """Keeps the summary of a run that is over in its log folder, with the time."""
+    finished = datetime.datetime.now().isoformat(timespec="seconds")
+    write_json(folder / "run_summary.json", {"finished": finished, **asdict(summary)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,19 +74,12 @@ def ensure_version(
 
 def ensure_experiment(server: Server, name: str, namespace: str | None) -> str:
     """The id of the experiment with this name, made where it is not there."""
-    found = _find_experiment(server, name, namespace)
-    if found is None:
-        experiment = kfp_server_api.V2beta1Experiment(display_name=name, namespace=namespace)
-        try:
-            found = call(
-                f"create experiment {name}",
-                server.experiments.experiment_service_create_experiment,
-                experiment=experiment,
-            )
-        except ConflictError:
-            found = _find_experiment(server, name, namespace)
-            if found is None:
-                raise
+    found = _found_or_made(
+        lambda: _find_experiment(server, name, namespace),
+        f"create experiment {name}",
+        server.experiments.experiment_service_create_experiment,
+        experiment=kfp_server_api.V2beta1Experiment(display_name=name, namespace=namespace),
+    )
     if str(found.storage_state) == "ARCHIVED":
         raise UserError(
             f"experiment {name} is archived: restore it in the UI, or choose another --experiment."
@@ -100,50 +94,51 @@ def equals(key: str, value: str) -> str:
 
 
 def _ensure_pipeline(server: Server, name: str, namespace: str | None) -> str:
-    found = _find_pipeline(server, name, namespace)
-    if found is None:
-        pipeline = kfp_server_api.V2beta1Pipeline(display_name=name, namespace=namespace)
-        try:
-            found = call(
-                f"create pipeline {name}",
-                server.pipelines.pipeline_service_create_pipeline,
-                pipeline=pipeline,
-            )
-        except ConflictError:
-            found = _find_pipeline(server, name, namespace)
-            if found is None:
-                raise
+    found = _found_or_made(
+        lambda: _find_pipeline(server, name, namespace),
+        f"create pipeline {name}",
+        server.pipelines.pipeline_service_create_pipeline,
+        pipeline=kfp_server_api.V2beta1Pipeline(display_name=name, namespace=namespace),
+    )
     return str(found.pipeline_id)
 
 
+def _found_or_made(
+    find: Callable[[], Any], doing: str, create: Callable[..., Any], **options: Any
+) -> Any:
+    """What `find` finds, made where there is none; somebody else may make it meanwhile."""
+    found = find()
+    if found is None:
+        try:
+            return call(doing, create, **options)
+        except ConflictError:
+            found = find()
+            if found is None:
+                raise
+    return found
+
+
 def _find_pipeline(server: Server, name: str, namespace: str | None) -> Any:
-    listed = call(
-        "list pipelines",
-        server.pipelines.pipeline_service_list_pipelines,
-        namespace=namespace or "",
-        filter=equals("display_name", name),
-    )
-    return next(iter(listed.pipelines or []), None)
+    listed = server.pipelines.pipeline_service_list_pipelines
+    return _first(name, "list pipelines", listed, "pipelines", namespace=namespace or "")
 
 
 def _find_version(server: Server, pipeline_id: str, name: str) -> Any:
-    listed = call(
-        "list the pipeline's versions",
-        server.pipelines.pipeline_service_list_pipeline_versions,
-        pipeline_id,
-        filter=equals("display_name", name),
-    )
-    return next(iter(listed.pipeline_versions or []), None)
+    listed = server.pipelines.pipeline_service_list_pipeline_versions
+    return _first(name, "list the pipeline's versions", listed, "pipeline_versions", pipeline_id)
 
 
 def _find_experiment(server: Server, name: str, namespace: str | None) -> Any:
-    listed = call(
-        "list experiments",
-        server.experiments.experiment_service_list_experiments,
-        namespace=namespace or "",
-        filter=equals("display_name", name),
-    )
-    return next(iter(listed.experiments or []), None)
+    listed = server.experiments.experiment_service_list_experiments
+    return _first(name, "list experiments", listed, "experiments", namespace=namespace or "")
+
+
+def _first(
+    name: str, doing: str, listed: Callable[..., Any], field: str, *args: Any, **options: Any
+) -> Any:
+    """The first of a list with this display name, or None."""
+    page = call(doing, listed, *args, filter=equals("display_name", name), **options)
+    return next(iter(getattr(page, field) or []), None)
 
 
 def _mark(package: Package) -> str:

@@ -17,9 +17,6 @@ from components.errors import UserError
 OVERRIDES = "overrides"
 """The list parameter that takes `section.key=value`."""
 
-MODEL_REJECTED = "model-rejected"
-"""The task that runs only where a gate rejected the model."""
-
 _KINDS: dict[str, tuple[type, ...]] = {
     "BOOLEAN": (bool,),
     "NUMBER_INTEGER": (int,),

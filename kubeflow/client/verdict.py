@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubeflow.client.package import MODEL_REJECTED
+from pipeline.kubeflow_config import PREPARE
+from pipeline.kubeflow_config import REJECTED as MODEL_REJECTED
 from pipeline.summary import COMPLETED, REJECTED, STEP_FAILED, USAGE
 
-PREPARE = "prepare"
-FINISH = "finish"
 FINAL = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 
 _DRIVER = "-driver"

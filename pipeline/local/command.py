@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import signal
-import sys
 from pathlib import Path
 
 from rich.console import Console
 
 from components.errors import UserError
-from pipeline.config import DEFAULT_PRESET, load_config, pipeline_name_in, preset_names
+from pipeline.command_line import add_source_options, end, take_signals_as_interrupts
+from pipeline.config import load_config, pipeline_name_in
 from pipeline.local.run import run, write_failed_summary
 from pipeline.summary import STEP_FAILED, USAGE
 
@@ -35,21 +33,7 @@ def parse(arguments: list[str] | None, description: str | None) -> argparse.Name
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument(
-        "--preset",
-        metavar="NAME",
-        help=f"shipped configuration: {', '.join(preset_names())} (default: {DEFAULT_PRESET})",
-    )
-    source.add_argument("--config", metavar="FILE", help="configuration of your own, in YAML")
-    parser.add_argument(
-        "--set",
-        metavar="SECTION.KEY=VALUE",
-        action="append",
-        default=[],
-        dest="overrides",
-        help="override one value; may be given again",
-    )
+    add_source_options(parser)
     parser.add_argument("--output", metavar="DIR", help="default: ./runs/<pipeline name>")
     parser.add_argument(
         "--no-cache", action="store_true", help="run every step, whatever was done before"
@@ -62,9 +46,7 @@ def start(options: argparse.Namespace) -> int:
     source = (options.preset, options.config, options.overrides)
     try:
         # A run that is asked to end writes its summary first, as after Ctrl-C.
-        for kind in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(kind) != signal.SIG_IGN:
-                signal.signal(kind, signal.default_int_handler)
+        take_signals_as_interrupts()
         if "://" in str(options.output or ""):
             raise UserError(f"--output {options.output}: it is a folder on this machine's disk.")
         try:
@@ -77,16 +59,10 @@ def start(options: argparse.Namespace) -> int:
         output = Path(options.output or Path("runs", config.pipeline_name))
         return run(config, output, not options.no_cache, Console())
     except UserError as error:
-        return _end(USAGE, f"error: {error}")
+        return end(USAGE, f"error: {error}")
     except KeyboardInterrupt:
-        return _end(STEP_FAILED, "interrupted")
+        return end(STEP_FAILED, "interrupted")
     except OSError as error:
         # A full disk, or a terminal that is gone.
         where = f" ({error.filename})" if error.filename else ""
-        return _end(STEP_FAILED, f"error: the run broke off: {error.strerror or error}{where}.")
-
-
-def _end(code: int, sentence: str) -> int:
-    with contextlib.suppress(OSError):
-        print(sentence, file=sys.stderr)
-    return code
+        return end(STEP_FAILED, f"error: the run broke off: {error.strerror or error}{where}.")

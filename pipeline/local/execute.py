@@ -12,8 +12,7 @@ from tfx.orchestration import metadata
 from components.progress import LOGGER, report
 from components.report.collect import Failure
 from components.report.content import StepRow
-from components.report.executor import PAGE
-from components.storage import AnyPath, as_path
+from components.storage import AnyPath
 from pipeline.beam_flags import checked_flags
 from pipeline.config import Config
 from pipeline.failure import draw_failure
@@ -21,7 +20,7 @@ from pipeline.inputs import Inputs
 from pipeline.layout import Layout
 from pipeline.local.dag_runner import LocalDagRunner
 from pipeline.local.events import StepStates
-from pipeline.outcome import read_outcome, read_outputs
+from pipeline.outcome import read_outcome, read_outputs, read_page
 from pipeline.pipeline import create_pipeline
 from pipeline.report import publish, report_settings
 from pipeline.summary import STEPS
@@ -55,8 +54,7 @@ def execute(
     try:
         LocalDagRunner().run_as(pipeline, run_id)
         outputs = read_outputs(connection, run_id)
-        page = (as_path(outputs["Report.report"].uri) / PAGE).read_text(encoding="utf-8")
-        _publish(page, layout)
+        _publish(read_page(outputs), layout)
     except Exception:
         try:
             found = read_outcome(read_outputs(connection, run_id), inputs.source.class_names)

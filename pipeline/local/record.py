@@ -34,15 +34,13 @@ class Record:
         elif kind == "report":
             self.take_report(event)
         elif kind == "outcome":
-            for name, value in event["outcome"].items():
-                setattr(summary, name, value)
+            summary.enter(event["outcome"])
             summary.exit_code = COMPLETED if summary.blessed else REJECTED
             state = {"key": event["key"], "served": event["served"], "summary": asdict(summary)}
             write_json(self._layout.last_run, state)
         elif kind == "partial":
             # Of a run that failed: its reasons and its exit code are the failure's.
-            for name in event["outcome"].keys() - {"reasons"}:
-                setattr(summary, name, event["outcome"][name])
+            summary.enter(event["outcome"], but=("reasons",))
         elif kind == "unchanged":
             self.unchanged = True
             last = json.loads(self._layout.last_run.read_text(encoding="utf-8"))

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,7 +24,14 @@ from pipeline.local.events import read_events
 from pipeline.local.record import Record
 from pipeline.local.view import View, print_verdict
 from pipeline.report import publish_runs
-from pipeline.summary import STEP_FAILED, USAGE, Summary, write_json, write_summary
+from pipeline.summary import (
+    STEP_FAILED,
+    UNFINISHED,
+    USAGE,
+    Summary,
+    keep_summary,
+    write_summary,
+)
 
 # Not `-m`, which would look for modules in the user's current folder before ours.
 _START_WORKER = """\
@@ -59,7 +65,7 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
         write_yaml(dump_config(config), logs / "config.yaml")
         summary = Summary(pipeline=config.pipeline_name, run_id=run_id, config=dump_config(config))
         # What a run that is killed leaves behind.
-        summary.reasons = ["the run did not finish: it still runs, or it was killed"]
+        summary.reasons = [UNFINISHED]
         write_summary(layout.summary, summary)
         summary.reasons = []
         request = {
@@ -88,8 +94,7 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
             write_summary(layout.summary, summary)
         print_verdict(console, summary, config, served(layout.serving), logs)
         if not record.unchanged:
-            finished = datetime.datetime.now().isoformat(timespec="seconds")
-            write_json(logs / layout.summary.name, {"finished": finished, **asdict(summary)})
+            keep_summary(logs, summary)
             try:
                 publish_runs(config.pipeline_name, layout)
             except Exception as error:  # The run is over, and its end is what counts.

@@ -5,28 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from components.errors import UserError
-from components.progress import LOGGER, report_step
 from components.report.settings import ReportSettings
 from kubeflow import parameters
-from kubeflow.connection import connection_config, open_first
 from kubeflow.finish import enter_steps
 from kubeflow.node import main
 from kubeflow.prepare import run_config
-from kubeflow.run_folder import RunFolder, StepRecorder, read_ir
-from kubeflow.sdk import PYTHON
-from kubeflow.shown import confusion
 from pipeline.config import dump_config, load_config
-from pipeline.kubeflow_config import PASSWORD, PREPARE
-from pipeline.layout import Layout
+from pipeline.kubeflow_config import PREPARE
 from pipeline.summary import STEPS, Summary, write_summary
 
 DIGITS = load_config("digits", overrides=["kubeflow.image=registry/bit:1"])
@@ -36,11 +28,6 @@ DIGITS = load_config("digits", overrides=["kubeflow.image=registry/bit:1"])
 def _environment_stays(monkeypatch):
     for name in ("CUDA_VISIBLE_DEVICES", "TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return RunFolder(Layout(tmp_path), "run-1")
 
 
 def options(overrides="[]", **given):
@@ -111,85 +98,6 @@ class TestParameters:
         from pipeline.config import parse_yaml
 
         assert parse_yaml(parameters.as_text(value), "here") == value
-
-
-class TestRunFolder:
-    def test_the_compiled_pipeline_comes_back(self, folder):
-        address, sha256 = folder.write_ir('{"nodes": []}')
-        assert read_ir(address, sha256) == '{"nodes": []}'
-
-    def test_one_that_was_changed_is_refused(self, folder):
-        address, sha256 = folder.write_ir("{}")
-        Path(address).write_text("{ }")
-        with pytest.raises(UserError, match="somebody changed it"):
-            read_ir(address, sha256)
-
-    def test_one_that_is_gone_is_named(self, folder):
-        with pytest.raises(UserError, match="cannot be read"):
-            read_ir(str(folder.path / "pipeline.json"), "0" * 64)
-
-    def test_the_newest_event_of_a_step_is_kept(self, folder):
-        recorder = StepRecorder(folder)
-        LOGGER.addHandler(recorder)
-        level = LOGGER.level
-        LOGGER.setLevel("INFO")
-        try:
-            report_step("Trainer", "running")
-            assert folder.step("Trainer")["state"] == "running"
-            report_step("Trainer", "complete", seconds=2.5)
-        finally:
-            LOGGER.removeHandler(recorder)
-            LOGGER.setLevel(level)
-        assert folder.step("Trainer")["seconds"] == 2.5
-        assert folder.step("Pusher") is None
-
-
-class TestConnection:
-    MYSQL = json.dumps({"mysql": {"host": "db", "port": 3307, "database": "bit", "user": "me"}})
-
-    def test_the_password_comes_from_the_environment(self, monkeypatch):
-        monkeypatch.setenv(PASSWORD, "secret")
-        mysql = connection_config(self.MYSQL).mysql
-        assert (mysql.host, mysql.port, mysql.database) == ("db", 3307, "bit")
-        assert (mysql.user, mysql.password) == ("me", "secret")
-
-    def test_without_one(self, monkeypatch):
-        monkeypatch.delenv(PASSWORD, raising=False)
-        assert connection_config(self.MYSQL).mysql.password == ""
-
-    def test_sqlite_makes_its_folder(self, tmp_path):
-        path = tmp_path / "a" / "m.sqlite"
-        open_first(connection_config(json.dumps({"sqlite": str(path)})))
-        assert path.exists()
-
-    def test_a_server_that_is_not_there_is_told_at_once(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        text = {"host": "127.0.0.1", "port": port, "database": "bit", "user": "me"}
-        with pytest.raises(UserError, match=f"kubeflow.metadata: 127.0.0.1:{port} cannot be used"):
-            open_first(connection_config(json.dumps({"mysql": text})))
-
-
-class TestShown:
-    NAMES = ("cat", "dog", "owl")
-
-    def test_rows_are_true_and_columns_predicted(self):
-        found = confusion([0, 0, 1, 2], [0, 1, 1, 0], self.NAMES)["confusionMatrix"]
-        assert [each["displayName"] for each in found["annotationSpecs"]] == list(self.NAMES)
-        assert [each["row"] for each in found["rows"]] == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
-
-    def test_it_is_what_kfps_sdk_writes(self):
-        code = (
-            "import json; from kfp import dsl; found = dsl.ClassificationMetrics();"
-            "found.log_confusion_matrix(['cat', 'dog', 'owl'], [[1, 1, 0], [0, 1, 0], [1, 0, 0]]);"
-            "print(json.dumps(found.metadata))"
-        )
-        ran = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=True)
-        assert confusion([0, 0, 1, 2], [0, 1, 1, 0], self.NAMES) == json.loads(ran.stdout)
-
-    def test_a_matrix_that_nobody_reads_is_left_out(self):
-        assert confusion([0], [0], [str(index) for index in range(51)]) == {}
 
 
 class TestFinish:

@@ -229,7 +229,8 @@ def test_dataflow_reaches_nothing_but_cloud_storage(path):
 
 @pytest.mark.parametrize("runner", ["FnApiRunner", "PortableRunner", "FlinkRunner", "SparkRunner"])
 def test_other_workers_may_share_a_disk(runner):
-    check_reachable(BeamConfig(runner=runner, options=RUNNERS[runner]), "/runs/digits")
+    config = BeamConfig(runner=runner, options=RUNNERS[runner])
+    assert check_reachable(config, "/runs/digits") is None
 
 
 @pytest.fixture
@@ -247,12 +248,12 @@ def nobody():
 
 def test_services_that_listen_pass(listening):
     options = {**PORTABLE, "job_endpoint": listening, "environment_config": listening}
-    check_workers(BeamConfig(runner="PortableRunner", options=options))
+    assert check_workers(BeamConfig(runner="PortableRunner", options=options)) is None
 
 
 @pytest.mark.parametrize("runner", ["FnApiRunner", "DataflowRunner"])
 def test_runners_without_services_are_not_called(runner):
-    check_workers(BeamConfig(runner=runner, options=RUNNERS[runner]))
+    assert check_workers(BeamConfig(runner=runner, options=RUNNERS[runner])) is None
 
 
 @pytest.mark.parametrize("key", ["job_endpoint", "artifact_endpoint", "environment_config"])
@@ -283,7 +284,7 @@ def test_a_worker_pool_can_be_an_environment_option(listening, nobody, many):
 )
 def test_a_pool_that_only_the_cluster_sees_is_not_looked_for(nobody, runner, options):
     pool = {"environment_type": "EXTERNAL", "environment_config": nobody}
-    check_workers(BeamConfig(runner=runner, options={**options, **pool}))
+    assert check_workers(BeamConfig(runner=runner, options={**options, **pool})) is None
 
 
 def test_a_pool_beside_a_job_service_elsewhere_is_not_looked_for(monkeypatch, nobody):
