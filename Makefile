@@ -33,8 +33,8 @@ report:  ## Open the report of the last run below runs/
 	echo "$(CURDIR)/$$page"; $(BOOTSTRAP) -m webbrowser "file://$(CURDIR)/$$page" > /dev/null
 
 test: KFP_GROUPS = kubeflow-test
-test: setup kubeflow  ## The tests, without the slow ones
-	@$(RUN) -m pytest -m "not slow" $(ARGS)
+test: setup kubeflow  ## The tests, without the slow ones, two files at a time
+	@$(RUN) -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 test-slow: KFP_GROUPS = kubeflow-test
 test-slow: setup kubeflow  ## The slow tests alone, two files at a time

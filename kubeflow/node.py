@@ -38,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     # would wait for TensorFlow's step to return.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     folder = RunFolder(Layout(options.output), options.run_id)
-    LOGGER.addHandler(StepRecorder(folder))
+    recorder = StepRecorder(folder)
+    LOGGER.addHandler(recorder)
     try:
         return _run(options, folder)
     except UserError as error:
@@ -47,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception:
         _logger.exception("%s failed", options.task)
         return STEP_FAILED
+    finally:
+        LOGGER.removeHandler(recorder)
 
 
 def _run(options: argparse.Namespace, folder: RunFolder) -> int:
