@@ -19,7 +19,8 @@ from components.errors import UserError
 from components.evaluator.config import EvaluationConfig
 from components.example_gen.config import DataConfig
 from components.section import Section
-from components.trainer.config import SHIPPED, BackboneConfig, TrainingConfig
+from components.trainer.backbone_config import SHIPPED, BackboneConfig
+from components.trainer.config import TrainingConfig
 from components.transform.config import PreprocessingConfig
 from pipeline.beam import AUTO, BeamConfig
 from pipeline.kubeflow_config import KubeflowConfig

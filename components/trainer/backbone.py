@@ -23,7 +23,7 @@ from components.storage import (
     is_local,
     is_uri,
 )
-from components.trainer.config import SHIPPED, BackboneConfig
+from components.trainer.backbone_config import SHIPPED, BackboneConfig
 
 _DOWNLOAD_TIMEOUT_S = 8
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from components.digests import digest_of_folder
-from components.trainer.config import SHIPPED
+from components.trainer.backbone_config import SHIPPED
 from pipeline.code import ROOT
 from tests import gcs
 
@@ -20,7 +20,7 @@ from components.errors import UserError
 from components.pusher.versions import add_version, served, served_digest, versions
 from components.storage import copy_tree, files_below, write_whole
 from components.trainer.backbone import find_backbone, load_backbone
-from components.trainer.config import SHIPPED, BackboneConfig
+from components.trainer.backbone_config import SHIPPED, BackboneConfig
 from pipeline.layout import Layout
 
 came, model, layout = {}, SHIPPED["bit-mini"], Layout("gs://bucket/run")

@@ -20,7 +20,7 @@ ram.let_beam_write_to_ram()
 
 from tfx.orchestration import metadata
 from components.storage import as_path, copy_tree
-from components.trainer.config import SHIPPED
+from components.trainer.backbone_config import SHIPPED
 from pipeline.config import load_config
 from pipeline.inputs import resolve
 from pipeline.layout import Layout
@@ -126,7 +126,7 @@ def test_the_report_of_the_run_and_of_all_runs_are_in_the_store(ended):
 
 
 def test_the_backbone_and_the_schema_are_read_in_the_store(ended):
-    from components.trainer.config import SHIPPED
+    from components.trainer.backbone_config import SHIPPED
 
     note = (SHIPPED["bit-mini"].parent / "PROVENANCE.md").read_text()
     assert ended["sha256"] in note

@@ -16,7 +16,7 @@ from components.digests import digest_of_folder
 from components.errors import UserError
 from components.storage import as_path, copy_tree
 from components.trainer.backbone import find_backbone, load_backbone
-from components.trainer.config import SHIPPED, BackboneConfig
+from components.trainer.backbone_config import SHIPPED, BackboneConfig
 
 URL = "https://tfhub.dev/google/bit/m-r50x1/1"
 

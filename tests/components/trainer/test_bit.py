@@ -7,8 +7,8 @@ import tf_keras as keras
 
 from components.trainer.architecture import BIT_MINI, Architecture
 from components.trainer.backbone import load_backbone
+from components.trainer.backbone_config import SHIPPED
 from components.trainer.bit import BiT
-from components.trainer.config import SHIPPED
 
 TWO_STAGES = Architecture(depths=(2, 1), widths=(4, 8), root_channels=4, groups=2)
 

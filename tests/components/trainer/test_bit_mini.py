@@ -7,9 +7,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from components.trainer.architecture import BIT_MINI
+from components.trainer.backbone_config import SHIPPED
 from components.trainer.bit import BiT
 from components.trainer.bit_mini.pretrain import SEED, augment, probe
-from components.trainer.config import SHIPPED
 
 
 def test_the_probes_are_those_of_the_note_and_beat_the_random_twin(tfds_dir):

@@ -26,7 +26,8 @@ from sklearn.datasets import load_digits
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 from components.errors import UserError
 from components.trainer import run_fn
-from components.trainer.config import SHIPPED, TrainingConfig
+from components.trainer.backbone_config import SHIPPED
+from components.trainer.config import TrainingConfig
 from components.trainer.settings import TrainerSettings
 from components.transform.config import PreprocessingConfig
 from components.transform.preprocessing import preprocessing_fn
