@@ -27,6 +27,15 @@ class DataConfig(Section):
         None, description="Where tfds keeps data; null is TFDS_DATA_DIR or ~/tensorflow_datasets."
     )
     splits: SplitsConfig = SplitsConfig()
+    examples_per_class: int | None = Field(
+        None,
+        ge=1,
+        description="K-shot: the Trainer learns from exactly so many examples of every class, "
+        "drawn at random from splits.train; null takes all. The eval split stays whole.",
+    )
+    examples_seed: int = Field(
+        42, ge=0, description="Of the draw: another seed draws other examples of each class."
+    )
     curated_schema: str | None = Field(
         None,
         description="A TFMD schema as text proto that data is held against: one shipped with a "

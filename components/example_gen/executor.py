@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -13,7 +15,17 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from components.example_gen.config import DataConfig
-from components.example_gen.source import Shard, Source, open_source
+from components.example_gen.few_shot import (
+    Place,
+    candidates,
+    check_enough,
+    only_drawn,
+    with_starts,
+)
+from components.example_gen.records import stored_records
+from components.example_gen.shard import Shard
+from components.example_gen.source import Source, open_source
+from components.storage import as_path, write_whole
 
 _logger = logging.getLogger(__name__)
 
@@ -33,11 +45,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Fills the `examples` artifact.
 
         Raises:
+          UserError: a class has fewer examples than should be drawn of each.
           RuntimeError: the data changed since its fingerprint was taken, or the records written
             are not as many as the data set says it holds.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        source = open_source(DataConfig.model_validate_json(exec_properties["data"]))
+        config = DataConfig.model_validate_json(exec_properties["data"])
+        source = open_source(config)
         if source.fingerprint != exec_properties["fingerprint"]:
             raise RuntimeError(
                 f"{source.full_name} in {source.data_dir} was changed while the run started; "
@@ -48,10 +62,13 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         folders = {split: os.path.join(examples.uri, f"Split-{split}") for split in splits}
         for folder in folders.values():
             tf.io.gfile.makedirs(folder)
+        shards = list(source.shards)
+        if config.examples_per_class is not None:
+            shards = self._draw(source, config, config.examples_per_class, folders["train"])
         with self._make_beam_pipeline() as pipeline:
             _ = (
                 pipeline
-                | "Shards" >> beam.Create(list(source.shards))
+                | "Shards" >> beam.Create(shards)
                 # Only these instructions are shuffled, never an image.
                 | "Spread" >> beam.Reshuffle()
                 | "Copy" >> beam.Map(copy_shard, folders)
@@ -60,6 +77,31 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             )
         _describe(examples, source, splits)
         _logger.info("copied %s", _expected(source, splits))
+
+    def _draw(self, source: Source, config: DataConfig, wanted: int, folder: str) -> list[Shard]:
+        """All shards, those of the train split with `wanted` records of each class alone.
+
+        The train split is read once for its labels. What was drawn comes back in a file and is
+        checked here: the UserError of a worker in another process would arrive as a failure.
+        """
+        train = [shard for shard in source.shards if shard.split == "train"]
+        others = [shard for shard in source.shards if shard.split != "train"]
+        classes, found = len(source.class_names), as_path(f"{folder}-unfinished-drawn.json")
+        with self._make_beam_pipeline() as pipeline:
+            _ = (
+                pipeline
+                | "Shards" >> beam.Create(with_starts(train))
+                | "Spread" >> beam.Reshuffle()
+                | "Look" >> beam.FlatMap(candidates_in, config.examples_seed, classes)
+                | "Draw" >> beam.combiners.Top.SmallestPerKey(wanted)
+                | "Gather" >> beam.combiners.ToList()
+                | "Tell" >> beam.Map(write_drawn, str(found))
+            )
+        drawn = dict(json.loads(found.read_text(encoding="utf-8")))
+        found.unlink()
+        where = f"data.splits.train {config.splits.train!r} of {source.full_name}"
+        check_enough(drawn, wanted, source.class_names, where)
+        return [*only_drawn(train, itertools.chain.from_iterable(drawn.values())), *others]
 
 
 def copy_shard(shard: Shard, folders: dict[str, str]) -> tuple[str, int]:
@@ -80,20 +122,24 @@ def copy_shard(shard: Shard, folders: dict[str, str]) -> tuple[str, int]:
     return shard.split, written
 
 
-def stored_records(shard: Shard) -> Iterator[bytes]:
-    """The serialized tf.Examples of a shard, as stored, in whatever file format tfds wrote."""
-    from tensorflow_datasets.core import file_adapters
+def write_drawn(drawn: list[tuple[int, list[tuple[str, Place]]]], path: str) -> None:
+    """Writes [label, its drawn places] of every class as JSON."""
+    places = [(label, [place for _, place in chosen]) for label, chosen in drawn]
+    write_whole(as_path(path), json.dumps(places))
 
-    if shard.file_format == "array_record":
-        # The one format that tfds reads by index and not through tf.data.
-        from array_record.python.array_record_data_source import ArrayRecordDataSource
 
-        with ArrayRecordDataSource(shard.path) as source:
-            yield from (source[index] for index in range(shard.skip, shard.skip + shard.take))
-        return
-    adapter = file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat(shard.file_format)]
-    records = adapter.make_tf_data(shard.path).skip(shard.skip).take(shard.take)
-    yield from records.as_numpy_iterator()
+def candidates_in(
+    numbered: tuple[int, Shard], seed: int, classes: int
+) -> Iterator[tuple[int, tuple[str, Place]]]:
+    """`few_shot.candidates` of a shard and the position of its first record; decodes no image."""
+    start, shard = numbered
+    yield from candidates(start, shard, map(_label, stored_records(shard)), seed, classes)
+
+
+def _label(record: bytes) -> int:
+    """The label of a serialized tf.Example; -1 where it has none, as tfds writes it."""
+    label = tf.train.Example.FromString(record).features.feature["label"].int64_list.value
+    return int(label[0]) if label else -1
 
 
 def check_count(counted: tuple[str, int], expected: dict[str, int]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import itertools
 import json
 import os
 import socket
@@ -14,23 +16,16 @@ from urllib.parse import urlsplit
 
 from components.errors import UserError
 from components.example_gen.config import DataConfig
+from components.example_gen.few_shot import check_disjoint
+from components.example_gen.image_size import median_size
+from components.example_gen.records import first_records
+from components.example_gen.shard import Shard
 from components.progress import report
 from components.storage import AnyPath, as_path
 
 _CONNECT_TIMEOUT_S = 4
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A run of records in one stored file, and the output shard that they become."""
-
-    split: str
-    index: int
-    count: int
-    path: str
-    skip: int
-    take: int
-    file_format: str
+_LOOKED_AT = 64
+"""Training images whose headers tell how large they are."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +38,10 @@ class Source:
       class_names: the label's names in the order of their numbers.
       features: names of the features that are one value each, `label` among them.
       shards: what to read for every split; `count` counts the split's shards.
-      fingerprint: changes whenever the stored files or the slices do.
+      fingerprint: changes whenever the stored files, the slices or the draw of examples do.
       split_fingerprints: the same of each split alone.
+      image_shape: (height, width) in pixels of every image; None where the data set does not say.
+      examples_per_class: how many the train split is cut down to; None is all.
     """
 
     full_name: str
@@ -54,10 +51,37 @@ class Source:
     shards: tuple[Shard, ...]
     fingerprint: str
     split_fingerprints: dict[str, str]
+    image_shape: tuple[int | None, int | None] = (None, None)
+    examples_per_class: int | None = None
 
     def num_examples(self, split: str) -> int:
-        """Records of the split."""
+        """Records of the split, after the draw."""
+        if split == "train" and self.examples_per_class is not None:
+            return self.examples_per_class * len(self.class_names)
         return sum(shard.take for shard in self.shards if shard.split == split)
+
+    @functools.cached_property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) in pixels that the training images have.
+
+        As the data set says; where it does not, the median of each over the first 64 images of the
+        train slice, before any draw. Their headers are read when it is first asked for.
+
+        Raises:
+          UserError: none of them is an image that Pillow can read.
+        """
+        height, width = self.image_shape
+        if height is not None and width is not None:
+            return height, width
+        train = [shard for shard in self.shards if shard.split == "train"]
+        size = median_size(first_records(train, _LOOKED_AT))
+        if size is None:
+            raise UserError(
+                f"data.name {self.full_name}: none of the first {_LOOKED_AT} training images in "
+                f"{self.data_dir} can be read by Pillow, so that their size is not known. Prepare "
+                "the data set again, or take another."
+            )
+        return size
 
 
 def open_source(config: DataConfig) -> Source:
@@ -65,7 +89,7 @@ def open_source(config: DataConfig) -> Source:
 
     Raises:
       UserError: there is no such data set, it cannot be prepared here, it holds no images with
-        classes, or a slice is wrong or empty.
+        classes, or a slice is wrong, empty, or overlaps itself where examples are drawn from it.
     """
     import tensorflow_datasets as tfds
 
@@ -76,15 +100,13 @@ def open_source(config: DataConfig) -> Source:
     if not builder.is_prepared():
         _prepare(tfds, builder)
     class_names = _class_names(tfds, builder)
-    shards = tuple(
-        shard
-        for split, slice_ in config.splits.model_dump().items()
-        for shard in _shards(builder, split, slice_)
-    )
     slices = config.splits.model_dump()
+    shards = {split: _shards(builder, split, slice_) for split, slice_ in slices.items()}
+    if config.examples_per_class is not None:
+        check_disjoint(shards["train"], slices["train"])
     # Each over its own files: what is compared on the eval split stays comparable.
     fingerprints = {
-        split: _digest(slice_, _fingerprint(builder, [s for s in shards if s.split == split]))
+        split: _digest(slice_, _fingerprint(builder, shards[split]), *_draw(config, split))
         for split, slice_ in slices.items()
     }
     return Source(
@@ -94,9 +116,11 @@ def open_source(config: DataConfig) -> Source:
         features=tuple(
             name for name, feature in builder.info.features.items() if feature.shape == ()
         ),
-        shards=shards,
+        shards=tuple(itertools.chain.from_iterable(shards.values())),
         fingerprint=_digest(fingerprints),
         split_fingerprints=fingerprints,
+        image_shape=builder.info.features["image"].shape[:2],
+        examples_per_class=config.examples_per_class,
     )
 
 
@@ -204,6 +228,13 @@ def _shards(builder: Any, split: str, slice_: str) -> list[Shard]:
         )
         for index, item in enumerate(instructions)
     ]
+
+
+def _draw(config: DataConfig, split: str) -> list[int]:
+    """What decides which examples are drawn from a split; nothing where all are taken."""
+    if split != "train" or config.examples_per_class is None:
+        return []
+    return [config.examples_per_class, config.examples_seed]
 
 
 def _digest(*values: Any) -> str:

@@ -1,0 +1,112 @@
+"""K examples of every class: which records of the train split, told by positions and a seed alone.
+
+Every record has a key, the hash of the seed and its position in the split; of each class the K
+records of smallest keys are drawn. Whoever reads the shards, and in whatever order, finds the same.
+A larger K draws the examples of a smaller one, and more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from components.errors import UserError
+from components.example_gen.shard import Shard
+
+Place = tuple[int, int]
+"""Index of a shard, and of a record among those that it takes."""
+
+_NAMED = 10
+
+
+def order_key(seed: int, position: int) -> str:
+    """Where a record comes in the order of the draw: SHA-256, as hex."""
+    return hashlib.sha256(f"{seed}:{position}".encode()).hexdigest()
+
+
+def with_starts(shards: Sequence[Shard]) -> list[tuple[int, Shard]]:
+    """Each shard of a split with the position in the split of its first record."""
+    ordered = sorted(shards, key=lambda shard: shard.index)
+    starts = itertools.accumulate((shard.take for shard in ordered), initial=0)
+    return list(zip(starts, ordered, strict=False))
+
+
+def candidates(
+    start: int, shard: Shard, labels: Iterable[int], seed: int, classes: int
+) -> Iterator[tuple[int, tuple[str, Place]]]:
+    """(label, (key, place)) of each record; one whose label is no class is never drawn.
+
+    Args:
+      start: the position in the split of the shard's first record.
+      shard: where the records are.
+      labels: of its records in their order.
+      seed: of the draw.
+      classes: how many there are.
+
+    Raises:
+      RuntimeError: the shard has fewer records than it says.
+    """
+    read = 0
+    for label in labels:
+        if 0 <= label < classes:
+            yield label, (order_key(seed, start + read), (shard.index, read))
+        read += 1
+    if read != shard.take:
+        raise RuntimeError(
+            f"split {shard.split}: {shard.path} has {read} records where the data set says that it "
+            f"holds {shard.take}; its files are damaged. Prepare the data set again."
+        )
+
+
+def only_drawn(shards: Sequence[Shard], places: Iterable[Place]) -> list[Shard]:
+    """The shards of a split that have records at these places, with those records alone."""
+    drawn = defaultdict(list)
+    for index, record in places:
+        drawn[index].append(record)
+    kept = [shard for shard in shards if shard.index in drawn]
+    return [
+        replace(shard, index=index, count=len(kept), drawn=tuple(sorted(drawn[shard.index])))
+        for index, shard in enumerate(kept)
+    ]
+
+
+def check_enough(
+    drawn: Mapping[int, Sequence[Place]], wanted: int, class_names: Sequence[str], where: str
+) -> None:
+    """Holds that every class has as many as it should.
+
+    Args:
+      drawn: at most `wanted` places of each class; one without any may be left out.
+      wanted: how many each should have.
+      class_names: names by class index.
+      where: the slice, as an error names it.
+
+    Raises:
+      UserError: a class has fewer.
+    """
+    counts = {name: len(drawn.get(label, ())) for label, name in enumerate(class_names)}
+    short = [f"{name!r} has {count}" for name, count in counts.items() if count < wanted]
+    if short:
+        more = f" and {len(short) - _NAMED} more have too few" if len(short) > _NAMED else ""
+        raise UserError(
+            f"data.examples_per_class {wanted}: in {where}, class {', '.join(short[:_NAMED])}"
+            f"{more}; draw fewer, or from a larger slice."
+        )
+
+
+def check_disjoint(shards: Sequence[Shard], slice_: str) -> None:
+    """Holds that no record is in the split twice: it could be drawn twice.
+
+    Raises:
+      UserError: one is.
+    """
+    runs = sorted((shard.path, shard.skip, shard.skip + shard.take) for shard in shards)
+    for (path, _, end), (next_path, begin, _) in itertools.pairwise(runs):
+        if path == next_path and begin < end:
+            raise UserError(
+                f"data.splits.train {slice_!r} takes some records twice, and "
+                "data.examples_per_class draws none twice. Write it without overlap."
+            )

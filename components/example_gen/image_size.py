@@ -1,0 +1,45 @@
+"""How large images are, told by their headers; none is decoded."""
+
+from __future__ import annotations
+
+import io
+import statistics
+from collections.abc import Iterable
+
+
+def header_size(encoded: bytes) -> tuple[int, int] | None:
+    """(height, width) in pixels of an encoded image; None where Pillow cannot read its header."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            return image.height, image.width
+    except Exception:  # Pillow raises many types for what is damaged.
+        return None
+
+
+def median_size(records: Iterable[bytes]) -> tuple[int, int] | None:
+    """The median of the heights and that of the widths, in pixels; None where none is readable.
+
+    Args:
+      records: serialized tf.Examples with an encoded `image`.
+    """
+    sizes = [size for record in records if (size := header_size(_image(record)))]
+    if not sizes:
+        return None
+    height, width = (round(statistics.median(sides)) for sides in zip(*sizes, strict=True))
+    return height, width
+
+
+def _image(record: bytes) -> bytes:
+    """The encoded image of a record; empty where there is none."""
+    from google.protobuf.message import DecodeError
+
+    # The same message as TensorFlow's, without TensorFlow.
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    try:
+        features = tf_example_pb2.Example.FromString(record).features.feature
+    except DecodeError:
+        return b""
+    return b"".join(features["image"].bytes_list.value[:1])
