@@ -2,32 +2,11 @@
 
 import pytest
 import tensorflow as tf
-from tfx.types import standard_artifacts
 
 from components.example_gen.config import DataConfig, SplitsConfig
-from components.example_gen.executor import Executor, check_count, copy_shard, stored_records
+from components.example_gen.executor import check_count, copy_shard, stored_records
 from components.example_gen.source import open_source
-from pipeline.beam import IN_PROCESS
-
-
-def run(folder, config, fingerprint=None):
-    """Runs the executor as the launcher does and returns the filled artifact."""
-    from tfx.dsl.components.base import base_beam_executor
-
-    examples = standard_artifacts.Examples()
-    examples.uri = str(folder)
-    context = base_beam_executor.BaseBeamExecutor.Context(
-        beam_pipeline_args=[f"--runner={IN_PROCESS}"], tmp_dir=str(folder), unique_id="1"
-    )
-    fingerprint = fingerprint or open_source(config).fingerprint
-    properties = {"data": config.model_dump_json(), "fingerprint": fingerprint, "code": ""}
-    Executor(context).Do({}, {"examples": [examples]}, properties)
-    return examples
-
-
-def records(folder, split):
-    files = sorted(str(path) for path in folder.glob(f"Split-{split}/*"))
-    return list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
+from tests.components.example_gen.conftest import prepare_digits, records, run
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +89,8 @@ def test_counts_are_compared(digits):
 
 
 def test_other_file_formats_of_tfds_are_read_too(tmp_path, tfds_dir):
-    import tensorflow_datasets as tfds
-
     stored = tmp_path / "data"
-    tfds.builder("digits", data_dir=str(stored), file_format="array_record").download_and_prepare()
+    prepare_digits(stored, "array_record")
     config = DataConfig(name="digits", data_dir=str(stored))
     source = open_source(config)
     assert {shard.file_format for shard in source.shards} == {"array_record"}

@@ -152,6 +152,52 @@ def test_the_fingerprint_sees_class_names(tmp_path):
     assert open_source(data(tmp_path)).fingerprint != before
 
 
+def test_a_draw_changes_the_fingerprint_of_the_train_split_alone(tfds_dir):
+    whole, five, six, other = (
+        open_source(data(tfds_dir, **draw))
+        for draw in (
+            {},
+            {"examples_per_class": 5},
+            {"examples_per_class": 6},
+            {"examples_per_class": 5, "examples_seed": 43},
+        )
+    )
+    for key in (
+        lambda source: source.fingerprint,
+        lambda source: source.split_fingerprints["train"],
+    ):
+        assert len({key(source) for source in (whole, five, six, other)}) == 4
+    assert {source.split_fingerprints["eval"] for source in (whole, five, six, other)} == {
+        whole.split_fingerprints["eval"]
+    }
+    # Without a draw its seed decides nothing.
+    assert open_source(data(tfds_dir, examples_seed=43)).fingerprint == whole.fingerprint
+    again = open_source(data(tfds_dir, examples_per_class=5))
+    assert again.fingerprint == five.fingerprint
+
+
+def test_a_draw_is_counted_without_reading_the_data(tmp_path):
+    open_source(data(tmp_path))
+    next((tmp_path / "digits" / "1.0.0").glob("*.tfrecord*")).write_bytes(b"no record")
+    source = open_source(data(tmp_path, examples_per_class=7))
+    assert source.num_examples("train") == 70
+    assert source.num_examples("eval") == 270
+
+
+def test_a_slice_that_overlaps_itself_is_refused_for_a_draw(tfds_dir):
+    slice_ = "train[:50%]+train[40%:60%]"
+    assert open_source(data(tfds_dir, train=slice_)).num_examples("train") == 1257
+    with pytest.raises(UserError, match=r"data\.splits\.train .* takes some records twice"):
+        open_source(data(tfds_dir, train=slice_, examples_per_class=1))
+    open_source(data(tfds_dir, train="train[50%:]+train[:50%]", examples_per_class=1))
+
+
+@pytest.mark.parametrize("key", [{"examples_per_class": 0}, {"examples_seed": -1}])
+def test_a_draw_of_nothing_and_a_negative_seed_are_refused(tfds_dir, key):
+    with pytest.raises(ValueError, match="greater than or equal to"):
+        data(tfds_dir, **key)
+
+
 def test_a_missing_record_file_is_named(tmp_path):
     open_source(data(tmp_path))
     next((tmp_path / "digits" / "1.0.0").glob("*.tfrecord*")).unlink()

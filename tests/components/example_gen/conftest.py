@@ -1,0 +1,43 @@
+"""The executor as the launcher runs it, and what it wrote."""
+
+from pipeline.beam import IN_PROCESS
+
+
+def run(folder, config, fingerprint=None, options=()):
+    """Runs the executor as the launcher does and returns the filled artifact."""
+    from tfx.dsl.components.base import base_beam_executor
+    from tfx.types import standard_artifacts
+
+    from components.example_gen.executor import Executor
+    from components.example_gen.source import open_source
+
+    examples = standard_artifacts.Examples()
+    examples.uri = str(folder)
+    context = base_beam_executor.BaseBeamExecutor.Context(
+        beam_pipeline_args=[f"--runner={IN_PROCESS}", *options],
+        tmp_dir=str(folder),
+        unique_id="1",
+    )
+    fingerprint = fingerprint or open_source(config).fingerprint
+    properties = {"data": config.model_dump_json(), "fingerprint": fingerprint, "code": ""}
+    Executor(context).Do({}, {"examples": [examples]}, properties)
+    return examples
+
+
+def records(folder, split):
+    """The serialized examples of a split in the order of the files."""
+    import tensorflow as tf
+
+    files = sorted(str(path) for path in folder.glob(f"Split-{split}/*"))
+    return list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
+
+
+def prepare_digits(data_dir, file_format="tfrecord", shards=1):
+    """Prepares digits in so many files of a format."""
+    import tensorflow_datasets as tfds
+
+    from components.example_gen import digits as _digits  # noqa: F401
+
+    builder = tfds.builder("digits", data_dir=str(data_dir), file_format=file_format)
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=shards))
+    return builder

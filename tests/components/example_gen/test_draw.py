@@ -1,0 +1,148 @@
+"""K examples of every class out of real stored data, through the executor and Beam."""
+
+import collections
+
+import pytest
+import tensorflow as tf
+
+from components.errors import UserError
+from components.example_gen.config import DataConfig, SplitsConfig
+from components.example_gen.records import stored_records
+from components.example_gen.source import open_source
+from tests.components.example_gen.conftest import prepare_digits, records, run
+
+
+@pytest.fixture(scope="module")
+def seven_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("seven")
+    prepare_digits(folder, shards=7)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def array_record(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("array_record")
+    prepare_digits(folder, "array_record", shards=3)
+    return folder
+
+
+def digits(data_dir, k, **more):
+    return DataConfig(name="digits", data_dir=str(data_dir), examples_per_class=k, **more)
+
+
+def contents(found):
+    """(image, label) of each record: two preparations order the features of one differently."""
+    features = [tf.train.Example.FromString(record).features.feature for record in found]
+    return sorted(
+        (f["image"].bytes_list.value[0], f["label"].int64_list.value[0]) for f in features
+    )
+
+
+def drawn(folder, data_dir, k, options=(), **more):
+    run(folder, digits(data_dir, k, **more), options=options)
+    return contents(records(folder, "train"))
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory, tfds_dir):
+    """What seed 42 draws of digits, five of each."""
+    return drawn(tmp_path_factory.mktemp("five"), tfds_dir, 5)
+
+
+@pytest.mark.parametrize("k", [1, 5, 25])
+def test_k_of_every_class_are_written_as_stored(tmp_path, tfds_dir, k):
+    examples = run(tmp_path, digits(tfds_dir, k))
+    path = str(next((tfds_dir / "digits" / "1.0.0").glob("*.tfrecord*")))
+    stored = list(tf.data.TFRecordDataset(path).as_numpy_iterator())
+    train = records(tmp_path, "train")
+    assert len(set(train)) == len(train) == 10 * k
+    assert set(train) <= set(stored[:1527])
+    labels = collections.Counter(label for _, label in contents(train))
+    assert labels == dict.fromkeys(range(10), k)
+    assert records(tmp_path, "eval") == stored[1527:]
+    assert examples.get_int_custom_property("num_examples_train") == 10 * k
+    assert examples.get_int_custom_property("num_examples_eval") == 270
+    names = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert names == ["data_tfrecord-00000-of-00001.gz"] * 2
+
+
+def test_more_examples_hold_the_fewer(tmp_path, tfds_dir, five):
+    assert set(five) < set(drawn(tmp_path, tfds_dir, 6))
+
+
+def test_the_seed_decides_and_nothing_else_does(tmp_path, tfds_dir, five):
+    assert drawn(tmp_path / "again", tfds_dir, 5) == five
+    other = drawn(tmp_path / "other", tfds_dir, 5, examples_seed=43)
+    assert len(set(other) & set(five)) < 10
+
+
+@pytest.mark.parametrize("data", ["seven_files", "array_record"])
+def test_the_files_and_their_format_do_not_decide(tmp_path, request, five, data):
+    folder = request.getfixturevalue(data)
+    assert len(open_source(digits(folder, 5)).shards) > 2
+    assert drawn(tmp_path, folder, 5) == five
+
+
+def test_the_number_of_workers_does_not_decide(tmp_path, seven_files, five):
+    workers = ("--direct_num_workers=3", "--direct_running_mode=multi_threading")
+    assert drawn(tmp_path, seven_files, 5, options=workers) == five
+
+
+def test_few_records_of_many_files_are_in_as_many_as_they_need(tmp_path, seven_files):
+    run(tmp_path, digits(seven_files, 1, splits=SplitsConfig(train="train")))
+    names = sorted(path.name for path in (tmp_path / "Split-train").iterdir())
+    count = len(names)
+    assert 1 < count <= 7
+    assert names == [f"data_tfrecord-{i:05d}-of-{count:05d}.gz" for i in range(count)]
+    assert len(records(tmp_path, "train")) == 10
+    sizes = [
+        len(list(tf.data.TFRecordDataset(str(path), "GZIP")))
+        for path in (tmp_path / "Split-train").iterdir()
+    ]
+    assert min(sizes) > 0
+
+
+def test_a_slice_of_pieces_is_drawn_from_as_a_whole(tmp_path, tfds_dir):
+    splits = SplitsConfig(train="train[1000:1400]+train[:300]", eval="train[-5:]")
+    run(tmp_path, digits(tfds_dir, 20, splits=splits))
+    (path,) = (tfds_dir / "digits" / "1.0.0").glob("*.tfrecord*")
+    stored = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+    train = set(records(tmp_path, "train"))
+    assert len(train) == 200
+    assert train & set(stored[1000:1400])
+    assert train & set(stored[:300])
+    assert train <= {*stored[1000:1400], *stored[:300]}
+
+
+def test_a_class_with_fewer_is_refused_by_name_and_nothing_is_left(tmp_path, tfds_dir):
+    config = digits(tfds_dir, 9, splits=SplitsConfig(train="train[:90]"))
+    shard = next(shard for shard in open_source(config).shards if shard.split == "train")
+    have = collections.Counter(label for _, label in contents(stored_records(shard)))
+    short = ", ".join(f"'{name}' has {have[name]}" for name in range(10) if have[name] < 9)
+    assert 0 < short.count("has") < 10
+    with pytest.raises(Exception, match="has") as error:
+        run(tmp_path, config)
+    # Beam's own wrapping would end the run with exit code 1 on other runners.
+    assert type(error.value) is UserError
+    assert str(error.value) == (
+        f"data.examples_per_class 9: in data.splits.train 'train[:90]' of digits/1.0.0, class "
+        f"{short}; draw fewer, or from a larger slice."
+    )
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_class_without_any_example_is_refused_too(tmp_path, tfds_dir):
+    config = digits(tfds_dir, 1, splits=SplitsConfig(train="train[:3]"))
+    with pytest.raises(UserError, match="has 0"):
+        run(tmp_path, config)
+
+
+def test_a_file_with_fewer_records_than_promised_stops_the_draw(tmp_path):
+    config = digits(tmp_path / "data", 5)
+    path = open_source(config).shards[0].path
+    kept = list(tf.data.TFRecordDataset(path).take(1400).as_numpy_iterator())
+    with tf.io.TFRecordWriter(path) as writer:
+        for record in kept:
+            writer.write(record)
+    with pytest.raises(RuntimeError, match=r"has 1400 records where .* holds 1527; its files are"):
+        run(tmp_path / "out", config)
