@@ -102,6 +102,7 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
         inputs,
         pipeline_root=str(layout.artifacts),
         serving=str(layout.serving),
+        checkpoints=str(layout.checkpoints),
         run_id=options.run_id,
         # TFX writes it into what it compiles.
         metadata=connection_config(options.metadata, with_password=False),

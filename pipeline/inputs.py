@@ -15,7 +15,8 @@ from components.example_gen.source import Source, open_source
 from components.pusher.versions import served_digest
 from components.storage import AnyPath, as_path, io_errors
 from components.trainer.backbone import Backbone, find_backbone
-from components.trainer.config import TrainingConfig
+from components.trainer.hyperrule import resolution
+from components.transform.config import SEED_SIZES, ImageSizes
 from components.transform.features import IMAGE, LABEL, SLICE_FEATURES
 from pipeline.beam import check_reachable, check_workers
 from pipeline.code import project_digest, step_digests
@@ -30,6 +31,7 @@ class Inputs:
     Attributes:
       source: the prepared data set.
       backbone: the pre-trained network on this machine.
+      sizes: of images, in training and evaluation.
       schema: the curated schema's file, named by its content; None infers one.
       code: digest of each step's code.
       served: digest of the served model; empty where there is none.
@@ -39,6 +41,7 @@ class Inputs:
 
     source: Source
     backbone: Backbone
+    sizes: ImageSizes
     schema: AnyPath | None
     code: dict[str, str]
     served: str
@@ -57,7 +60,7 @@ def resolve(config: Config, layout: Layout) -> Inputs:
     backbone = find_backbone(config.backbone)
     source = open_source(config.data)
     check_reachable(config.beam, source.data_dir)
-    _check_sizes(config.training, source)
+    _check_classes(source)
     _check_gates(config.evaluation, source)
     schema = _keep_schema(config.data.curated_schema, layout)
     depends_on = [
@@ -70,6 +73,7 @@ def resolve(config: Config, layout: Layout) -> Inputs:
     return Inputs(
         source=source,
         backbone=backbone,
+        sizes=settle_sizes(config, source),
         schema=schema,
         code=step_digests(),
         served=served_digest(layout.serving),
@@ -78,16 +82,23 @@ def resolve(config: Config, layout: Layout) -> Inputs:
     )
 
 
-def _check_sizes(training: TrainingConfig, source: Source) -> None:
+def _check_classes(source: Source) -> None:
     classes = len(source.class_names)
     if classes < 2:
         raise UserError(f"{source.full_name} has {classes} class; a classifier needs two or more.")
-    examples = source.num_examples("train")
-    if training.batch_size > examples:
-        raise UserError(
-            f"training.batch_size {training.batch_size} is larger than the train split of "
-            f"{source.full_name}, which has {examples} records."
-        )
+
+
+def settle_sizes(config: Config, source: Source) -> ImageSizes:
+    """The sides of images: the configuration's, the seed's, or the paper's for images like these.
+
+    Raises:
+      UserError: the images' size is asked for, and none can be read.
+    """
+    paper = config.training.schedule == "hyperrule"
+    auto = SEED_SIZES
+    if paper and config.preprocessing.resize == "auto":
+        auto = resolution(*source.image_size)
+    return config.preprocessing.sizes(auto, paper)
 
 
 def _check_gates(evaluation: EvaluationConfig, source: Source) -> None:

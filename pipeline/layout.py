@@ -27,6 +27,11 @@ class Layout:
         return self.output / "serving"
 
     @property
+    def checkpoints(self) -> AnyPath:
+        """Of trainings that are not done, by the digest of what they depend on."""
+        return self.output / "checkpoints"
+
+    @property
     def artifacts(self) -> AnyPath:
         """TFX's pipeline root: what every step wrote."""
         return self.output / "artifacts"

@@ -46,6 +46,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
     inputs: Inputs,
     pipeline_root: str,
     serving: str,
+    checkpoints: str,
     run_id: str,
     metadata: metadata_store_pb2.ConnectionConfig,
     beam_pipeline_args: list[str],
@@ -58,6 +59,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
       inputs: what `pipeline.inputs.resolve` found for it.
       pipeline_root: where the steps write their artifacts.
       serving: where blessed models are pushed.
+      checkpoints: where a training that is broken off goes on from.
       run_id: names this run.
       metadata: the ML Metadata store.
       beam_pipeline_args: options of every step's Beam pipeline.
@@ -82,7 +84,11 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         materialize=False,
         disable_statistics=True,
         disable_analyzer_cache=True,
-        custom_config={"resize": config.preprocessing.resize, "code": inputs.code["Transform"]},
+        custom_config={
+            "evaluate": inputs.sizes.evaluate,
+            "resize": inputs.sizes.resize,
+            "code": inputs.code["Transform"],
+        },
     )
 
     trainer = Trainer(
@@ -91,6 +97,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         run_fn="components.trainer.run_fn.run_fn",
         custom_config={
             "settings": _trainer_settings(config, inputs).model_dump_json(),
+            "checkpoints": checkpoints,
             "code": inputs.code["Trainer"],
         },
     )
@@ -198,6 +205,8 @@ def _trainer_settings(config: Config, inputs: Inputs) -> TrainerSettings:
         backbone_sha256=inputs.backbone.sha256,
         mode=config.backbone.mode,
         class_names=inputs.source.class_names,
-        preprocessing=config.preprocessing,
+        sizes=inputs.sizes,
         training=config.training,
+        num_train=inputs.source.num_examples("train"),
+        num_eval=inputs.source.num_examples("eval"),
     )

@@ -1,102 +1,176 @@
-"""tf.data from TFRecords of tf.Example through the transform graph to augmented batches."""
+"""tf.data from stored examples through the transform graph to augmented batches.
+
+Every draw is made from the seed and a number (of the pass, of the step), so that training can start
+at any step, and reads the same batches whatever is kept between passes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.transform.config import PreprocessingConfig
-from components.transform.features import IMAGE, LABEL
+from components.trainer.augment import augment, mixup
+from components.trainer.kept import Kept
+from components.transform.config import ImageSizes
+from components.transform.features import IMAGE, LABEL, TRAIN_IMAGE
 
 _AUTOTUNE = tf.data.AUTOTUNE
+_ENDLESS = sys.maxsize
+
+# Fixed, so that the order of records does not follow the number of cores.
+_FILES_AT_ONCE = 8
+
+DECODED_AT_ONCE = 32
+"""Images that one call decodes, at most: calls run in parallel, and so need little memory."""
 
 
-def train_dataset(
-    files: Sequence[str],
-    graph: tft.TFTransformOutput,
-    preprocessing: PreprocessingConfig,
-    batch_size: int,
-    shuffle_buffer: int,
-    seed: int,
-) -> tf.data.Dataset:
-    """Endless shuffled, augmented batches; the same under the same seed.
+@dataclass(frozen=True)
+class Split:
+    """A split that is read one element at a time.
+
+    Attributes:
+      elements: a dataset of scalars, in an order that never changes.
+      count: how many there are.
+      fetch: some elements -> (inputs float32 [n, ...], labels int64 [n]).
+      at_once: elements that one call of `fetch` takes best, at most.
+    """
+
+    elements: tf.data.Dataset
+    count: int
+    fetch: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+    at_once: int
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How training draws from a split.
+
+    Attributes:
+      batch_size: images in a step, over all workers.
+      shuffle_buffer: elements in the shuffle buffer.
+      seed: of order, augmentation and MixUp.
+      sizes: crop and flip; None where inputs are no images.
+      mixup: alpha; 0 is none.
+      num_classes: of the soft labels.
+      worker: which part of each batch is read here, (index, of how many).
+    """
+
+    batch_size: int
+    shuffle_buffer: int
+    seed: int
+    sizes: ImageSizes | None
+    mixup: float = 0.0
+    num_classes: int = 0
+    worker: tuple[int, int] = (0, 1)
+
+
+def stored_split(
+    files: Sequence[str], graph: tft.TFTransformOutput, count: int, training: bool
+) -> Split:
+    """The examples in TFRecord files (gzip), decoded by the transform graph whenever they are read.
 
     Args:
-      files: TFRecord files of serialized tf.Examples (gzip).
+      files: their names.
       graph: the Transform step's output.
-      preprocessing: crop and flip.
-      batch_size: images in a batch.
-      shuffle_buffer: serialized records in the shuffle buffer.
-      seed: of order and augmentation.
+      count: the examples in them.
+      training: whether images have training's side and not evaluation's.
+    """
+    spec = graph.transformed_feature_spec()
+    image = TRAIN_IMAGE if training and TRAIN_IMAGE in spec else IMAGE
+    records = tf.data.TFRecordDataset(sorted(files), "GZIP", num_parallel_reads=_FILES_AT_ONCE)
+    return Split(records, count, _transform(graph, image), DECODED_AT_ONCE)
+
+
+def kept_split(kept: Kept) -> Split:
+    """A split that was read before."""
+    return Split(tf.data.Dataset.range(kept.count), kept.count, kept.fetch, _ENDLESS)
+
+
+def one_pass(split: Split, batch_size: int) -> tf.data.Dataset:
+    """Every element once, in order, as it is: (inputs [n, ...], labels int64 [n])."""
+    size = _divisor(batch_size, split.at_once)
+    batches = split.elements.batch(size).map(split.fetch, _AUTOTUNE)
+    return (batches if size == batch_size else batches.rebatch(batch_size)).prefetch(2)
+
+
+def train_batches(split: Split, draws: Draws, first_step: int = 0) -> tf.data.Dataset:
+    """Endless shuffled, augmented batches from a step on; the same under the same seed.
+
+    Every pass has an order of its own, and batches go on from one pass into the next.
 
     Returns:
-      (images float32 [batch_size, S, S, 3] in [0, 1], labels int64 [batch_size]), where S is the
-      crop, or the transform graph's size without one.
+      (inputs float32 [n, ...], labels int64 [n]), n being this worker's part of the batch; with
+      MixUp labels are soft, float32 [n, num_classes].
     """
-    records = _records(files).shuffle(shuffle_buffer, seed=seed).repeat()
-    batches = records.batch(batch_size, drop_remainder=True).map(_transform(graph), _AUTOTUNE)
-    seeds = tf.data.Dataset.random(seed=seed).batch(2)
+    index, workers = draws.worker
+    share = draws.batch_size // workers
+    elements = _passes(split, draws, first_step * draws.batch_size)
+    if workers > 1:
+        first = index * share
+        whole = elements.batch(draws.batch_size, drop_remainder=True)
+        elements = whole.map(lambda batch: batch[first : first + share]).unbatch()
+    size = _divisor(share, split.at_once)
+    chunks = share // size
+    numbers = tf.data.Dataset.range(first_step * chunks, _ENDLESS)
 
-    def augmented(
-        batch: tuple[tf.Tensor, tf.Tensor], batch_seed: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        images, labels = batch
-        return augment(images, preprocessing, batch_seed), labels
+    def fetch(elements: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        inputs, labels = split.fetch(elements)
+        if draws.sizes is not None:
+            place = tf.cast(index * share + number % chunks * size, tf.int32)
+            seed = _seed(draws, number // chunks)
+            inputs = augment(inputs, draws.sizes, seed, place, draws.batch_size)
+        return inputs, labels
 
-    zipped = tf.data.Dataset.zip((batches, seeds))
-    return zipped.map(augmented, _AUTOTUNE).prefetch(_AUTOTUNE)
+    def mix(batch: tuple[tf.Tensor, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return mixup(*batch, draws.num_classes, draws.mixup, _seed(draws, step))
 
-
-def eval_dataset(
-    files: Sequence[str], graph: tft.TFTransformOutput, batch_size: int
-) -> tf.data.Dataset:
-    """One pass without augmentation: (images float32 [n, R, R, 3] in [0, 1], labels int64 [n])."""
-    return _records(files).batch(batch_size).map(_transform(graph), _AUTOTUNE).prefetch(_AUTOTUNE)
-
-
-def augment(images: tf.Tensor, config: PreprocessingConfig, seed: tf.Tensor) -> tf.Tensor:
-    """Flips and crops every image of a batch by draws of its own.
-
-    Args:
-      images: float32 [N, R, R, 3].
-      config: `flip`; `crop`, the side C of the crop, None for none.
-      seed: int64 [2]; the same seed gives the same draws.
-
-    Returns:
-      float32 [N, C, C, 3], or [N, R, R, 3] without a crop.
-    """
-    flip_seed, top_seed, left_seed = tf.unstack(tf.random.split(seed, 3))
-    count, side = tf.shape(images)[0], images.shape[1]
-    if config.flip:
-        flipped = tf.random.stateless_uniform((count, 1, 1, 1), flip_seed) < 0.5
-        images = tf.where(flipped, tf.reverse(images, axis=[2]), images)
-    if config.crop is not None and config.crop < side:
-        rows = _window(count, side, config.crop, top_seed)
-        columns = _window(count, side, config.crop, left_seed)
-        images = tf.gather(images, rows, axis=1, batch_dims=1)
-        images = tf.gather(images, columns, axis=2, batch_dims=1)
-    return images
+    batches = tf.data.Dataset.zip((elements.batch(size, drop_remainder=True), numbers))
+    batches = batches.map(fetch, _AUTOTUNE)
+    if chunks > 1:
+        batches = batches.rebatch(share, drop_remainder=True)
+    if draws.mixup:
+        steps = tf.data.Dataset.range(first_step, _ENDLESS)
+        batches = tf.data.Dataset.zip((batches, steps)).map(mix, _AUTOTUNE)
+    return batches.prefetch(_AUTOTUNE)
 
 
-def _window(count: tf.Tensor, side: int, crop: int, seed: tf.Tensor) -> tf.Tensor:
-    """Indices int32 [N, crop] of one random run of rows (or columns) an image."""
-    starts = tf.random.stateless_uniform((count, 1), seed, 0, side - crop + 1, tf.int32)
-    return starts + tf.range(crop)[tf.newaxis]
+def _passes(split: Split, draws: Draws, skip: int) -> tf.data.Dataset:
+    """Pass after pass, each shuffled anew, without the first `skip` elements."""
+
+    def shuffled(number: tf.Tensor) -> tf.data.Dataset:
+        seed = (draws.seed + number) % tf.int32.max
+        return split.elements.shuffle(
+            draws.shuffle_buffer, seed=seed, reshuffle_each_iteration=False
+        )
+
+    passes = tf.data.Dataset.range(skip // split.count, _ENDLESS)
+    return passes.flat_map(shuffled).skip(skip % split.count)
 
 
-def _records(files: Sequence[str]) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset(sorted(files), "GZIP", num_parallel_reads=_AUTOTUNE)
+def _seed(draws: Draws, step: tf.Tensor) -> tf.Tensor:
+    return tf.stack([tf.constant(draws.seed, tf.int64), step])
 
 
-def _transform(graph: tft.TFTransformOutput):  # type: ignore[no-untyped-def]
+def _divisor(size: int, at_once: int) -> int:
+    """The largest part of `size` of at most `at_once`; all of it where there is no good one."""
+    if size <= at_once:
+        return size
+    found = max(part for part in range(1, at_once + 1) if size % part == 0)
+    return found if 4 * found >= at_once else size
+
+
+def _transform(graph: tft.TFTransformOutput, image: str) -> Any:
     layer = graph.transform_features_layer()
     spec = graph.raw_feature_spec()
     wanted = {name: spec[name] for name in (IMAGE, LABEL)}
 
     def transform(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         features = layer(tf.io.parse_example(serialized, wanted))
-        return features[IMAGE], features[LABEL]
+        return features[image], features[LABEL]
 
     return transform

@@ -7,43 +7,71 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from components.trainer.schedule import Schedule
-
 MOMENTUM = 0.9
 
 
-class BiTClassifier(keras.Model):
+class BiTClassifier(tf.Module):
     """Pre-logits of the backbone, and a dense head that starts at zero.
 
     A zero head makes the first gradients of the backbone small and every class equally likely
     (Kolesnikov et al. 2020, arXiv 1912.11370, section 3.3).
+
+    Attributes:
+      embedding_size: E, length of the pre-logits.
+      head_variables: kernel float32 [E, num_classes] and bias float32 [num_classes].
     """
 
-    def __init__(self, backbone: Any, num_classes: int, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.backbone = backbone
-        self.head = keras.layers.Dense(num_classes, kernel_initializer="zeros", name="head")
+    def __init__(self, backbone: Any, num_classes: int):
+        """Makes the head.
 
-    def call(self, images: tf.Tensor) -> tf.Tensor:
+        Args:
+          backbone: what `components.trainer.backbone.load_backbone` returns.
+          num_classes: how many logits there are.
+        """
+        super().__init__(name="classifier")
+        self.backbone = backbone
+        # A module that was loaded for several devices can only be called on them.
+        strategy = tf.distribute.get_strategy()
+        embeddings = strategy.run(backbone, (tf.zeros((1, 32, 32, 3)),))
+        self.embedding_size = int(strategy.experimental_local_results(embeddings)[0].shape[-1])
+        shape = (self.embedding_size, num_classes)
+        self.kernel = tf.Variable(tf.zeros(shape), name="head/kernel")
+        self.bias = tf.Variable(tf.zeros(num_classes), name="head/bias")
+        self.head_variables = [self.kernel, self.bias]
+
+    def __call__(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Images float32 [N, H, W, 3] in [0, 1] -> logits float32 [N, num_classes]."""
+        return self.head(self.embed(images, training))
+
+    def head(self, embeddings: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Pre-logits float32 [N, E] -> logits float32 [N, num_classes]."""
+        del training
+        return embeddings @ self.kernel + self.bias
+
+    def embed(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Images float32 [N, H, W, 3] in [0, 1] -> pre-logits float32 [N, E]."""
         if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-            return self.head(self.backbone(images))
+            return self.backbone(images, training=training)
         # A short last batch leaves devices with no image at all, for which not every kernel gives
         # the right shape (oneDNN's max-pooling does not).
         count = tf.shape(images)[0]
         padding = [[0, tf.maximum(1 - count, 0)], [0, 0], [0, 0], [0, 0]]
-        return self.head(self.backbone(tf.pad(images, padding))[:count])
+        return self.backbone(tf.pad(images, padding), training=training)[:count]
+
+    @property
+    def trained(self) -> list[tf.Variable]:
+        """What the optimiser changes: the head, and the backbone unless it is frozen."""
+        return [*self.backbone.trainable_variables, *self.head_variables]
+
+    @property
+    def all_variables(self) -> list[tf.Variable]:
+        """Everything that a forward pass reads."""
+        return [*self.backbone.variables, *self.head_variables]
 
 
-def compile_model(model: keras.Model, schedule: Schedule) -> None:
-    """SGD with momentum 0.9 under the schedule; sparse cross-entropy from logits; accuracy."""
-    rate: Any = schedule.learning_rate
-    if schedule.boundaries:
-        rate = keras.optimizers.schedules.PiecewiseConstantDecay(
-            list(schedule.boundaries), list(schedule.values)
-        )
-    model.compile(
-        optimizer=keras.optimizers.SGD(rate, momentum=MOMENTUM),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
+def make_optimizer(precision: str) -> Any:
+    """SGD with momentum 0.9, its rate set before every step; float16 gets a scaled loss."""
+    optimizer = keras.optimizers.SGD(0.0, momentum=MOMENTUM)
+    if precision == "mixed_float16":
+        return keras.mixed_precision.LossScaleOptimizer(optimizer)
+    return optimizer

@@ -1,12 +1,14 @@
 """Learning-rate schedules, as pure numbers.
 
-The seed is keras.io's "Image Classification using BigTransfer (BiT)", sections "Define
-hyperparameters" and "Define optimizer and loss".
+The paper's is the BiT-HyperRule (`hyperrule.py`). The seed is keras.io's "Image Classification
+using BigTransfer (BiT)", sections "Define hyperparameters" and "Define optimizer and loss".
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from components.trainer.hyperrule import HyperRule
 
 REFERENCE_BATCH_SIZE = 512
 """Rates and lengths of the BiT paper are for this batch size."""
@@ -18,38 +20,45 @@ DECAY = 0.1
 
 @dataclass(frozen=True)
 class Schedule:
-    """A rate that is multiplied by `DECAY` after each boundary.
+    """A rate that rises linearly from zero, and is multiplied by `DECAY` after each boundary.
 
     Attributes:
-      learning_rate: the first rate.
+      learning_rate: the rate after the warm-up.
       steps: optimiser steps in all.
-      boundaries: steps after which the rate falls, rising.
+      boundaries: numbers of steps after which the rate falls, rising.
+      warmup: steps of the warm-up.
     """
 
     learning_rate: float
     steps: int
-    boundaries: tuple[int, ...]
-
-    @property
-    def values(self) -> tuple[float, ...]:
-        """The rates, one more than there are boundaries."""
-        return tuple(self.learning_rate * DECAY**i for i in range(len(self.boundaries) + 1))
+    boundaries: tuple[int, ...] = ()
+    warmup: int = 0
 
     def rate_at(self, step: int) -> float:
-        """Rate of the step with this index, counted from 0; a boundary itself has the old rate.
-
-        Keras's PiecewiseConstantDecay does the same (`step <= boundary`).
-        """
-        return self.values[sum(step > boundary for boundary in self.boundaries)]
-
-    def epochs(self, steps_per_epoch: int) -> int:
-        """Whole epochs that fit into the schedule."""
-        return self.steps // steps_per_epoch
+        """Rate of the step with this index, counted from 0: so many steps lie behind it."""
+        if step < self.warmup:
+            return self.learning_rate * step / self.warmup
+        return self.learning_rate * DECAY ** sum(step >= boundary for boundary in self.boundaries)
 
 
 def scaled_rate(base_learning_rate: float, batch_size: int) -> float:
     """The linear scaling rule: a rate for batch 512, at this batch size."""
     return base_learning_rate * batch_size / REFERENCE_BATCH_SIZE
+
+
+def scaled_steps(steps: int, batch_size: int) -> int:
+    """A number of steps at batch 512, at this batch size: as many images, to the nearest step."""
+    return max(1, round(steps * REFERENCE_BATCH_SIZE / batch_size))
+
+
+def hyperrule_schedule(base_learning_rate: float, batch_size: int, rule: HyperRule) -> Schedule:
+    """The paper's schedule; warm-up, boundaries and length stretch together, the rate shrinks."""
+    return Schedule(
+        learning_rate=scaled_rate(base_learning_rate, batch_size),
+        steps=scaled_steps(rule.end, batch_size),
+        boundaries=tuple(scaled_steps(boundary, batch_size) for boundary in rule.boundaries),
+        warmup=scaled_steps(rule.warmup, batch_size),
+    )
 
 
 def seed_schedule(base_learning_rate: float, batch_size: int) -> Schedule:
@@ -62,5 +71,6 @@ def seed_schedule(base_learning_rate: float, batch_size: int) -> Schedule:
     return Schedule(
         learning_rate=scaled_rate(base_learning_rate, batch_size),
         steps=int(SEED_LENGTH * REFERENCE_BATCH_SIZE / batch_size),
-        boundaries=SEED_BOUNDARIES,
+        # Keras's PiecewiseConstantDecay keeps the old rate for the step at the boundary itself.
+        boundaries=tuple(boundary + 1 for boundary in SEED_BOUNDARIES),
     )

@@ -2,21 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import hashlib
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from components.section import Section
 from components.trainer.config import TrainingConfig
-from components.transform.config import PreprocessingConfig
+from components.transform.config import ImageSizes
+
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class TrainerSettings(Section):
-    """The configuration that training depends on, and what was found on this machine."""
+    """The configuration that training depends on, and what was found on this machine.
+
+    Attributes:
+      backbone_path: folder of the backbone's SavedModel.
+      backbone_sha256: digest of its files.
+      mode: what is trained.
+      class_names: names by class index.
+      sizes: of the images.
+      training: the `training` section.
+      num_train: images of the train split.
+      num_eval: images of the eval split.
+    """
 
     backbone_path: str
     backbone_sha256: str
     mode: Literal["head_only", "full"]
-    class_names: Annotated[tuple[str, ...], Field(strict=False)]
-    preprocessing: PreprocessingConfig
+    class_names: Texts
+    sizes: ImageSizes
     training: TrainingConfig
+    num_train: int
+    num_eval: int
+
+    def with_hyperparameters(self, chosen: dict[str, Any]) -> TrainerSettings:
+        """These settings with what a search chose: `mode`, and keys of `training`."""
+        values = self.model_dump(mode="json")
+        for name, value in chosen.items():
+            (values if name == "mode" else values["training"])[name] = value
+        return TrainerSettings.model_validate(values)
+
+
+class Job(Section):
+    """One training: what it is told, and where it reads and writes.
+
+    Attributes:
+      settings: with what a search chose.
+      train_files: TFRecord files (gzip) of serialized tf.Examples.
+      eval_files: the same of the eval split.
+      transform_graph: the Transform step's output.
+      code: digest of the code that trains.
+      model_run: folder for the history.
+      serving_model: folder for the SavedModel.
+      checkpoints: the folder that holds every training's checkpoints.
+    """
+
+    settings: TrainerSettings
+    train_files: Texts
+    eval_files: Texts
+    transform_graph: str
+    code: str
+    model_run: str
+    serving_model: str
+    checkpoints: str
+
+    @property
+    def own_checkpoints(self) -> str:
+        """The folder of this training's, named by the digest of all that it depends on."""
+        values = self.model_dump_json(exclude={"model_run", "serving_model", "checkpoints"})
+        return f"{self.checkpoints}/{hashlib.sha256(values.encode()).hexdigest()[:32]}"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 import tensorflow_transform as tft
-import tf_keras as keras
 
+from components.trainer.model import BiTClassifier
 from components.transform.features import IMAGE
 
 SERVING_DEFAULT = "serving_default"
@@ -19,10 +19,10 @@ class ServedClassifier(tf.Module):
     """Encoded images to class probabilities, by the graph that training read."""
 
     def __init__(
-        self, model: keras.Model, graph: tft.TFTransformOutput, class_names: Sequence[str]
+        self, model: BiTClassifier, graph: tft.TFTransformOutput, class_names: Sequence[str]
     ):
         super().__init__(name="bit_classifier")
-        self.model_variables = list(model.variables)
+        self.model_variables = list(model.all_variables)
         self._model = model
         self._transform = graph.transform_features_layer()
         self._image_spec = graph.raw_feature_spec()[IMAGE]
@@ -40,7 +40,7 @@ class ServedClassifier(tf.Module):
 
     def _predict(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         images = self._transform({IMAGE: encoded})[IMAGE]
-        probabilities = tf.nn.softmax(self._model(images, training=False))
+        probabilities = tf.nn.softmax(self._model(images))
         index = tf.argmax(probabilities, axis=1)
         return {
             PROBABILITIES: probabilities,
@@ -50,7 +50,7 @@ class ServedClassifier(tf.Module):
 
 
 def export(
-    model: keras.Model, graph: tft.TFTransformOutput, class_names: Sequence[str], directory: str
+    model: BiTClassifier, graph: tft.TFTransformOutput, class_names: Sequence[str], directory: str
 ) -> None:
     """Saves the classifier with its two signatures.
 

@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
-from components.section import Section
+from components.section import AUTO_OR, VALUE, Auto, Section
+
+Side = Annotated[int, Field(ge=8, le=4096)]
+
+
+SEED_SIZES = (384, 224)
+"""The example's RESIZE_TO and CROP_TO."""
+
+
+class ImageSizes(Section):
+    """Sides in pixels, settled, and whether images are mirrored.
+
+    Attributes:
+      resize: what images take for training.
+      crop: of the random crop out of that; None trains on the whole image.
+      evaluate: what images take in evaluation and serving.
+      flip: whether training images are mirrored at random.
+    """
+
+    resize: int
+    crop: int | None
+    evaluate: int
+    flip: bool
 
 
 class PreprocessingConfig(Section):
     """Sizes and augmentation; the seed's are 384, 224 and a flip."""
 
-    resize: int = Field(384, ge=8, le=4096, description="Side in pixels that images take.")
-    crop: int | None = Field(
-        224,
-        ge=8,
+    resize: Annotated[Auto | Annotated[Side, VALUE], AUTO_OR] = Field(
+        "auto",
+        description="Side in pixels that images take for training. auto: 384, and under "
+        "training.schedule `hyperrule` the paper's: 160 for images of less than 96 x 96 pixels, "
+        "else 512.",
+    )
+    crop: Annotated[Auto | Annotated[Side | None, VALUE], AUTO_OR] = Field(
+        "auto",
         description="Side in pixels of the random crop in training; null trains on the whole "
-        "image. Evaluation and serving always see the whole image, as in the seed.",
+        "image. auto: 224, and under `hyperrule` 128 or 480.",
+    )
+    evaluate: Annotated[Auto | Annotated[Side, VALUE], AUTO_OR] = Field(
+        "auto",
+        description="Side in pixels that images take in evaluation and serving, whole. auto: "
+        "`resize`, as the seed has it, and under `hyperrule` the crop's, as the paper has it.",
     )
     flip: bool = Field(
         True, description="Mirror training images at random; off where it destroys the label."
@@ -23,6 +56,23 @@ class PreprocessingConfig(Section):
 
     @model_validator(mode="after")
     def _crop_fits(self) -> PreprocessingConfig:
-        if self.crop is not None and self.crop > self.resize:
+        if (self.resize == "auto") != (self.crop == "auto"):
+            raise ValueError("resize and crop go together: give both, or leave both auto")
+        numbers = isinstance(self.resize, int) and isinstance(self.crop, int)
+        if numbers and self.crop > self.resize:  # type: ignore[operator]
             raise ValueError(f"crop {self.crop} is larger than resize {self.resize}")
         return self
+
+    def sizes(self, auto: tuple[int, int], paper: bool) -> ImageSizes:
+        """Settles what is `auto`.
+
+        Args:
+          auto: resize and crop, where the configuration leaves them open.
+          paper: whether evaluation takes the crop's side (Kolesnikov et al. 2020) or the resize's.
+        """
+        resize = auto[0] if self.resize == "auto" else self.resize
+        crop = auto[1] if self.crop == "auto" else self.crop
+        evaluate = self.evaluate
+        if evaluate == "auto":
+            evaluate = crop if paper and crop is not None else resize
+        return ImageSizes(resize=resize, crop=crop, evaluate=evaluate, flip=self.flip)

@@ -2,6 +2,7 @@
 
 IMAGE = "image"
 LABEL = "label"
+TRAIN_IMAGE = "train_image"
 IMAGE_SIDE = "image_side"
 
 SLICE_FEATURES = (IMAGE_SIDE,)

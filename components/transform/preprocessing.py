@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.transform.features import IMAGE, IMAGE_SIDE, LABEL
+from components.transform.features import IMAGE, IMAGE_SIDE, LABEL, TRAIN_IMAGE
 
 
 def preprocessing_fn(
@@ -20,15 +20,25 @@ def preprocessing_fn(
 
     Args:
       inputs: `image`, string [N] or [N, 1] of encoded images; `label`, int64 [N] or [N, 1].
-      custom_config: `resize`, the side in pixels.
+      custom_config: `evaluate` and `resize`, sides in pixels.
 
     Returns:
-      `image`, float32 [N, resize, resize, 3] in [0, 1]; `label`, int64 [N]; `image_side`, int64
-      [N], the shorter side in pixels rounded down to a power of two.
+      `image`, float32 [N, evaluate, evaluate, 3] in [0, 1]; `label`, int64 [N]; `image_side`, int64
+      [N], the shorter side in pixels rounded down to a power of two. Where training takes another
+      side, `train_image`, float32 [N, resize, resize, 3].
     """
-    side = int(custom_config["resize"])
+    evaluate, resize = int(custom_config["evaluate"]), int(custom_config["resize"])
     encoded = tf.reshape(inputs[IMAGE], [-1])
-    images, sides = tf.map_fn(
+    images, sides = _decode_all(encoded, evaluate)
+    outputs = {IMAGE: images, LABEL: tf.reshape(inputs[LABEL], [-1]), IMAGE_SIDE: sides}
+    if resize != evaluate:
+        # A loop of its own: whoever reads one of the two does not pay for the other.
+        outputs[TRAIN_IMAGE], _ = _decode_all(encoded, resize)
+    return outputs
+
+
+def _decode_all(encoded: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.map_fn(
         lambda image: decode_and_resize(image, side),
         encoded,
         fn_output_signature=(
@@ -36,7 +46,6 @@ def preprocessing_fn(
             tf.TensorSpec((), tf.int64),
         ),
     )
-    return {IMAGE: images, LABEL: tf.reshape(inputs[LABEL], [-1]), IMAGE_SIDE: sides}
 
 
 def decode_and_resize(encoded: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:

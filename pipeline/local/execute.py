@@ -44,6 +44,7 @@ def execute(
         inputs,
         pipeline_root=str(layout.artifacts),
         serving=str(layout.serving),
+        checkpoints=str(layout.checkpoints),
         run_id=run_id,
         metadata=connection,
         beam_pipeline_args=checked_flags(config.beam),

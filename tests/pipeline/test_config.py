@@ -79,7 +79,7 @@ def test_a_resolved_configuration_reads_back_as_itself(name, tmp_path):
 
 def test_a_file_needs_four_lines(file):
     config = load_config(file=file(MINIMAL))
-    assert config.preprocessing.resize == 384
+    assert config.preprocessing.resize == "auto"
     assert config.training.schedule == "seed"
 
 
@@ -139,11 +139,17 @@ def test_the_last_override_wins():
         ("training.schedule={steps: 50, boundaries: [9, 9]}", "boundaries must be positive and"),
         ("training.schedule={steps: 50, boundaries: [50]}", "boundary 50 is not reached"),
         ("training.schedule={steps: 5}", "schedule.steps 5 is less than one epoch"),
-        ("training.schedule=cosine", "training.schedule: input should be 'seed' (given: 'cosine')"),
+        ("training.schedule=cosine", "training.schedule: input should be 'seed' or 'hyper"),
         ("training.schedule={steps: -5}", "training.schedule.steps: input should be greater"),
         ("training.schedule={stebs: 50}", "training.schedule.stebs: no such key; did you mean ste"),
         ("training.schedule={boundaries: [3]}", "training.schedule.steps: must be given"),
-        ("training.schedule=7", "training.schedule: input should be `seed`, or `steps` and"),
+        ("training.steps_per_epoch=ten", "training.steps_per_epoch: input should be a valid int"),
+        ("training.early_stopping_patience=0", "training.early_stopping_patience: input should"),
+        ("training.mixup=-1", "training.mixup: input should be greater than or equal to 0"),
+        ("training.batch_split=3", "training: batch_size 64 does not divide by batch_split 3"),
+        ("training.schedule={steps: 9, warmup: 10}", "warmup 10 is longer than the first rate's"),
+        ("preprocessing={resize: 64}", "preprocessing: resize and crop go together"),
+        ("training.schedule=7", "training.schedule: input should be `seed`, `hyperrule`, or"),
         ("training.schedule={steps: 50, boundaries: x}", "training.schedule.boundaries: input"),
         ("backbone.sha256=abc", "backbone.sha256:"),
         ("training.seed", "write it as section.key=value"),

@@ -26,6 +26,7 @@ def test_it_is_tfxs(tmp_path, overrides):
         resolve(config, Layout(tmp_path / "out")),
         pipeline_root=str(tmp_path),
         serving=str(tmp_path),
+        checkpoints=str(tmp_path),
         run_id="run",
         metadata=metadata_store_pb2.ConnectionConfig(sqlite={"filename_uri": ":memory:"}),
         beam_pipeline_args=[],

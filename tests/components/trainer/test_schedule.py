@@ -6,65 +6,99 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.trainer.config import TrainingConfig
-from components.trainer.schedule import Schedule, scaled_rate, seed_schedule
+from components.trainer.hyperrule import hyperrule
+from components.trainer.schedule import (
+    Schedule,
+    hyperrule_schedule,
+    scaled_rate,
+    seed_schedule,
+)
 
 
 def test_the_seed_at_its_own_batch_size():
     schedule = seed_schedule(0.003, 64)
     assert schedule.learning_rate == pytest.approx(0.003 * 64 / 512)
     assert schedule.steps == 4000
-    assert schedule.boundaries == (200, 300, 400)
-    assert schedule.values == pytest.approx((3.75e-4, 3.75e-5, 3.75e-6, 3.75e-7))
-    assert schedule.epochs(10) == 400
+    rates = [schedule.rate_at(step) for step in (200, 201, 300, 301, 400, 401)]
+    assert rates == pytest.approx([3.75e-4, *[3.75e-5] * 2, *[3.75e-6] * 2, 3.75e-7])
 
 
 @pytest.mark.parametrize(("batch", "steps"), [(512, 500), (128, 2000), (100, 2560), (96, 2666)])
 def test_the_seed_stretches_its_length_and_not_its_boundaries(batch, steps):
     schedule = seed_schedule(0.003, batch)
     assert schedule.steps == steps
-    assert schedule.boundaries == (200, 300, 400)
+    assert schedule.boundaries == seed_schedule(0.003, 512).boundaries
 
 
 @pytest.mark.parametrize(
-    ("step", "rate"), [(0, 1.0), (200, 1.0), (201, 0.1), (300, 0.1), (301, 0.01), (401, 0.001)]
+    ("step", "rate"),
+    [(0, 0.0), (1, 0.1), (9, 0.9), (10, 1.0), (199, 1.0), (200, 0.1), (299, 0.1), (300, 0.01)],
 )
-def test_a_boundary_itself_has_the_old_rate(step, rate):
-    assert Schedule(1.0, 500, (200, 300, 400)).rate_at(step) == pytest.approx(rate)
+def test_a_rate_rises_and_has_fallen_once_so_many_steps_are_done(step, rate):
+    assert Schedule(1.0, 500, (200, 300, 400), 10).rate_at(step) == pytest.approx(rate)
 
 
-def test_rates_are_keras_piecewise_constant_decay():
+def test_the_seeds_rates_are_keras_piecewise_constant_decay():
     import tf_keras as keras
 
-    schedule = Schedule(0.5, 30, (3, 10, 20))
-    decay = keras.optimizers.schedules.PiecewiseConstantDecay([3, 10, 20], list(schedule.values))
-    for step in range(30):
+    schedule = seed_schedule(0.003, 64)
+    rate = 0.003 * 64 / 512
+    decay = keras.optimizers.schedules.PiecewiseConstantDecay(
+        [200, 300, 400], [rate * 0.1**power for power in range(4)]
+    )
+    for step in range(500):
         assert schedule.rate_at(step) == pytest.approx(float(decay(step)), rel=1e-6)
 
 
 def test_no_boundary_is_a_constant_rate():
-    schedule = Schedule(0.1, 7, ())
-    assert schedule.values == (0.1,)
-    assert schedule.rate_at(6) == 0.1
-    assert schedule.epochs(2) == 3
+    assert Schedule(0.1, 7).rate_at(6) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("batch", "numbers"),
+    [
+        (512, (100, (200, 300, 400), 500)),
+        (64, (800, (1_600, 2_400, 3_200), 4_000)),
+        (128, (400, (800, 1_200, 1_600), 2_000)),
+        (1_024, (50, (100, 150, 200), 250)),
+        (4_096, (12, (25, 38, 50), 62)),
+        (100, (512, (1_024, 1_536, 2_048), 2_560)),
+    ],
+)
+def test_the_papers_warm_up_boundaries_and_length_stretch_together(batch, numbers):
+    schedule = hyperrule_schedule(0.003, batch, hyperrule(1_000))
+    assert (schedule.warmup, schedule.boundaries, schedule.steps) == numbers
+    assert schedule.learning_rate == pytest.approx(0.003 * batch / 512)
+
+
+def test_the_paper_at_batch_512_step_by_step():
+    """google-research/big_transfer bit_hyperrule.get_lr, but for its slip at the boundaries."""
+    for images in (1_000, 50_000, 1_000_000):
+        rule = hyperrule(images)
+        schedule = hyperrule_schedule(0.003, 512, rule)
+        for step in range(rule.end):
+            if step < rule.warmup:
+                expected = 0.003 * step / rule.warmup
+            else:
+                expected = 0.003
+                for boundary in rule.boundaries:
+                    expected = expected / 10 if boundary <= step else expected
+            assert schedule.rate_at(step) == pytest.approx(expected)
+
+
+@given(batch=st.integers(1, 4_096), images=st.sampled_from([9, 20_000, 500_000]))
+def test_the_paper_sees_as_many_images_whatever_the_batch(batch, images):
+    rule = hyperrule(images)
+    schedule = hyperrule_schedule(0.003, batch, rule)
+    assert abs(rule.end * 512 - schedule.steps * batch) <= batch / 2
+    for mine, papers in zip(schedule.boundaries, rule.boundaries, strict=True):
+        assert abs(papers * 512 - mine * batch) <= batch / 2
+    assert 0 < schedule.warmup < schedule.boundaries[0] < schedule.steps
 
 
 @pytest.mark.parametrize("batch", [1, 64, 512, 4096])
 def test_the_rate_scales_linearly(batch):
     assert scaled_rate(0.003, batch) == pytest.approx(0.003 * batch / 512)
-
-
-def test_the_configuration_makes_the_schedule_it_names():
-    from components.trainer.run_fn import make_schedule
-
-    assert make_schedule(TrainingConfig()) == seed_schedule(0.003, 64)
-    explicit = TrainingConfig(
-        batch_size=128,
-        base_learning_rate=0.4,
-        schedule={"steps": 50, "boundaries": [20, 40]},
-        steps_per_epoch=5,
-    )
-    assert make_schedule(explicit) == Schedule(pytest.approx(0.1), 50, (20, 40))
 
 
 @given(
@@ -77,7 +111,7 @@ def test_a_rate_never_rises_and_falls_tenfold_at_each_boundary(rate, boundaries,
     rates = [schedule.rate_at(step) for step in range(steps)]
     assert rates[0] == rate
     assert all(later <= earlier for earlier, later in itertools.pairwise(rates))
-    passed = sum(boundary < steps - 1 for boundary in boundaries)
+    passed = sum(boundary <= steps - 1 for boundary in boundaries)
     assert rates[-1] == pytest.approx(rate * 0.1**passed)
 
 

@@ -10,6 +10,8 @@ from PIL import Image
 from components.transform.config import PreprocessingConfig
 from components.transform.preprocessing import decode_and_resize, preprocessing_fn
 
+SIZES = {"evaluate": 8, "resize": 8}
+
 
 def encoded(mode="RGB", form="PNG", size=(20, 10), **options):
     random = np.random.default_rng(0)
@@ -51,17 +53,51 @@ def test_pixels_are_those_of_the_seed():
 def test_a_batch_of_either_shape(shape):
     images = tf.reshape(tf.constant([encoded(), encoded(size=(7, 31))]), shape)
     labels = tf.reshape(tf.constant([3, 1], tf.int64), shape)
-    outputs = preprocessing_fn({"image": images, "label": labels}, {"resize": 8})
+    outputs = preprocessing_fn({"image": images, "label": labels}, SIZES)
     assert outputs["image"].shape == (2, 8, 8, 3)
     assert outputs["label"].numpy().tolist() == [3, 1]
 
 
 def test_the_same_inside_tf_data():
     inputs = {"image": tf.constant([encoded()] * 3), "label": tf.constant([0, 1, 2], tf.int64)}
-    eager = preprocessing_fn(inputs, {"resize": 8})
-    dataset = tf.data.Dataset.from_tensors(inputs).map(lambda x: preprocessing_fn(x, {"resize": 8}))
+    eager = preprocessing_fn(inputs, SIZES)
+    dataset = tf.data.Dataset.from_tensors(inputs).map(lambda x: preprocessing_fn(x, SIZES))
     graph = next(iter(dataset))
     np.testing.assert_array_equal(eager["image"], graph["image"])
+
+
+def test_training_may_take_another_side_than_evaluation():
+    inputs = {"image": tf.constant([encoded()] * 2), "label": tf.constant([0, 1], tf.int64)}
+    outputs = preprocessing_fn(inputs, {"evaluate": 8, "resize": 12})
+    for name, side in (("image", 8), ("train_image", 12)):
+        assert outputs[name].shape == (2, side, side, 3)
+        alone, _ = decode_and_resize(tf.constant(encoded()), side)
+        np.testing.assert_array_equal(outputs[name][0], alone)
+    assert "train_image" not in preprocessing_fn(inputs, SIZES)
+
+
+@pytest.mark.parametrize(
+    ("given", "auto", "paper", "settled"),
+    [
+        ({}, (384, 224), False, (384, 224, 384)),
+        ({}, (512, 480), True, (512, 480, 480)),
+        ({}, (160, 128), True, (160, 128, 128)),
+        ({"resize": 64, "crop": 48}, (512, 480), True, (64, 48, 48)),
+        ({"resize": 64, "crop": None}, (512, 480), True, (64, None, 64)),
+        ({"resize": 64, "crop": 48}, (384, 224), False, (64, 48, 64)),
+        ({"evaluate": 300}, (384, 224), False, (384, 224, 300)),
+        ({"resize": 64, "crop": 48, "evaluate": 56}, (512, 480), True, (64, 48, 56)),
+    ],
+)
+def test_sizes_are_settled(given, auto, paper, settled):
+    sizes = PreprocessingConfig(**given).sizes(auto, paper)
+    assert (sizes.resize, sizes.crop, sizes.evaluate) == settled
+
+
+@pytest.mark.parametrize("given", [{"resize": 64}, {"crop": 64}, {"crop": None}])
+def test_a_resize_without_a_crop_is_refused(given):
+    with pytest.raises(ValueError, match="resize and crop go together"):
+        PreprocessingConfig(**given)
 
 
 def test_a_crop_larger_than_the_image_is_refused():

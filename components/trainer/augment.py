@@ -1,0 +1,79 @@
+"""Random flips, crops and MixUp, as functions of a batch and a seed."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from components.transform.config import ImageSizes
+
+
+def augment(
+    images: tf.Tensor,
+    sizes: ImageSizes,
+    seed: tf.Tensor,
+    place: int | tf.Tensor = 0,
+    batch_size: int | None = None,
+) -> tf.Tensor:
+    """Flips and crops every image by draws of its own.
+
+    Args:
+      images: float32 [N, R, R, 3].
+      sizes: `flip`; `crop`, the side C of the crop, None for none.
+      seed: int64 [2], of the step.
+      place: of the first image in the step's batch.
+      batch_size: of that batch; None where `images` are all of it. An image's draws follow from the
+        seed, its place and the batch's size.
+
+    Returns:
+      float32 [N, C, C, 3], or [N, R, R, 3] without a crop.
+    """
+    flip_seed, top_seed, left_seed = tf.unstack(tf.random.split(seed, 3))
+    count, side = tf.shape(images)[0], images.shape[1]
+    total = count if batch_size is None else batch_size
+
+    def uniform(seed: tf.Tensor) -> tf.Tensor:
+        return tf.random.stateless_uniform([total], seed)[place : place + count]
+
+    if sizes.flip:
+        flipped = uniform(flip_seed)[:, tf.newaxis, tf.newaxis, tf.newaxis] < 0.5
+        images = tf.where(flipped, tf.reverse(images, axis=[2]), images)
+    if sizes.crop is not None and sizes.crop < side:
+        rows = _window(uniform(top_seed), side, sizes.crop)
+        columns = _window(uniform(left_seed), side, sizes.crop)
+        images = tf.gather(images, rows, axis=1, batch_dims=1)
+        images = tf.gather(images, columns, axis=2, batch_dims=1)
+    return images
+
+
+def mixup(
+    images: tf.Tensor, labels: tf.Tensor, num_classes: int, alpha: float, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Blends a batch with itself in reverse (Zhang et al. 2018, "mixup", arXiv 1710.09412).
+
+    One weight a batch, drawn from Beta(alpha, alpha), as google-research/big_transfer has it.
+
+    Args:
+      images: float32 [N, H, W, 3].
+      labels: int64 [N].
+      num_classes: C.
+      alpha: above 0.
+      seed: int64 [2], of the step.
+
+    Returns:
+      Blended images, and their soft labels float32 [N, C].
+    """
+    # Two gammas make a beta; in float32 both of them would be zero now and then.
+    seed = tf.random.experimental.stateless_fold_in(seed, 1)
+    gammas = tf.random.stateless_gamma([2], seed, tf.constant(alpha, tf.float64), dtype=tf.float64)
+    weight = tf.cast(gammas[0] / tf.reduce_sum(gammas), tf.float32)
+    soft = tf.one_hot(labels, num_classes)
+    return (
+        weight * images + (1 - weight) * tf.reverse(images, axis=[0]),
+        weight * soft + (1 - weight) * tf.reverse(soft, axis=[0]),
+    )
+
+
+def _window(draws: tf.Tensor, side: int, crop: int) -> tf.Tensor:
+    """Indices int32 [N, crop] of one run of rows (or columns) an image."""
+    starts = tf.cast(draws * (side - crop + 1), tf.int32)
+    return starts[:, tf.newaxis] + tf.range(crop)[tf.newaxis]

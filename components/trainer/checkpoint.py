@@ -1,0 +1,128 @@
+"""Checkpoints of one training, from which a run that was killed goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+from components.storage import AnyPath, as_path, io_errors, is_local, remove_tree
+
+_logger = logging.getLogger(__name__)
+
+STALE_S = 7 * 24 * 3600
+"""Seconds after which a training that was never finished is given up."""
+
+
+@dataclass
+class State:
+    """How far training has come, besides what variables hold.
+
+    Attributes:
+      step: steps done.
+      rows: one an epoch that is over.
+      sums: of losses, and of images classified right, in the epoch that is not.
+      best_epoch: number of the row with the best val_accuracy; -1 before there is one.
+      waited: epochs since then.
+      stopped: whether training is over before its last step.
+    """
+
+    step: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    sums: tuple[float, float] = (0.0, 0.0)
+    best_epoch: int = -1
+    waited: int = 0
+    stopped: bool = False
+
+
+class Checkpoints:
+    """The newest checkpoint in one folder, in place of the one before it."""
+
+    def __init__(
+        self,
+        folder: str,
+        every_s: float,
+        variables: Sequence[tf.Variable],
+        best: Sequence[tf.Variable],
+        optimizer: Any,
+    ):
+        """Takes up a folder, which need not be there.
+
+        Args:
+          folder: local or gs://.
+          every_s: seconds between two checkpoints.
+          variables: what training changes.
+          best: the best values so far; empty where they are not asked for.
+          optimizer: built.
+        """
+        self._folder = as_path(folder)
+        self._every_s = every_s
+        self._state = _JsonState()
+        self._checkpoint = tf.train.Checkpoint(
+            variables=list(variables), best=list(best), optimizer=optimizer, state=self._state
+        )
+        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=1)
+        self._saved = time.monotonic()
+
+    def restore(self) -> State:
+        """Where training broke off; the beginning where there is nothing to go on from."""
+        newest = self._manager.latest_checkpoint
+        if newest is None:
+            return State()
+        self._checkpoint.restore(newest).assert_consumed()
+        return self._state.value
+
+    def due(self) -> bool:
+        """Whether the last checkpoint is old enough."""
+        return time.monotonic() - self._saved >= self._every_s
+
+    def save(self, state: State) -> None:
+        """Writes a checkpoint, and removes the one before it."""
+        self._state.value = state
+        self._manager.save(checkpoint_number=state.step)
+        self._saved = time.monotonic()
+        _logger.info("checkpoint after step %d in %s", state.step, self._folder)
+
+
+def remove_checkpoints(folder: str) -> None:
+    """Removes the checkpoints of a training that is done, and those that nobody took up for long.
+
+    Args:
+      folder: of the training that is done; the others are beside it.
+    """
+    own = as_path(folder)
+    for path in (own, *_stale(own.parent)):
+        try:
+            if path.exists():
+                remove_tree(path)
+        except io_errors() as error:
+            _logger.warning("%s could not be removed: %s", path, error)
+
+
+def _stale(root: AnyPath) -> list[AnyPath]:
+    if not is_local(root) or not root.is_dir():
+        return []
+    oldest = time.time() - STALE_S
+    return [folder for folder in root.iterdir() if folder.stat().st_mtime < oldest]
+
+
+class _JsonState(tf.train.experimental.PythonState):
+    """Keeps `State` inside of the checkpoint, so that the two cannot come apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = State()
+
+    def serialize(self) -> str:
+        """PythonState's hook."""
+        return json.dumps(asdict(self.value))
+
+    def deserialize(self, string_value: str | bytes) -> None:
+        """PythonState's hook."""
+        values = json.loads(string_value)
+        self.value = State(**{**values, "sums": tuple(values["sums"])})

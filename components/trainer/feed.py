@@ -1,0 +1,85 @@
+"""What goes into the network: images, or embeddings that were computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.trainer.input_pipeline import Split, kept_split, one_pass, stored_split
+from components.trainer.kept import Room
+from components.trainer.model import BiTClassifier
+from components.trainer.plan import Plan
+from components.trainer.settings import Job
+from components.trainer.steps import Forward
+from components.trainer.strategy import spread
+from components.transform.config import ImageSizes
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A split, and how its inputs become logits.
+
+    Attributes:
+      split: what is read.
+      forward: from its inputs to logits.
+      sizes: how its inputs are augmented; None where they are no images.
+    """
+
+    split: Split
+    forward: Forward
+    sizes: ImageSizes | None
+
+
+def make_feeds(
+    job: Job, plan: Plan, model: BiTClassifier, graph: tft.TFTransformOutput, room: Room
+) -> tuple[Feed, Feed]:
+    """The train and the eval split, kept between passes as far as there is room.
+
+    The embeddings of a frozen backbone are the same in every pass: of the eval split always, of the
+    train split where nothing is drawn anew in its images.
+    """
+    settings = job.settings
+    frozen, sizes = settings.mode == "head_only", settings.sizes
+    crops = sizes.crop is not None and sizes.crop < sizes.resize
+    drawn = sizes.flip or crops or bool(plan.mixup)
+    train = stored_split(job.train_files, graph, settings.num_train, training=True)
+    evaluation = stored_split(job.eval_files, graph, settings.num_eval, training=False)
+    batch = settings.training.batch_size
+
+    def feed(name: str, split: Split, side: int, embed: bool) -> Feed:
+        if embed and room.takes(split.count, [model.embedding_size]):
+            embeddings = _embeddings(model, split, batch)
+            kept = room.keep(f"{name} embeddings", split.count, [model.embedding_size], embeddings)
+            return Feed(kept_split(kept), model.head, None)
+        if room.takes(split.count, [side, side, 3]):
+            images = one_pass(split, batch).as_numpy_iterator()
+            split = kept_split(room.keep(f"{name} images", split.count, [side, side, 3], images))
+        return Feed(split, model, sizes)
+
+    # Small things first, then what is read most often.
+    if frozen:
+        looked_at = feed("eval", evaluation, sizes.evaluate, embed=True)
+        return feed("train", train, sizes.resize, embed=not drawn), looked_at
+    learned = feed("train", train, sizes.resize, embed=False)
+    return learned, feed("eval", evaluation, sizes.evaluate, embed=False)
+
+
+def _embeddings(
+    model: BiTClassifier, split: Split, batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pre-logits float32 [n, E] and labels int64 [n], in the order of the split."""
+    strategy = tf.distribute.get_strategy()
+
+    @tf.function
+    def embed(images: tf.Tensor) -> tf.Tensor:
+        return strategy.run(model.embed, (images,))
+
+    def joined(values: tf.Tensor) -> np.ndarray:
+        return np.concatenate([one.numpy() for one in strategy.experimental_local_results(values)])
+
+    for images, labels in spread(one_pass(split, batch_size)):
+        yield joined(embed(images)), joined(labels)

@@ -1,0 +1,86 @@
+"""What a run trains, settled: the configuration's `auto` values from the number of images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from components.trainer.config import ExplicitSchedule, TrainingConfig
+from components.trainer.hyperrule import hyperrule
+from components.trainer.schedule import Schedule, hyperrule_schedule, scaled_rate, seed_schedule
+
+SEED_STEPS_PER_EPOCH = 10
+SEED_PATIENCE = 2
+LOOKS = 50
+"""Looks at the eval split in a training of many passes, where the configuration leaves it open."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training in plain numbers.
+
+    Attributes:
+      schedule: the rate of every step.
+      steps: optimiser steps at most; no more than the schedule has.
+      steps_per_epoch: steps between two looks at the eval split; the last epoch may be shorter.
+      patience: epochs without a better val_accuracy before training stops; None never stops, and
+        keeps the last weights instead of the best.
+      mixup: alpha of MixUp; 0 is none.
+    """
+
+    schedule: Schedule
+    steps: int
+    steps_per_epoch: int
+    patience: int | None
+    mixup: float
+
+    @property
+    def epochs(self) -> int:
+        """Epochs at most."""
+        return math.ceil(self.steps / self.steps_per_epoch)
+
+
+def make_plan(training: TrainingConfig, num_images: int) -> Plan:
+    """Settles what `training` leaves open.
+
+    Args:
+      training: the configuration.
+      num_images: training images.
+    """
+    schedule = make_schedule(training, num_images)
+    steps_per_epoch = training.steps_per_epoch
+    if steps_per_epoch == "auto":
+        steps_per_epoch = _steps_per_epoch(training, num_images, schedule.steps)
+    steps = schedule.steps
+    if training.schedule == "seed":
+        # Whole epochs, as the example has it.
+        steps -= steps % steps_per_epoch
+    if training.epochs is not None:
+        steps = min(steps, training.epochs * steps_per_epoch)
+    patience = training.early_stopping_patience
+    if patience == "auto":
+        patience = SEED_PATIENCE if training.schedule == "seed" else None
+    mixup = training.mixup
+    if mixup == "auto":
+        mixup = hyperrule(num_images).mixup if training.schedule == "hyperrule" else 0.0
+    return Plan(schedule, steps, steps_per_epoch, patience, mixup)
+
+
+def make_schedule(training: TrainingConfig, num_images: int) -> Schedule:
+    """The schedule that the configuration names."""
+    base, batch = training.base_learning_rate, training.batch_size
+    if isinstance(training.schedule, ExplicitSchedule):
+        explicit = training.schedule
+        rate = scaled_rate(base, batch)
+        return Schedule(rate, explicit.steps, explicit.boundaries, explicit.warmup)
+    if training.schedule == "hyperrule":
+        return hyperrule_schedule(base, batch, hyperrule(num_images))
+    return seed_schedule(base, batch)
+
+
+def _steps_per_epoch(training: TrainingConfig, num_images: int, steps: int) -> int:
+    """The seed's ten; else a pass over the images, but no more than `LOOKS` looks."""
+    if training.schedule == "seed":
+        return SEED_STEPS_PER_EPOCH
+    one_pass = math.ceil(num_images / training.batch_size)
+    return min(steps, max(one_pass, math.ceil(steps / LOOKS)))

@@ -1,0 +1,70 @@
+"""What a training leaves besides its model: history, curves, TensorBoard's logs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from components import progress
+from components.finite import finite
+
+_METRICS = ("loss", "accuracy")
+
+
+class Record:
+    """Tells every epoch, and writes it for TensorBoard: `train` and `validation` in the folder."""
+
+    def __init__(self, folder: str, epochs: int):
+        """Begins the logs.
+
+        Args:
+          folder: the model run's.
+          epochs: at most.
+        """
+        self._epochs = epochs
+        self._train = tf.summary.create_file_writer(os.path.join(folder, "train"))
+        self._validation = tf.summary.create_file_writer(os.path.join(folder, "validation"))
+
+    def tell(self, row: dict[str, Any]) -> None:
+        """Takes the row of one epoch (`components.trainer.loop.Loop.run`)."""
+        # By Keras's names, which dashboards know.
+        with self._train.as_default(step=row["epoch"]):
+            for name in _METRICS:
+                tf.summary.scalar(f"epoch_{name}", row[name])
+            tf.summary.scalar("epoch_learning_rate", row["learning_rate"])
+            tf.summary.scalar("input_waiting", row["waiting"])
+        with self._validation.as_default(step=row["epoch"]):
+            for name in _METRICS:
+                tf.summary.scalar(f"epoch_{name}", row[f"val_{name}"])
+        self._train.flush()
+        self._validation.flush()
+        metrics = {key: row[key] for name in _METRICS for key in (name, f"val_{name}")}
+        progress.report_epoch(row["epoch"], self._epochs, metrics)
+
+    def close(self) -> None:
+        """Ends the logs."""
+        self._train.close()
+        self._validation.close()
+
+
+def write_history(rows: list[dict[str, Any]], folder: str) -> None:
+    """Keeps the history in the model run: `history.csv` for people, `history.json` for programs.
+
+    A loss that is not finite is null there.
+    """
+    tf.io.gfile.makedirs(folder)
+    write_json(os.path.join(folder, "history.json"), rows)
+    with tf.io.gfile.GFile(os.path.join(folder, "history.csv"), "w") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_json(path: str, value: Any) -> None:
+    """Writes plain values; a number that is not finite is null."""
+    with tf.io.gfile.GFile(path, "w") as stream:
+        stream.write(json.dumps(finite(value), indent=1, allow_nan=False))

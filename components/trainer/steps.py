@@ -1,0 +1,132 @@
+"""One step of training and one of evaluation, traced once, over all devices of a strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from components.trainer.config import TrainingConfig
+
+Forward = Callable[[tf.Tensor, bool], tf.Tensor]
+"""(inputs float32 [N, ...], whether in training) -> logits float32 [N, num_classes]."""
+
+
+class Steps:
+    """What is done with a batch.
+
+    Losses of a step are divided by the whole batch's size, whatever devices and parts it is spread
+    over, so that the gradient is the same.
+    """
+
+    def __init__(
+        self,
+        forward: Forward,
+        evaluation_forward: Forward,
+        variables: Sequence[tf.Variable],
+        optimizer: Any,
+        training: TrainingConfig,
+        replicas: int,
+    ):
+        """Makes the steps; to be called in the scope of a strategy.
+
+        Args:
+          forward: from training's inputs to logits.
+          evaluation_forward: the same of evaluation's.
+          variables: what is trained.
+          optimizer: a Keras optimizer, built for them.
+          training: batch size and split, precision, XLA.
+          replicas: devices that share a batch.
+        """
+        self._forward = forward
+        self._evaluation_forward = evaluation_forward
+        self._variables = list(variables)
+        self._optimizer = optimizer
+        self._batch_size = training.batch_size
+        self._parts = training.batch_split
+        self._part_size = training.batch_size // replicas // training.batch_split
+        self._scales = training.precision == "mixed_float16"
+        self._gradients = tf.function(self._sum_gradients, jit_compile=training.xla or None)
+
+    @tf.function
+    def train(self, inputs: Any, labels: Any) -> tf.Tensor:
+        """Changes the variables.
+
+        Args:
+          inputs: float32 [B, ...], one a device where there are several.
+          labels: int64 [B], or soft ones float32 [B, num_classes].
+
+        Returns:
+          float32 [2]: the sum of the batch's losses, and how many are classified right.
+        """
+        strategy = tf.distribute.get_strategy()
+        sums = strategy.run(self._replica_step, (inputs, labels))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+
+    @tf.function
+    def evaluate(self, inputs: Any, labels: Any) -> tf.Tensor:
+        """The same sums as `train`, without a change."""
+        strategy = tf.distribute.get_strategy()
+        sums = strategy.run(self._replica_sums, (inputs, labels))
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+
+    def _replica_sums(self, inputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        logits = self._evaluation_forward(inputs, False)
+        return _sums(cross_entropy(labels, logits), labels, logits)
+
+    def _replica_step(self, inputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        sums, gradients = self._gradients(inputs, labels)
+        if self._scales:
+            gradients = self._optimizer.get_unscaled_gradients(gradients)
+        self._optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
+        return sums
+
+    def _sum_gradients(
+        self, inputs: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        if self._parts == 1:
+            return self._part(inputs, labels)
+        size = self._part_size
+
+        def add(part: tf.Tensor, sums: tf.Tensor, gradients: list[tf.Tensor]) -> Any:
+            rows = slice(part * size, (part + 1) * size)
+            more, slopes = self._part(inputs[rows], labels[rows])
+            added = [one + other for one, other in zip(gradients, slopes, strict=True)]
+            return part + 1, sums + more, added
+
+        # One part at a time, or all their activations would be held at once.
+        zeros = [tf.zeros_like(variable) for variable in self._variables]
+        _, sums, gradients = tf.while_loop(
+            lambda part, *_: part < self._parts,
+            add,
+            (tf.constant(0), tf.zeros(2), zeros),
+            parallel_iterations=1,
+        )
+        return sums, gradients
+
+    def _part(self, inputs: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._variables)
+            logits = self._forward(inputs, True)
+            losses = cross_entropy(labels, logits)
+            loss = tf.reduce_sum(losses) / self._batch_size
+            if self._scales:
+                loss = self._optimizer.get_scaled_loss(loss)
+        zero = tf.UnconnectedGradients.ZERO
+        gradients = tape.gradient(loss, self._variables, unconnected_gradients=zero)
+        return _sums(losses, labels, logits), gradients
+
+
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Loss of each example, float32 [N], for labels int64 [N] or soft ones float32 [N, C]."""
+    if labels.dtype.is_integer:
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    return tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+
+
+def _sums(losses: tf.Tensor, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Sum of losses, and the number that is right; a soft label is its likeliest class."""
+    wanted = labels if labels.dtype.is_integer else tf.argmax(labels, axis=1)
+    right = tf.cast(tf.equal(tf.argmax(logits, axis=1), wanted), tf.float32)
+    return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right)])

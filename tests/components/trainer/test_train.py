@@ -1,0 +1,160 @@
+"""Whole small trainings, and that what only saves time changes nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.trainer.train import train
+from pipeline.code import ROOT
+from tests.components.trainer.jobs import learned, make_job, png
+
+
+@pytest.fixture(scope="module")
+def plain(digits_folder):
+    """Six steps of a whole network on cropped and mirrored images, nothing kept."""
+    return learned(train(make_job(digits_folder, "plain", crop=20, flip=True, cache="off")))
+
+
+def weights(folder, name):
+    served = tf.saved_model.load(f"{folder}/{name}/model")
+    images = tf.constant([png(index) for index in range(3)])
+    return served.signatures["predict_image"](images)["probabilities"].numpy()
+
+
+def test_it_learns_and_tells_every_epoch(plain):
+    assert [row["epoch"] for row in plain] == [1, 2, 3, 4, 5, 6]
+    assert plain[0]["loss"] == pytest.approx(np.log(10), abs=1e-5)
+    assert plain[-1]["loss"] < plain[0]["loss"] - 0.05
+    assert [row["learning_rate"] for row in plain] == pytest.approx([0.025] * 4 + [0.0025] * 2)
+    assert [row["restored"] for row in plain] == [0, 0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"cache": "memory"},
+        {"cache": "disk"},
+        {"cache_limit_mb": 0},
+        {"batch_split": 4},
+        {"xla": True},
+    ],
+    ids=lambda changed: str(next(iter(changed.items()))),
+)
+def test_what_saves_time_or_memory_changes_nothing(digits_folder, plain, changed):
+    name = "-".join(f"{key}{value}" for key, value in changed.items())
+    rows = learned(train(make_job(digits_folder, name, crop=20, flip=True, **changed)))
+    exactly = changed.keys() <= {"cache", "cache_limit_mb"}
+    for before, after in zip(plain, rows, strict=True):
+        assert after == (before if exactly else pytest.approx(before, abs=1e-5))
+
+
+def test_a_frozen_backbone_is_asked_once_an_image_and_the_result_is_the_same(digits_folder):
+    told = {"mode": "head_only", "steps_per_epoch": 2, "schedule": {"steps": 12}}
+    again = learned(train(make_job(digits_folder, "again", cache="off", **told)))
+    once = learned(train(make_job(digits_folder, "once", **told)))
+    for before, after in zip(again, once, strict=True):
+        assert after == pytest.approx(before, abs=1e-5)
+    assert once[-1]["loss"] < once[0]["loss"] - 0.05
+    np.testing.assert_allclose(
+        weights(digits_folder, "once"), weights(digits_folder, "again"), atol=1e-5
+    )
+
+
+def test_a_frozen_backbone_sees_augmented_images(digits_folder):
+    told = {"mode": "head_only", "crop": 16}
+    again = learned(train(make_job(digits_folder, "crops again", cache="off", **told)))
+    kept = learned(train(make_job(digits_folder, "crops kept", **told)))
+    for before, after in zip(again, kept, strict=True):
+        assert after == pytest.approx(before, abs=1e-5)
+
+
+def test_the_best_epoch_is_restored_and_training_stops_when_none_is_better(digits_folder):
+    told = {"schedule": {"steps": 40}, "base_learning_rate": 8.0, "early_stopping_patience": 2}
+    rows = train(make_job(digits_folder, "stopped", **told))
+    best = max(range(len(rows)), key=lambda index: rows[index]["val_accuracy"])
+    assert [row["restored"] for row in rows].index(1) == best
+    assert len(rows) == best + 3 < 40
+    served = tf.saved_model.load(f"{digits_folder}/stopped/model")
+    images = tf.constant([png(index) for index in range(100, 133)])
+    from sklearn.datasets import load_digits
+
+    right = served.signatures["predict_image"](images)["class_index"].numpy()
+    accuracy = np.mean(right == load_digits().target[100:133])
+    assert accuracy == pytest.approx(rows[best]["val_accuracy"])
+
+
+def test_mixup_learns_from_soft_labels(digits_folder):
+    told = {"schedule": {"steps": 40}, "steps_per_epoch": 10, "mixup": 0.5}
+    rows = train(make_job(digits_folder, "mixup", **told))
+    unmixed = train(make_job(digits_folder, "unmixed", **{**told, "mixup": 0}))
+    assert rows[-1]["loss"] > unmixed[-1]["loss"]
+    assert rows[-1]["val_loss"] < rows[0]["val_loss"]
+
+
+def test_a_last_epoch_may_be_shorter(digits_folder):
+    rows = train(make_job(digits_folder, "short", schedule={"steps": 5}, steps_per_epoch=2))
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert not Path(digits_folder, "short", "checkpoints").exists() or not list(
+        Path(digits_folder, "short", "checkpoints").iterdir()
+    )
+
+
+KILLED = """
+import sys
+from components.trainer.settings import Job
+from components.trainer.train import train
+train(Job.model_validate_json(sys.argv[1]))
+"""
+
+
+def start(job):
+    return subprocess.Popen(
+        [sys.executable, "-c", KILLED, job.model_dump_json()],
+        cwd=ROOT,
+        env=os.environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize(("crop", "cache"), [(20, "auto"), (None, "off")])
+def test_a_killed_training_goes_on_where_it_was_and_ends_the_same(digits_folder, crop, cache):
+    told = {
+        "schedule": {"steps": 60, "boundaries": [20, 40]},
+        "steps_per_epoch": 4,
+        "early_stopping_patience": 9,
+        "crop": crop,
+        "flip": bool(crop),
+        "cache": cache,
+    }
+    unbroken = train(make_job(digits_folder, f"unbroken{crop}", **told))
+    broken = make_job(digits_folder, f"broken{crop}", **told, checkpoint_seconds=0)
+    process = start(broken)
+    folder = Path(broken.own_checkpoints)
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("ckpt-1[0-9].index")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not Path(broken.serving_model).exists()
+    reached = {int(path.stem.removeprefix("ckpt-")) for path in folder.glob("ckpt-*.index")}
+    assert 10 <= max(reached) < 60
+
+    rows = train(broken)
+    assert learned(rows) == learned(unbroken)
+    np.testing.assert_array_equal(
+        weights(digits_folder, f"broken{crop}"), weights(digits_folder, f"unbroken{crop}")
+    )
+    assert not folder.exists()
+    history = json.loads(Path(broken.model_run, "history.json").read_text())
+    assert learned(history) == learned(rows)
