@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -89,6 +90,19 @@ def stored_split(
 def kept_split(kept: Kept) -> Split:
     """A split that was read before."""
     return Split(tf.data.Dataset.range(kept.count), kept.count, kept.fetch, _ENDLESS)
+
+
+def chosen_of(split: Split, chosen: np.ndarray) -> Split:
+    """Some elements of a split, in its order.
+
+    Args:
+      split: the whole.
+      chosen: bool [count], by place in the split.
+    """
+    wanted = tf.constant(chosen)
+    elements = split.elements.enumerate().filter(lambda place, _: wanted[place])
+    elements = elements.map(lambda _, element: element)
+    return Split(elements, int(np.count_nonzero(chosen)), split.fetch, split.at_once)
 
 
 def one_pass(split: Split, batch_size: int) -> tf.data.Dataset:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from components import progress
 from components.finite import finite
+from components.trainer.settings import TrainerSettings
 
 _METRICS = ("loss", "accuracy")
 
@@ -62,6 +63,15 @@ def write_history(rows: list[dict[str, Any]], folder: str) -> None:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_hyperparameters(settings: TrainerSettings, folder: str) -> None:
+    """Keeps what was trained with, what a search chose among it: `hyperparameters.json`.
+
+    Its keys are `mode`, and `training` with every key of that section.
+    """
+    values = {"mode": settings.mode, "training": settings.training.model_dump(mode="json")}
+    write_json(os.path.join(folder, "hyperparameters.json"), values)
 
 
 def write_json(path: str, value: Any) -> None:
