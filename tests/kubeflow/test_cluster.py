@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.summary import STEPS
+from pipeline.summary import Summary
 from tests.kubeflow import mariadb
 from tests.kubeflow.cluster import FAILED, LOST, OMITTED, SKIPPED, SUCCEEDED, Cluster
 
@@ -29,6 +29,7 @@ QUICK = (
     "evaluation.intervals=none",
 )
 _CACHED_OR_DONE = ("cached", "complete")
+STEPS = [step.id for step in Summary().steps]
 
 
 @pytest.fixture(scope="module")
