@@ -13,7 +13,6 @@ from typing import Any
 import jinja2
 from pydantic_core import to_jsonable_python
 
-from components.evaluator import gates
 from components.evaluator.gates import Measured
 from components.finite import finite
 from components.pusher.card import ModelCard
@@ -61,8 +60,13 @@ def code(text: Any) -> Markup:
 
 
 def number(value: float | None) -> str:
-    """Four decimals, or as many as tell it from its neighbours."""
-    return gates.number(value) if value is not None and math.isfinite(value) else _NOTHING
+    """Four decimals, as in the report; the JSON has them all."""
+    return f"{value:.4f}" if value is not None and math.isfinite(value) else _NOTHING
+
+
+def short(value: float | None) -> str:
+    """Four significant digits."""
+    return f"{value:.4g}" if value is not None and math.isfinite(value) else _NOTHING
 
 
 def interval(measured: Measured) -> str:
@@ -97,5 +101,5 @@ def _environment() -> jinja2.Environment:
         autoescape=False,
         finalize=lambda value: value if isinstance(value, Markup) else escape(value),
     )
-    environment.filters |= {each.__name__: each for each in (code, number, interval, rows)}
+    environment.filters |= {each.__name__: each for each in (code, number, short, interval, rows)}
     return environment

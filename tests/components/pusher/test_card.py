@@ -157,9 +157,12 @@ def test_every_gate_is_there_with_its_sentence_and_verdict(page):
     assert page.beside("evaluation.min_accuracy")[:2] == ["passed", sentence]
 
 
-def test_the_history_is_told_in_short():
+def test_the_history_is_told_in_short(page):
     made = card().training
     assert (made.epochs, made.restored_epoch, made.last) == (3, 2, ROWS[-1])
+    assert page.beside("Weights of epoch")[0] == "2"
+    assert page.beside("Last epoch's accuracy")[0] == "0.9"
+    assert page.beside("Last epoch's val_loss")[0] == "\N{EN DASH}"
 
 
 def test_hyperparameters_are_the_configurations_and_what_a_tuner_chose(page):
