@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from components.evaluator.gates import OVERALL, Gate, Measured, Slice
+from components.evaluator.gates import OVERALL, TOLERANCE, Gate, Measured, Slice
 from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
 from components.transform.features import LABEL
 
@@ -230,7 +230,15 @@ def _judgement(figures: Figures, class_names: Sequence[str]) -> Judgement:
 
 def _metrics(values: Mapping[str, Measured]) -> dict[str, Measured]:
     """Without the number of images, which every one of them has beside it."""
-    return {name: each for name, each in sorted(values.items()) if name != _COUNT}
+    return {name: _honest(each) for name, each in sorted(values.items()) if name != _COUNT}
+
+
+def _honest(measured: Measured) -> Measured:
+    """Without an interval that has no width: resampling gives one where all images agree."""
+    lower, upper = measured.lower, measured.upper
+    if lower is None or upper is None or upper - lower > TOLERANCE:
+        return measured
+    return replace(measured, lower=None, upper=None)
 
 
 def _limits(
