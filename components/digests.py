@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 
 from components.storage import AnyPath, files_below
 
@@ -18,11 +19,16 @@ def digest_of_file(path: AnyPath) -> str:
     return digest.hexdigest()
 
 
-def digest_of_folder(folder: AnyPath) -> str:
-    """SHA-256 over the relative names and contents of all files below `folder`, as hex.
+def digest_of_folder(folder: AnyPath, leave_out: Container[str] = ()) -> str:
+    """SHA-256 over the relative names and contents of the files below `folder`, as hex.
 
     The same as `find . -type f | sort | xargs sha256sum | sha256sum` prints in the folder, under
     LC_ALL=C and for names without white space.
+
+    Args:
+      folder: whose files, in it and in folders below it.
+      leave_out: relative names, with slashes, of files that do not count.
     """
-    lines = [f"{digest_of_file(folder / name)}  ./{name}\n" for name in files_below(folder)]
+    names = (name for name in files_below(folder) if name not in leave_out)
+    lines = [f"{digest_of_file(folder / name)}  ./{name}\n" for name in names]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -32,6 +32,7 @@ from components.example_gen.component import TfdsExampleGen
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
 from components.trainer.settings import TrainerSettings
+from pipeline.card import card_settings
 from pipeline.config import Config
 from pipeline.inputs import Inputs
 from pipeline.report import report_settings
@@ -116,7 +117,16 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
     )
 
     pusher = VersionedPusher(
-        model, evaluator.outputs["blessing"], serving, run_id, inputs.code["Pusher"]
+        {
+            "examples": examples,
+            "model": model,
+            "model_run": trainer.outputs["model_run"],
+            "evaluation": evaluator.outputs["evaluation"],
+            "model_blessing": evaluator.outputs["blessing"],
+        },
+        serving,
+        card_settings(config, inputs, run_id),
+        inputs.code["Pusher"],
     )
     report = _report(
         config,

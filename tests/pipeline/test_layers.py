@@ -20,6 +20,8 @@ POLICY = (
     "components.report.figures",
     "components.report.page",
     "components.report.runs",
+    "components.pusher.card",
+    "components.pusher.card_text",
     "components.pusher.versions",
     "components.digests",
     "components.storage",
