@@ -40,7 +40,7 @@ def settings(**changed):
             fingerprint="f" * 64,
             class_names=("rose", EVIL),
         ),
-        "preprocessing": {"resize": 384, "crop": None, "flip": True},
+        "preprocessing": {"resize": 400, "crop": None, "evaluate": 384, "flip": True},
         "backbone": BackboneFacts(
             handle="/data/a`b|c", sha256="b" * 64, licence="Apache-2.0", mode="head_only"
         ),

@@ -254,8 +254,8 @@ def _limits(
         "for every image.",
         f"It learned from {counts['train']:,} images and was judged on {metrics.images:,}, all of "
         f"{data.name}; how well it does on images from elsewhere was not measured.",
-        f"It sees every image at {settings.preprocessing['resize']} x "
-        f"{settings.preprocessing['resize']} pixels, whatever its size and shape.",
+        f"It sees every image at {settings.preprocessing['evaluate']} x "
+        f"{settings.preprocessing['evaluate']} pixels, whatever its size and shape.",
     ]
     if split == "train":
         found.append("It was judged on the images that it learned from.")

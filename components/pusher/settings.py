@@ -60,7 +60,7 @@ class CardSettings(Section):
       run_id: of this run, so that the step is never cached: what is served can change back.
       split: the split that is judged.
       data: the data set.
-      preprocessing: the section of the configuration.
+      preprocessing: sizes and augmentation, settled.
       backbone: the pre-trained network.
       code: what ran.
       training: the section of the configuration.

@@ -8,6 +8,7 @@ import tensorflow_transform as tft
 
 from components.trainer.backbone import load_backbone
 from components.trainer.checkpoint import Checkpoints, remove_checkpoints
+from components.trainer.curves import write_curves
 from components.trainer.feed import Feed, make_feeds
 from components.trainer.input_pipeline import Draws, one_pass, train_batches
 from components.trainer.kept import Room
@@ -46,6 +47,7 @@ def train(job: Job) -> list[Row]:
         feeds = make_feeds(job, plan, model, graph, room)
         rows = fit(job, plan, model, *feeds)
     write_history(rows, job.model_run)
+    write_curves(rows, job.model_run)
     export(model, graph, settings.class_names, job.serving_model)
     remove_checkpoints(job.own_checkpoints)
     return rows

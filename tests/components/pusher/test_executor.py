@@ -31,7 +31,7 @@ CARD = CardSettings(
         fingerprint="f" * 64,
         class_names=NAMES,
     ),
-    preprocessing={"resize": 8, "crop": None, "flip": False},
+    preprocessing={"resize": 8, "crop": None, "evaluate": 8, "flip": False},
     backbone=BackboneFacts(handle="bit-mini", sha256="b" * 64, licence="", mode="full"),
     code=CodeFacts(steps={"Pusher": "c" * 64}, image="", commit="", libraries={"python": "3"}),
     training={"batch_size": 64},
