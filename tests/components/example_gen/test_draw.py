@@ -1,13 +1,15 @@
 """K examples of every class out of real stored data, through the executor and Beam."""
 
 import collections
+from dataclasses import replace
 
 import pytest
 import tensorflow as tf
 
 from components.errors import UserError
 from components.example_gen.config import DataConfig, SplitsConfig
-from components.example_gen.records import stored_records
+from components.example_gen.records import stored_labels, stored_records
+from components.example_gen.shard import Shard
 from components.example_gen.source import open_source
 from tests.components.example_gen.conftest import prepare_digits, records, run
 
@@ -47,6 +49,37 @@ def drawn(folder, data_dir, k, options=(), **more):
 def five(tmp_path_factory, tfds_dir):
     """What seed 42 draws of digits, five of each."""
     return drawn(tmp_path_factory.mktemp("five"), tfds_dir, 5)
+
+
+@pytest.mark.parametrize("data", ["tfds_dir", "seven_files", "array_record"])
+def test_labels_are_those_of_the_records_in_their_order(request, data):
+    for shard in open_source(digits(request.getfixturevalue(data), 5)).shards:
+        features = [
+            tf.train.Example.FromString(record).features.feature for record in stored_records(shard)
+        ]
+        labels = [feature["label"].int64_list.value[0] for feature in features]
+        assert len(labels) == shard.take
+        assert list(stored_labels(shard)) == labels
+        # As the draw reads it, whatever is taken later.
+        assert list(stored_labels(replace(shard, drawn=(0,)))) == labels
+
+
+@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
+def test_a_record_without_a_label_has_minus_one(tmp_path, file_format):
+    from tensorflow_datasets.core import file_adapters
+
+    path = str(tmp_path / "file")
+    adapter = file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat(file_format)]
+    adapter.write_examples(path, [(key, tf.train.Example().SerializeToString()) for key in "ab"])
+    assert list(stored_labels(Shard("train", 0, 1, path, 0, 2, file_format))) == [-1, -1]
+
+
+@pytest.mark.parametrize("data", ["seven_files", "array_record"])
+def test_only_the_drawn_records_of_a_shard_are_read(request, data):
+    shard = open_source(digits(request.getfixturevalue(data), 5)).shards[1]
+    everything = list(stored_records(shard))
+    drawn = (0, 3, shard.take - 1)
+    assert list(stored_records(replace(shard, drawn=drawn))) == [everything[i] for i in drawn]
 
 
 @pytest.mark.parametrize("k", [1, 5, 25])
