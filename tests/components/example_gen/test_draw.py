@@ -11,6 +11,7 @@ from components.example_gen.config import DataConfig, SplitsConfig
 from components.example_gen.records import stored_labels, stored_records
 from components.example_gen.shard import Shard
 from components.example_gen.source import open_source
+from tests import ram
 from tests.components.example_gen.conftest import prepare_digits, records, run
 
 
@@ -145,6 +146,14 @@ def test_a_slice_of_pieces_is_drawn_from_as_a_whole(tmp_path, tfds_dir):
     assert train & set(stored[1000:1400])
     assert train & set(stored[:300])
     assert train <= {*stored[1000:1400], *stored[:300]}
+
+
+def test_the_draw_is_written_to_an_object_store(store, tfds_dir, five):
+    run(f"{store}/out", digits(tfds_dir, 5))
+    name = "data_tfrecord-00000-of-00001.gz"
+    assert ram.files() == {f"out/Split-eval/{name}", f"out/Split-train/{name}"}
+    written = tf.data.TFRecordDataset(f"{store}/out/Split-train/{name}", "GZIP")
+    assert contents(written.as_numpy_iterator()) == five
 
 
 def test_a_class_with_fewer_is_refused_by_name_and_nothing_is_left(tmp_path, tfds_dir):
