@@ -24,7 +24,6 @@ from pipeline.code import ROOT
         (["data.version=7.7.7"], "7.7.7"),
         (["evaluation.min_class_accuracy={'33': 0.5}"], "min_class_accuracy: digits/1.0.0 has no"),
         (["evaluation.slices=[{feature: image_sied, min_accuracy: 0}]"], "mean 'image_side'?"),
-        (["training.batch_size=5000"], "training.batch_size 5000 is larger than the train split"),
         (["data.curated_schema=/nowhere.pbtxt"], "data.curated_schema /nowhere.pbtxt"),
     ],
 )
