@@ -12,7 +12,11 @@ GRAPH = grimp.build_graph(
 FRAMEWORKS = ("tensorflow", "tfx", "apache_beam", "tf_keras", "tensorflow_hub", "ml_metadata")
 
 POLICY = (
+    "components.example_gen.few_shot",
+    "components.trainer.hyperrule",
+    "components.trainer.plan",
     "components.trainer.schedule",
+    "components.trainer.settings",
     "components.trainer.architecture",
     "components.evaluator.gates",
     "components.finite",
