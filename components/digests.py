@@ -18,11 +18,21 @@ def digest_of_file(path: AnyPath) -> str:
     return digest.hexdigest()
 
 
+def digests_of_files(folder: AnyPath) -> dict[str, str]:
+    """SHA-256 of every file below `folder`, by its relative name, sorted."""
+    return {name: digest_of_file(folder / name) for name in files_below(folder)}
+
+
 def digest_of_folder(folder: AnyPath) -> str:
     """SHA-256 over the relative names and contents of all files below `folder`, as hex.
 
     The same as `find . -type f | sort | xargs sha256sum | sha256sum` prints in the folder, under
     LC_ALL=C and for names without white space.
     """
-    lines = [f"{digest_of_file(folder / name)}  ./{name}\n" for name in files_below(folder)]
+    return digest_of_digests(digests_of_files(folder))
+
+
+def digest_of_digests(files: dict[str, str]) -> str:
+    """`digest_of_folder` of a folder from the digests of its files."""
+    lines = [f"{digest}  ./{name}\n" for name, digest in files.items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
