@@ -36,7 +36,9 @@ def pre_logits_of(module: Any, images: tf.Tensor, path: str) -> tf.Tensor:
     """
     spec = tf.TensorSpec((None, *images.shape[1:]), tf.float32)
     try:
-        traced = tf.function(module, input_signature=[spec]).get_concrete_function()
+        # Without AutoGraph, whose first use in a process takes five seconds.
+        function = tf.function(module, input_signature=[spec], autograph=False)
+        traced = function.get_concrete_function()
         told = traced.structured_outputs
         _check(
             isinstance(told, tf.Tensor) and told.dtype.is_floating and told.shape.rank == 2,

@@ -49,7 +49,7 @@ def rewrite_graphs(module: Any, images: tf.Tensor, precision: str, path: str) ->
     if precision == "float32":
         return
     option = _REWRITES[precision]
-    compute = tf.function(module)
+    compute = tf.function(module, autograph=False)
     before = tf.cast(compute(images), tf.float32)
     tf.config.optimizer.set_experimental_options({option: True})
     after = tf.cast(compute(images), tf.float32)
