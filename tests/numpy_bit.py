@@ -2,6 +2,10 @@
 
 import numpy as np
 
+from components.trainer.architecture import Architecture
+
+TWO_STAGES = Architecture(depths=(2, 1), widths=(4, 8), root_channels=4, groups=2)
+
 
 class NumpyBiT:
     """BiT's forward pass in loops and NumPy, in float64, from the paper and its PyTorch code."""

@@ -16,7 +16,12 @@ from components.errors import UserError
 from components.trainer.architecture import Architecture
 from components.trainer.bit import BiT
 from components.trainer.contract import pre_logits_of, probe_images
-from components.trainer.precision import compute_dtype, rewrite_graphs, stop_rewriting
+from components.trainer.precision import (
+    check_rewrite,
+    compute_dtype,
+    rewrite_graphs,
+    stop_rewriting,
+)
 from components.trainer.rebuild import matching, named_weights
 
 _logger = logging.getLogger(__name__)
@@ -59,7 +64,11 @@ def load(path: str, mode: str, precision: str, trainable_parameters: int | None)
     with ThreadPoolExecutor(1) as outside:
         bit = outside.submit(_look, path, precision).result()
     gc.collect()  # A loaded module is full of cycles.
-    layer = _rebuilt(*bit, trainable, precision) if bit else _foreign(path, trainable)
+    if bit:
+        layer = _rebuilt(*bit, trainable, precision)
+    else:
+        layer = BackboneLayer(_module(path, trainable), trainable)
+        rewrite_graphs(precision)
     _check_trainable(layer, path, trainable_parameters)
     _logger.info(
         "backbone %s: %s, %d numbers to train, %s",
@@ -80,7 +89,7 @@ def _look(path: str, precision: str) -> tuple[Architecture, dict[str, np.ndarray
         named = named_weights({variable.name: variable for variable in module.weights})
         found = named and matching(*named, images, pre_logits)
     if named is None or found is None:
-        rewrite_graphs(module, images, precision, path)
+        check_rewrite(module, images, precision, path)
         return None
     architecture, taken = found
     if taken != "[0, 1]":
@@ -99,10 +108,6 @@ def _rebuilt(
     }
     body = BiT(architecture, weights=weights, compute_dtype=compute_dtype(precision))
     return BackboneLayer(body, trainable, architecture)
-
-
-def _foreign(path: str, trainable: bool) -> BackboneLayer:
-    return BackboneLayer(_module(path, trainable), trainable)
 
 
 def _module(path: str, trainable: bool) -> hub.KerasLayer:

@@ -2,7 +2,7 @@
 
 Keras's policies reach Keras's own layers. Our BiT has a compute dtype. A SavedModel's dtypes are
 fixed; there TensorFlow's graph rewrite puts casts around what gains from them
-(tensorflow/core/grappler/optimizers/auto_mixed_precision.cc), in every graph of the process.
+(tensorflow/core/grappler/optimizers/auto_mixed_precision.cc), in every graph that is run.
 """
 
 from __future__ import annotations
@@ -34,28 +34,27 @@ def compute_dtype(precision: str) -> tf.DType:
     return _COMPUTE_DTYPES[precision]
 
 
-def rewrite_graphs(module: Any, images: tf.Tensor, precision: str, path: str) -> None:
-    """Turns the rewrite on for this process, and makes sure that it changes what a module computes.
+def check_rewrite(module: Any, images: tf.Tensor, precision: str, path: str) -> None:
+    """Makes sure that the rewrite changes what a module computes on this machine.
 
     Args:
       module: a hub.KerasLayer.
       images: float32 [N, H, W, 3].
-      precision: Keras's name of a policy; nothing happens under `float32`.
+      precision: Keras's name of a policy; `float32` needs no rewrite.
       path: of the module, for the message.
 
     Raises:
-      UserError: it changes nothing on this machine.
+      UserError: it changes nothing.
     """
     if precision == "float32":
         return
-    option = _REWRITES[precision]
     compute = tf.function(module, autograph=False)
     before = tf.cast(compute(images), tf.float32)
-    tf.config.optimizer.set_experimental_options({option: True})
+    rewrite_graphs(precision)
     after = tf.cast(compute(images), tf.float32)
+    stop_rewriting()
     difference = tf.reduce_max(tf.abs(after - before)) / tf.reduce_max(tf.abs(before))
     if difference < _SHOWS:
-        tf.config.optimizer.set_experimental_options({option: False})
         other = "mixed_bfloat16 on a CPU, mixed_float16 on a GPU"
         raise UserError(
             f"training.precision {precision} changes nothing in the backbone in {path} on this "
@@ -63,6 +62,16 @@ def rewrite_graphs(module: Any, images: tf.Tensor, precision: str, path: str) ->
         )
 
 
+def rewrite_graphs(precision: str) -> None:
+    """Turns the rewrite on, for every function that this thread calls from now on.
+
+    Other threads hear of it when they set an option themselves: each caches what it calls with
+    (`function_call_options` in tensorflow/python/eager/context.py).
+    """
+    if precision in _REWRITES:
+        tf.config.optimizer.set_experimental_options({_REWRITES[precision]: True})
+
+
 def stop_rewriting() -> None:
-    """Turns the rewrites off again, for functions that are already traced too."""
+    """Turns it off again, likewise."""
     tf.config.optimizer.set_experimental_options(dict.fromkeys(_REWRITES.values(), False))

@@ -9,9 +9,7 @@ from components.trainer.architecture import BIT_MINI, Architecture
 from components.trainer.backbone import load_backbone
 from components.trainer.backbone_config import SHIPPED
 from components.trainer.bit import BiT
-from tests.numpy_bit import NumpyBiT
-
-TWO_STAGES = Architecture(depths=(2, 1), widths=(4, 8), root_channels=4, groups=2)
+from tests.numpy_bit import TWO_STAGES, NumpyBiT
 
 
 @pytest.mark.parametrize("side", [16, 19])

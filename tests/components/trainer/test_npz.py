@@ -10,12 +10,10 @@ import tensorflow as tf
 from components.digests import digest_of_folder
 from components.errors import UserError
 from components.trainer import npz
-from components.trainer.architecture import PUBLISHED, Architecture
+from components.trainer.architecture import PUBLISHED
 from components.trainer.backbone import find_backbone, load_backbone
 from components.trainer.backbone_config import BackboneConfig
-from tests.numpy_bit import NumpyBiT
-
-TINY = Architecture(depths=(2, 1), widths=(4, 8), root_channels=4, groups=2)
+from tests.numpy_bit import TWO_STAGES, NumpyBiT
 
 
 def weights_of(architecture, seed=0):
@@ -75,23 +73,23 @@ def test_bit_m_r50x1_is_converted_whole(tmp_path, save, monkeypatch, capsys):
 
 @pytest.mark.parametrize("prefix", ["resnet/", ""])
 def test_the_architecture_is_read_off_the_shapes(save, prefix):
-    weights = weights_of(TINY)
+    weights = weights_of(TWO_STAGES)
     architecture, read = npz.read_weights(save(published(weights, prefix=prefix)), groups=2)
-    assert architecture == TINY
-    assert list(read) == list(TINY.weight_shapes())
+    assert architecture == TWO_STAGES
+    assert list(read) == list(TWO_STAGES.weight_shapes())
     assert all(np.array_equal(read[name], value) for name, value in weights.items())
 
 
 def test_a_file_without_a_head_and_with_numbered_names_is_read(save):
     """Some published files number a convolution (big_vision's models/bit.py works around it)."""
-    weights = weights_of(TINY)
+    weights = weights_of(TWO_STAGES)
     renamed = {
         name.replace("b/standardized_conv2d/", "b/standardized_conv2d_7/"): value
         for name, value in weights.items()
     }
     architecture, read = npz.read_weights(save(renamed), groups=2)
     name = "block2/unit01/b/standardized_conv2d/kernel"
-    assert architecture == TINY
+    assert architecture == TWO_STAGES
     assert np.array_equal(read[name], weights[name])
 
 
@@ -128,7 +126,7 @@ NAN = np.array([1, np.nan, 1, 1], np.float32)
     ],
 )
 def test_a_file_that_is_not_whole_is_refused_by_name(tmp_path, save, spoil, message):
-    arrays = published(weights_of(TINY))
+    arrays = published(weights_of(TWO_STAGES))
     spoil(arrays)
     with pytest.raises(UserError, match=message):
         npz.convert(save(arrays), tmp_path / "made", groups=2)
@@ -137,7 +135,7 @@ def test_a_file_that_is_not_whole_is_refused_by_name(tmp_path, save, spoil, mess
 
 def test_groups_that_do_not_divide_are_refused(save):
     with pytest.raises(UserError, match=r"--groups 32 does not divide.*divide by 1, 2, 4"):
-        npz.read_weights(save(published(weights_of(TINY))))
+        npz.read_weights(save(published(weights_of(TWO_STAGES))))
 
 
 @pytest.mark.parametrize("content", [b"no archive", b""])
@@ -153,15 +151,15 @@ def test_what_is_no_npz_is_refused(tmp_path, content):
 
 
 def test_the_files_digest_is_checked(tmp_path, save):
-    file = save(published(weights_of(TINY)))
+    file = save(published(weights_of(TWO_STAGES)))
     right = hashlib.sha256(file.read_bytes()).hexdigest()
     with pytest.raises(UserError, match=f"has {right}: it is another file"):
         npz.convert(file, tmp_path / "made", sha256="0" * 64, groups=2)
-    assert npz.convert(file, tmp_path / "made", sha256=right.upper(), groups=2) == TINY
+    assert npz.convert(file, tmp_path / "made", sha256=right.upper(), groups=2) == TWO_STAGES
 
 
 def test_a_target_that_is_there_is_kept(tmp_path, save, monkeypatch, capsys):
-    file = save(published(weights_of(TINY)))
+    file = save(published(weights_of(TWO_STAGES)))
     (tmp_path / "made").mkdir()
     monkeypatch.setattr(sys, "argv", ["npz", str(file), str(tmp_path / "made"), "--groups", "2"])
     with pytest.raises(SystemExit) as ended:
@@ -178,5 +176,5 @@ def test_nothing_is_left_where_writing_fails(tmp_path, save, monkeypatch):
 
     monkeypatch.setattr("components.trainer.bit.export_hub_module", fail)
     with pytest.raises(OSError, match="no space"):
-        npz.convert(save(published(weights_of(TINY))), tmp_path / "in" / "made", groups=2)
+        npz.convert(save(published(weights_of(TWO_STAGES))), tmp_path / "in" / "made", groups=2)
     assert list((tmp_path / "in").iterdir()) == []
