@@ -19,6 +19,11 @@ def digest_of_file(path: AnyPath) -> str:
     return digest.hexdigest()
 
 
+def digests_of_files(folder: AnyPath) -> dict[str, str]:
+    """SHA-256 of every file below `folder`, by its relative name, sorted."""
+    return {name: digest_of_file(folder / name) for name in files_below(folder)}
+
+
 def digest_of_folder(folder: AnyPath, leave_out: Container[str] = ()) -> str:
     """SHA-256 over the relative names and contents of the files below `folder`, as hex.
 
@@ -30,5 +35,10 @@ def digest_of_folder(folder: AnyPath, leave_out: Container[str] = ()) -> str:
       leave_out: relative names, with slashes, of files that do not count.
     """
     names = (name for name in files_below(folder) if name not in leave_out)
-    lines = [f"{digest_of_file(folder / name)}  ./{name}\n" for name in names]
+    return digest_of_digests({name: digest_of_file(folder / name) for name in names})
+
+
+def digest_of_digests(files: dict[str, str]) -> str:
+    """`digest_of_folder` of a folder from the digests of its files."""
+    lines = [f"{digest}  ./{name}\n" for name, digest in files.items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

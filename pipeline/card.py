@@ -27,7 +27,7 @@ def card_settings(config: Config, inputs: Inputs, run_id: str) -> CardSettings:
         backbone=BackboneFacts(
             handle=backbone.handle,
             sha256=backbone.sha256,
-            licence=getattr(backbone, "licence", ""),
+            licence=backbone.licence,
             mode=config.backbone.mode,
         ),
         code=CodeFacts(steps=inputs.code, image=image, commit=commit, libraries=library_versions()),

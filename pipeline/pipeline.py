@@ -213,6 +213,7 @@ def _trainer_settings(config: Config, inputs: Inputs) -> TrainerSettings:
     return TrainerSettings(
         backbone_path=inputs.backbone.path,
         backbone_sha256=inputs.backbone.sha256,
+        trainable_parameters=config.backbone.trainable_parameters,
         mode=config.backbone.mode,
         class_names=inputs.source.class_names,
         sizes=inputs.sizes,

@@ -42,12 +42,18 @@ def train(job: Job) -> list[Row]:
         Room(training.cache, training.cache_limit_mb * _MEGABYTE) as room,
     ):
         # The backbone too: its variables are made when it is loaded.
-        backbone = load_backbone(settings.backbone_path, settings.mode)
+        backbone = load_backbone(
+            settings.backbone_path,
+            settings.mode,
+            training.precision,
+            settings.trainable_parameters,
+        )
         model = BiTClassifier(backbone, len(settings.class_names))
         feeds = make_feeds(job, plan, model, graph, room)
         rows = fit(job, plan, model, *feeds)
     write_history(rows, job.model_run)
     write_curves(rows, job.model_run)
+    backbone.compute_in_float32()
     export(model, graph, settings.class_names, job.serving_model)
     remove_checkpoints(job.own_checkpoints)
     return rows
