@@ -74,7 +74,7 @@ def _embeddings(
     """Pre-logits float32 [n, E] and labels int64 [n], in the order of the split."""
     strategy = tf.distribute.get_strategy()
 
-    @tf.function
+    @tf.function(autograph=False)
     def embed(images: tf.Tensor) -> tf.Tensor:
         return strategy.run(model.embed, (images,))
 
