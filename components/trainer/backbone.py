@@ -10,7 +10,7 @@ from typing import Any
 from components.digests import digest_of_digests, digests_of_files
 from components.errors import UserError
 from components.storage import SAVED_MODEL, AnyPath, as_path, io_errors, is_uri
-from components.trainer.backbone_config import SHIPPED, BackboneConfig
+from components.trainer.backbone_config import SHIPPED, SHIPPED_SHA256, BackboneConfig
 from components.trainer.hub_cache import fetch
 from components.trainer.kaggle import kaggle_handle
 
@@ -53,6 +53,12 @@ def find_backbone(config: BackboneConfig) -> Backbone:
             f"backbone.handle {config.handle}: there is no SavedModel ({SAVED_MODEL}) in {path}."
         )
     sha256 = digest_of_digests(files)
+    shipped = SHIPPED_SHA256.get(config.handle, sha256)
+    if sha256 != shipped:
+        raise UserError(
+            f"backbone.handle {config.handle}: the files in {path} are not those that were shipped "
+            f"(sha256 {sha256} and not {shipped}). Check the package out again."
+        )
     if isinstance(config.sha256, str):
         _check_folder(config.sha256, sha256, path)
     elif config.sha256 is not None:

@@ -11,6 +11,8 @@ from components.section import Section
 
 SHIPPED = {"bit-mini": Path(__file__).resolve().parent / "bit_mini" / "bit-mini"}
 """Backbones that come with the package, by handle."""
+SHIPPED_SHA256 = {"bit-mini": "cb3d341edb4883e14dd0dcfd7f5b120b7eb7a94af17f190f3bdd4a404071fe9d"}
+"""What their files have; a preset that uses one need not say it."""
 
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 

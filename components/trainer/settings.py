@@ -31,7 +31,7 @@ class TrainerSettings(Section):
 
     backbone_path: str
     backbone_sha256: str
-    trainable_parameters: int | None = None
+    trainable_parameters: int | None
     mode: Literal["head_only", "full"]
     class_names: Texts
     sizes: ImageSizes

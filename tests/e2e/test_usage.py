@@ -126,8 +126,7 @@ def test_a_python_without_the_packages_says_what_to_type():
 
 
 def test_a_backbone_with_nothing_to_train_stops_the_run(run, tmp_path, untrainable_backbone):
-    bare = f"backbone.handle={untrainable_backbone}"
-    ended = run(tmp_path / "out", bare, "backbone.sha256=null")
+    ended = run(tmp_path / "out", f"backbone.handle={untrainable_backbone}")
     assert ended.exit_code == 2
     assert "no trainable variable" in ended.summary["reasons"][0]
     assert ended.states["Trainer"] == "failed"
