@@ -9,13 +9,19 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.trainer.input_pipeline import Split, kept_split, one_pass, stored_split
+from components.trainer.input_pipeline import (
+    Split,
+    kept_split,
+    one_pass,
+    part_of,
+    stored_split,
+)
 from components.trainer.kept import Room
 from components.trainer.model import BiTClassifier
 from components.trainer.plan import Plan
 from components.trainer.settings import Job
 from components.trainer.steps import Forward
-from components.trainer.strategy import spread
+from components.trainer.strategy import spread, worker
 from components.transform.config import ImageSizes
 
 
@@ -40,14 +46,17 @@ def make_feeds(
     """The train and the eval split, kept between passes as far as there is room.
 
     The embeddings of a frozen backbone are the same in every pass: of the eval split always, of the
-    train split where nothing is drawn anew in its images.
+    train split where nothing is drawn anew in its images. Of several workers each has the whole
+    train split and a part of the eval split.
     """
     settings = job.settings
     frozen, sizes = settings.mode == "head_only", settings.sizes
     crops = sizes.crop is not None and sizes.crop < sizes.resize
     drawn = sizes.flip or crops or bool(plan.mixup)
     train = stored_split(job.train_files, graph, settings.num_train, training=True)
-    evaluation = stored_split(job.eval_files, graph, settings.num_eval, training=False)
+    evaluation = part_of(
+        stored_split(job.eval_files, graph, settings.num_eval, training=False), worker()
+    )
     batch = settings.training.batch_size
 
     def feed(name: str, split: Split, side: int, embed: bool) -> Feed:

@@ -18,16 +18,16 @@ _METRICS = ("loss", "accuracy")
 class Record:
     """Tells every epoch, and writes it for TensorBoard: `train` and `validation` in the folder."""
 
-    def __init__(self, folder: str, epochs: int):
+    def __init__(self, folder: str | None, epochs: int):
         """Begins the logs.
 
         Args:
-          folder: the model run's.
+          folder: the model run's; None writes nothing.
           epochs: at most.
         """
         self._epochs = epochs
-        self._train = tf.summary.create_file_writer(os.path.join(folder, "train"))
-        self._validation = tf.summary.create_file_writer(os.path.join(folder, "validation"))
+        self._train = _writer(folder, "train")
+        self._validation = _writer(folder, "validation")
 
     def tell(self, row: dict[str, Any]) -> None:
         """Takes the row of one epoch (`components.trainer.loop.Loop.run`)."""
@@ -49,6 +49,12 @@ class Record:
         """Ends the logs."""
         self._train.close()
         self._validation.close()
+
+
+def _writer(folder: str | None, name: str) -> tf.summary.SummaryWriter:
+    if folder is None:
+        return tf.summary.create_noop_writer()
+    return tf.summary.create_file_writer(os.path.join(folder, name))
 
 
 def write_history(rows: list[dict[str, Any]], folder: str) -> None:

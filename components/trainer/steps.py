@@ -68,10 +68,11 @@ class Steps:
 
     @tf.function(autograph=False)
     def evaluate(self, inputs: Any, labels: Any) -> tf.Tensor:
-        """The same sums as `train`, without a change."""
+        """The same sums as `train`, without a change, over this process's devices alone."""
         strategy = tf.distribute.get_strategy()
         sums = strategy.run(self._replica_sums, (inputs, labels))
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+        # Workers may have different numbers of batches, and must not wait for each other.
+        return tf.add_n(strategy.experimental_local_results(sums))
 
     def _replica_sums(self, inputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         logits = self._evaluation_forward(inputs, False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -19,13 +21,18 @@ from components.trainer.record import Record, write_history
 from components.trainer.settings import Job
 from components.trainer.signatures import export
 from components.trainer.steps import Steps
-from components.trainer.strategy import make_strategy, spread
+from components.trainer.strategy import Workers, make_strategy, spread, sum_of_workers, worker
 
 _MEGABYTE = 1_000_000
 
 
-def train(job: Job) -> list[Row]:
+def train(job: Job, workers: Workers | None = None) -> list[Row]:
     """Fine-tunes the backbone, exports the classifier, and leaves its history.
+
+    Args:
+      job: what to train.
+      workers: with which this process has joined (`join_workers`); of them the chief alone leaves
+        something.
 
     Raises:
       UserError: the backbone cannot be trained as configured, or the batch cannot be shared out to
@@ -33,7 +40,7 @@ def train(job: Job) -> list[Row]:
     """
     settings, training = job.settings, job.settings.training
     plan = make_plan(training, settings.num_train)
-    strategy = make_strategy(training)
+    strategy = make_strategy(training, workers)
     # Not 0, which tf.data cannot tell from none when it has a seed of its own.
     tf.random.set_seed(training.seed + 1)
     graph = tft.TFTransformOutput(job.transform_graph)
@@ -51,6 +58,9 @@ def train(job: Job) -> list[Row]:
         model = BiTClassifier(backbone, len(settings.class_names))
         feeds = make_feeds(job, plan, model, graph, room)
         rows = fit(job, plan, model, *feeds)
+        index, _ = worker()
+    if index > 0:
+        return rows
     write_history(rows, job.model_run)
     write_curves(rows, job.model_run)
     backbone.compute_in_float32()
@@ -83,12 +93,15 @@ def fit(job: Job, plan: Plan, model: BiTClassifier, learned: Feed, looked_at: Fe
         sizes=learned.sizes,
         mixup=plan.mixup,
         num_classes=len(job.settings.class_names),
+        worker=worker(),
     )
+    device_batch = training.batch_size // strategy.num_replicas_in_sync
     evaluation = spread(one_pass(looked_at.split, training.batch_size))
 
     def evaluate() -> tuple[float, float]:
         results = [steps.evaluate(*batch) for batch in evaluation]
-        loss, right = np.sum(np.asarray(results, np.float64), axis=0) / looked_at.split.count
+        sums = np.sum(np.asarray(results, np.float64).reshape(-1, 2), axis=0)
+        loss, right = sum_of_workers(sums) / job.settings.num_eval
         return float(loss), float(right)
 
     loop = Loop(
@@ -96,12 +109,12 @@ def fit(job: Job, plan: Plan, model: BiTClassifier, learned: Feed, looked_at: Fe
         model.trained,
     )  # fmt: skip
     changed = model.head_variables if job.settings.mode == "head_only" else model.all_variables
-    checkpoints = Checkpoints(
-        job.own_checkpoints, training.checkpoint_seconds, changed, loop.best, optimizer
-    )
-    record = Record(job.model_run, plan.epochs)
+    chief = draws.worker[0] == 0
+    every_s = training.checkpoint_seconds if chief else math.inf
+    checkpoints = Checkpoints(job.own_checkpoints, every_s, changed, loop.best, optimizer)
+    record = Record(job.model_run if chief else None, plan.epochs)
     rows = loop.run(
-        lambda step: iter(spread(train_batches(learned.split, draws, step))),
+        lambda step: iter(spread(train_batches(learned.split, draws, step), device_batch)),
         checkpoints,
         record.tell,
     )
