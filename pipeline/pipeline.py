@@ -32,6 +32,8 @@ from components.example_gen.component import TfdsExampleGen
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
 from components.trainer.settings import TrainerSettings
+from components.tuner.component import OptunaTuner
+from components.tuner.settings import TunerSettings
 from pipeline.card import card_settings
 from pipeline.config import Config
 from pipeline.inputs import Inputs
@@ -92,9 +94,11 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         },
     )
 
+    tuner = _tuner(config, inputs, examples, transform.outputs["transform_graph"])
     trainer = Trainer(
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
+        hyperparameters=tuner.outputs["best_hyperparameters"] if tuner else None,
         run_fn="components.trainer.run_fn.run_fn",
         custom_config={
             "settings": _trainer_settings(config, inputs).model_dump_json(),
@@ -153,6 +157,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
             schema_gen,
             example_validator,
             transform,
+            *([tuner] if tuner else []),
             trainer,
             baseline,
             evaluator,
@@ -175,6 +180,16 @@ def _statistics_and_schema(
     options = tfdv.StatsOptions(schema=text_format.Parse(_IMAGES, schema_pb2.Schema()))
     statistics_gen = StatisticsGen(examples=examples, stats_options=options)
     return statistics_gen, SchemaGen(statistics=statistics_gen.outputs["statistics"])
+
+
+def _tuner(
+    config: Config, inputs: Inputs, examples: BaseChannel, transform_graph: BaseChannel
+) -> OptunaTuner | None:
+    """Chooses hyper-parameters, where the configuration searches."""
+    if config.search is None:
+        return None
+    settings = TunerSettings(trainer=_trainer_settings(config, inputs), search=config.search)
+    return OptunaTuner(examples, transform_graph, settings, inputs.code["Tuner"])
 
 
 def _baseline(config: Config, inputs: Inputs) -> Resolver:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import progress
-from components.trainer.checkpoint import Checkpoints, State
+from components.trainer.checkpoint import Checkpoints, NoCheckpoints, State
 from components.trainer.plan import Plan
 
 Row = dict[str, Any]
@@ -50,7 +50,10 @@ class Loop:
         self.best = _copies(trained) if plan.patience else []
 
     def run(
-        self, batches: Batches, checkpoints: Checkpoints, tell: Callable[[Row], None]
+        self,
+        batches: Batches,
+        checkpoints: Checkpoints | NoCheckpoints,
+        tell: Callable[[Row], None],
     ) -> list[Row]:
         """Trains until the plan's steps are done, or val_accuracy stops rising.
 
@@ -85,7 +88,10 @@ class Loop:
         return [{**row, "restored": int(row["epoch"] == kept)} for row in state.rows]
 
     def _epoch(
-        self, state: State, iterator: Iterator[tuple[Any, Any]], checkpoints: Checkpoints
+        self,
+        state: State,
+        iterator: Iterator[tuple[Any, Any]],
+        checkpoints: Checkpoints | NoCheckpoints,
     ) -> State:
         started, waited = time.perf_counter(), 0.0
         epoch = len(state.rows) + 1
