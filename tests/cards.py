@@ -59,7 +59,7 @@ def evidence(**changed):
     values = {
         "counts": {"train": 3_120, "eval": 80},
         "history": ROWS,
-        "tuned": {},
+        "trained": {"plan": {"patience": 2}},
         "metrics": METRICS,
         "baseline": BASELINE,
         "gates": (

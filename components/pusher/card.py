@@ -23,7 +23,7 @@ class Evidence:
     Attributes:
       counts: examples by split.
       history: a row an epoch, as the Trainer keeps it.
-      tuned: hyperparameters that a Tuner chose; {} without one.
+      trained: `mode`, `training` and `plan` as the Trainer keeps them, with what a Tuner chose.
       metrics: the model's.
       baseline: the baseline's; {} where there was none.
       gates: as they were applied.
@@ -31,7 +31,7 @@ class Evidence:
 
     counts: Mapping[str, int]
     history: Sequence[Mapping[str, float | None]]
-    tuned: Mapping[str, Any]
+    trained: Mapping[str, Any]
     metrics: Figures
     baseline: Figures
     gates: Sequence[Gate]
@@ -58,10 +58,11 @@ class Signature:
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """The resolved `training` section, and what a Tuner chose over it."""
+    """The `training` section, what a Tuner chose over it, and what came of it in plain numbers."""
 
     training: Mapping[str, Any]
     tuned: Mapping[str, Any]
+    plan: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,7 @@ def make_card(settings: CardSettings, evidence: Evidence, version: int, pushed: 
       pushed: when, in UTC as ISO 8601.
     """
     training = _summary(evidence.history)
+    mode = evidence.trained.get("mode", settings.backbone.mode)
     names = settings.data.class_names
     metrics = _judgement(evidence.metrics, names)
     return ModelCard(
@@ -181,14 +183,16 @@ def make_card(settings: CardSettings, evidence: Evidence, version: int, pushed: 
         intended_use=(
             f"Classifying images of the kind of {settings.data.name} by its {len(names)} classes.",
         ),
-        limits=tuple(_limits(settings, evidence.counts, training, metrics)),
+        limits=tuple(_limits(settings, evidence, training, metrics)),
         signatures=SIGNATURES,
         outputs={name: text.format(classes=len(names)) for name, text in OUTPUTS.items()},
         data=settings.data,
         counts=evidence.counts,
         preprocessing=settings.preprocessing,
-        backbone=settings.backbone,
-        hyperparameters=Hyperparameters(settings.training, evidence.tuned),
+        backbone=settings.backbone.model_copy(update={"mode": mode}),
+        hyperparameters=Hyperparameters(
+            settings.training, _tuned(settings, evidence.trained), evidence.trained.get("plan", {})
+        ),
         training=training,
         split=settings.split,
         metrics=metrics,
@@ -241,14 +245,24 @@ def _honest(measured: Measured) -> Measured:
     return replace(measured, lower=None, upper=None)
 
 
+def _tuned(settings: CardSettings, trained: Mapping[str, Any]) -> dict[str, Any]:
+    """What was trained with that the configuration does not say: a Tuner chose it."""
+    training = trained.get("training", {})
+    chosen = {key: value for key, value in training.items() if value != settings.training.get(key)}
+    mode = trained.get("mode", settings.backbone.mode)
+    return chosen | ({} if mode == settings.backbone.mode else {"mode": mode})
+
+
 def _limits(
     settings: CardSettings,
-    counts: Mapping[str, int],
+    evidence: Evidence,
     training: TrainingSummary,
     metrics: Judgement,
 ) -> list[str]:
     """What follows from the run's own record, and nothing else."""
-    data, split = settings.data, settings.split
+    data, split, counts = settings.data, settings.split, evidence.counts
+    # Without early stopping nothing is chosen: the last weights are taken.
+    chosen = evidence.trained.get("plan", {}).get("patience") is not None
     found = [
         f"It knows the {len(data.class_names)} classes of {data.name} alone, and names one of them "
         "for every image.",
@@ -259,7 +273,7 @@ def _limits(
     ]
     if split == "train":
         found.append("It was judged on the images that it learned from.")
-    elif training.restored_epoch is not None and training.epochs > 1:
+    elif chosen and training.restored_epoch is not None and training.epochs > 1:
         found.append(
             f"Its weights are those of epoch {training.restored_epoch} of {training.epochs}, "
             f"chosen by the accuracy on the {split} split, which judged it too: on images that "

@@ -9,7 +9,7 @@ from components.evaluator.results import read_gates, read_metrics
 from components.pusher.card import Evidence
 from components.storage import as_path
 
-_HISTORY, _TUNED = "history.json", "hyperparameters.json"
+_HISTORY, _TRAINED = "history.json", "hyperparameters.json"
 
 
 def read_evidence(examples: Any, model_run: str, evaluation: str) -> Evidence:
@@ -21,16 +21,14 @@ def read_evidence(examples: Any, model_run: str, evaluation: str) -> Evidence:
       evaluation: folder of the ModelEvaluation artifact.
     """
     run = as_path(model_run)
-    tuned = run / _TUNED
-    found = json.loads(tuned.read_text(encoding="utf-8")) if tuned.exists() else {}
+    trained = run / _TRAINED
     return Evidence(
         counts={
             split: examples.get_int_custom_property(f"num_examples_{split}")
             for split in ("train", "eval")
         },
         history=json.loads((run / _HISTORY).read_text(encoding="utf-8")),
-        # As KerasTuner writes them, beside the space that they were sought in.
-        tuned=found.get("values", found),
+        trained=json.loads(trained.read_text(encoding="utf-8")) if trained.exists() else {},
         metrics=read_metrics(evaluation),
         baseline=read_metrics(evaluation, baseline=True),
         gates=read_gates(evaluation),

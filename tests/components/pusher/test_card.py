@@ -86,8 +86,13 @@ def test_hyperparameters_are_the_configurations_and_what_a_tuner_chose(page):
     assert page.beside("schedule.boundaries")[0] == "[30]"
     assert page.beside("epochs")[0] == "null"
     assert "chosen by the Tuner" not in page.cells
-    tuned = Page(render_markdown(card(left=evidence(tuned={"base_learning_rate": 0.01}))))
+    trained = {"mode": "full", "training": {"base_learning_rate": 0.01, "seed": 3}}
+    tuned = Page(render_markdown(card(left=evidence(trained=trained))))
     assert tuned.beside("base_learning_rate")[0] == "0.01"
+    assert tuned.beside("mode")[0] == "full"
+    assert tuned.beside("Trained")[0] == "the whole network"
+    made = card(left=evidence(trained=trained)).hyperparameters
+    assert made.tuned == {"base_learning_rate": 0.01, "mode": "full"}
 
 
 def test_examples_per_class_are_told_where_they_were_counted(page):
@@ -136,6 +141,8 @@ def test_that_the_judged_split_chose_the_epoch_is_said_where_it_did():
     assert choice in limits()
     for rows in ((ROWS[1],), tuple({**row, "restored": 0} for row in ROWS)):
         assert "chosen by" not in limits(settings(), evidence(history=rows))
+    last = evidence(trained={"plan": {"patience": None}})
+    assert "chosen by" not in limits(settings(), last)
 
 
 def test_a_model_that_was_judged_on_what_it_learned_from_says_so():
@@ -207,7 +214,7 @@ def _printable(text):
 def test_the_json_has_no_number_that_json_lacks(value):
     figures = {OVERALL: {"accuracy": Measured(0.9, value, 1.0, 8), "loss": Measured(value)}}
     rows = ({**ROWS[0], "loss": value},)
-    made = card(left=evidence(metrics=figures, history=rows, tuned={"rate": value}))
+    made = card(left=evidence(metrics=figures, history=rows, trained={"training": {"rate": value}}))
     read = json.loads(render_json(made), parse_constant=pytest.fail)
     assert read["metrics"]["overall"]["loss"]["value"] is None
     assert read["training"]["last"]["loss"] is None

@@ -182,18 +182,22 @@ def test_the_card_says_what_the_steps_found(push, judged):
         "restored_epoch": 2,
         "last": {"epoch": 2, "loss": None, "restored": 1},
     }
-    assert made["hyperparameters"] == {"training": {"batch_size": 64}, "tuned": {}}
+    assert made["hyperparameters"] == {
+        "training": {"batch_size": 64},
+        "tuned": {},
+        "plan": {},
+    }
 
 
-@pytest.mark.parametrize("content", [{"rate": 0.1}, {"space": [], "values": {"rate": 0.1}}])
-def test_what_a_tuner_chose_is_on_the_card(push, judged, tmp_path, content):
+def test_what_a_tuner_chose_is_on_the_card(push, judged, tmp_path):
+    content = {"mode": "full", "training": {"rate": 0.1}, "plan": {"steps": 3}}
     (run,) = judged[0]["model_run"]
     shutil.copytree(run.uri, tmp_path / "tuned")
     (tmp_path / "tuned" / "hyperparameters.json").write_text(json.dumps(content))
     tuned = standard_artifacts.ModelRun()
     tuned.uri = str(tmp_path / "tuned")
     made = card_in(Path(push(1, model_run=[tuned]).uri))
-    assert made["hyperparameters"]["tuned"] == {"rate": 0.1}
+    assert made["hyperparameters"]["tuned"]["rate"] == 0.1
 
 
 def test_tensorflow_alone_loads_what_was_pushed(push):
