@@ -5,8 +5,10 @@ On Kubeflow they are lines in the pod's log; the local runner draws them.
 
 from __future__ import annotations
 
+import json
 import logging
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
 
 LOGGER = logging.getLogger("bit.progress")
 EVENT = "bit_event"
@@ -41,3 +43,25 @@ def report_step(step: str, state: str, **fields: Any) -> None:
 def report(message: str, **event: Any) -> None:
     """Logs `message` with its event."""
     LOGGER.info(message, extra={EVENT: event})
+
+
+class EventHandler(logging.Handler):
+    """Writes events to a pipe, one JSON object a line."""
+
+    def __init__(self, stream: TextIO):
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Logging's hook."""
+        event = record.__dict__.get(EVENT)
+        if event is not None:
+            self._stream.write(json.dumps(event) + "\n")
+            self._stream.flush()
+
+
+def read_events(stream: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Events until the writer closes its end; a last line that was cut off is dropped."""
+    for line in stream:
+        if line.endswith("\n"):
+            yield json.loads(line)

@@ -45,7 +45,7 @@ LIBRARIES = (
 """Libraries whose version can change what a step writes."""
 
 
-_PAGES = tuple(f"components/report/*.{kind}" for kind in ("css", "html", "j2", "js"))
+_PAGES = tuple(f"components/*/*.{kind}" for kind in ("css", "html", "j2", "js"))
 
 
 def step_digests() -> dict[str, str]:

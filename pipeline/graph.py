@@ -27,7 +27,7 @@ def graph_of(config: Config) -> Graph:
         # The newest that passed when there is something to compare with it.
         "BaselineModel": ("Trainer",),
         "Evaluator": ("TfdsExampleGen", "Transform", "Trainer", "BaselineModel"),
-        "Pusher": ("Trainer", "Evaluator"),
+        "Pusher": ("TfdsExampleGen", "Trainer", "Evaluator"),
         "Report": (
             "TfdsExampleGen",
             "StatisticsGen",

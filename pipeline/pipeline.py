@@ -34,6 +34,7 @@ from components.report.component import Report
 from components.trainer.settings import TrainerSettings
 from components.tuner.component import OptunaTuner
 from components.tuner.settings import TunerSettings
+from pipeline.card import card_settings
 from pipeline.config import Config
 from pipeline.inputs import Inputs
 from pipeline.report import report_settings
@@ -120,7 +121,16 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
     )
 
     pusher = VersionedPusher(
-        model, evaluator.outputs["blessing"], serving, run_id, inputs.code["Pusher"]
+        {
+            "examples": examples,
+            "model": model,
+            "model_run": trainer.outputs["model_run"],
+            "evaluation": evaluator.outputs["evaluation"],
+            "model_blessing": evaluator.outputs["blessing"],
+        },
+        serving,
+        card_settings(config, inputs, run_id),
+        inputs.code["Pusher"],
     )
     report = _report(
         config,
@@ -218,6 +228,7 @@ def _trainer_settings(config: Config, inputs: Inputs) -> TrainerSettings:
     return TrainerSettings(
         backbone_path=inputs.backbone.path,
         backbone_sha256=inputs.backbone.sha256,
+        trainable_parameters=config.backbone.trainable_parameters,
         mode=config.backbone.mode,
         class_names=inputs.source.class_names,
         sizes=inputs.sizes,

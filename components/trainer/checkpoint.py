@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from components.storage import AnyPath, as_path, io_errors, is_local, remove_tree
+from components.trainer.strategy import chiefs_value
 
 _logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Checkpoints:
 
         Args:
           folder: local or gs://.
-          every_s: seconds between two checkpoints.
+          every_s: seconds between two checkpoints; infinite on workers other than the chief.
           variables: what training changes.
           best: the best values so far; empty where they are not asked for.
           optimizer: built.
@@ -66,15 +67,21 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(
             variables=list(variables), best=list(best), optimizer=optimizer, state=self._state
         )
+        # A variable that is made while one worker saves would wait for the others.
+        self._checkpoint.save_counter  # noqa: B018
         self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=1)
         self._saved = time.monotonic()
 
     def restore(self) -> State:
-        """Where training broke off; the beginning where there is nothing to go on from."""
+        """Where training broke off; the beginning where there is nothing to go on from.
+
+        All workers go on from what the chief sees.
+        """
         newest = self._manager.latest_checkpoint
-        if newest is None:
+        step = chiefs_value(-1 if newest is None else int(newest.rpartition("-")[2]))
+        if step < 0:
             return State()
-        self._checkpoint.restore(newest).assert_consumed()
+        self._checkpoint.restore(str(self._folder / f"ckpt-{step}")).assert_consumed()
         return self._state.value
 
     def due(self) -> bool:
@@ -123,7 +130,8 @@ def _stale(root: AnyPath) -> list[AnyPath]:
     if not is_local(root) or not root.is_dir():
         return []
     oldest = time.time() - STALE_S
-    return [folder for folder in root.iterdir() if folder.stat().st_mtime < oldest]
+    folders = (path for path in root.iterdir() if path.is_dir())
+    return [folder for folder in folders if folder.stat().st_mtime < oldest]
 
 
 class _JsonState(tf.train.experimental.PythonState):

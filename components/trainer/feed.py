@@ -9,13 +9,19 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.trainer.input_pipeline import Split, kept_split, one_pass, stored_split
+from components.trainer.input_pipeline import (
+    Split,
+    kept_split,
+    one_pass,
+    part_of,
+    stored_split,
+)
 from components.trainer.kept import Room
 from components.trainer.model import BiTClassifier
 from components.trainer.plan import Plan
 from components.trainer.settings import Job, TrainerSettings
 from components.trainer.steps import Forward
-from components.trainer.strategy import spread
+from components.trainer.strategy import spread, worker
 from components.transform.config import ImageSizes
 
 
@@ -37,11 +43,14 @@ class Feed:
 def make_feeds(
     job: Job, plan: Plan, model: BiTClassifier, graph: tft.TFTransformOutput, room: Room
 ) -> tuple[Feed, Feed]:
-    """The train and the eval split as a training reads them (`feeds_of`)."""
+    """The train and the eval split as a training reads them (`feeds_of`).
+
+    Of several workers each has the whole train split and a part of the eval split.
+    """
     settings = job.settings
     train = stored_split(job.train_files, graph, settings.num_train, training=True)
     evaluation = stored_split(job.eval_files, graph, settings.num_eval, training=False)
-    return feeds_of(settings, plan, model, (train, evaluation), room)
+    return feeds_of(settings, plan, model, (train, part_of(evaluation, worker())), room)
 
 
 def feeds_of(
@@ -91,7 +100,7 @@ def _embeddings(
     """Pre-logits float32 [n, E] and labels int64 [n], in the order of the split."""
     strategy = tf.distribute.get_strategy()
 
-    @tf.function
+    @tf.function(autograph=False)
     def embed(images: tf.Tensor) -> tf.Tensor:
         return strategy.run(model.embed, (images,))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,6 +90,15 @@ def stored_split(
 def kept_split(kept: Kept) -> Split:
     """A split that was read before."""
     return Split(tf.data.Dataset.range(kept.count), kept.count, kept.fetch, _ENDLESS)
+
+
+def part_of(split: Split, worker: tuple[int, int]) -> Split:
+    """Every n-th element: what worker (index, n) reads of a split that n of them share."""
+    index, workers = worker
+    if workers == 1:
+        return split
+    elements = split.elements.shard(workers, index)
+    return replace(split, elements=elements, count=len(range(index, split.count, workers)))
 
 
 def chosen_of(split: Split, chosen: np.ndarray) -> Split:

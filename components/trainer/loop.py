@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components import progress
 from components.trainer.checkpoint import Checkpoints, NoCheckpoints, State
 from components.trainer.plan import Plan
 
@@ -67,6 +68,9 @@ class Loop:
           waiting for input), and `restored`, 1 for the epoch whose weights the model has now.
         """
         state = checkpoints.restore()
+        if state.step:
+            text = f"Going on after step {state.step} of {self._plan.steps}"
+            progress.report(text, event="phase", text=text)
         for row in state.rows:
             tell(row)
         iterator = None

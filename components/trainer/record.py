@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import asdict
 from typing import Any
 
 import tensorflow as tf
 
 from components import progress
 from components.finite import finite
+from components.trainer.plan import Plan
 from components.trainer.settings import TrainerSettings
 
 _METRICS = ("loss", "accuracy")
@@ -19,16 +21,16 @@ _METRICS = ("loss", "accuracy")
 class Record:
     """Tells every epoch, and writes it for TensorBoard: `train` and `validation` in the folder."""
 
-    def __init__(self, folder: str, epochs: int):
+    def __init__(self, folder: str | None, epochs: int):
         """Begins the logs.
 
         Args:
-          folder: the model run's.
+          folder: the model run's; None writes nothing.
           epochs: at most.
         """
         self._epochs = epochs
-        self._train = tf.summary.create_file_writer(os.path.join(folder, "train"))
-        self._validation = tf.summary.create_file_writer(os.path.join(folder, "validation"))
+        self._train = _writer(folder, "train")
+        self._validation = _writer(folder, "validation")
 
     def tell(self, row: dict[str, Any]) -> None:
         """Takes the row of one epoch (`components.trainer.loop.Loop.run`)."""
@@ -52,6 +54,12 @@ class Record:
         self._validation.close()
 
 
+def _writer(folder: str | None, name: str) -> tf.summary.SummaryWriter:
+    if folder is None:
+        return tf.summary.create_noop_writer()
+    return tf.summary.create_file_writer(os.path.join(folder, name))
+
+
 def write_history(rows: list[dict[str, Any]], folder: str) -> None:
     """Keeps the history in the model run: `history.csv` for people, `history.json` for programs.
 
@@ -65,12 +73,16 @@ def write_history(rows: list[dict[str, Any]], folder: str) -> None:
         writer.writerows(rows)
 
 
-def write_hyperparameters(settings: TrainerSettings, folder: str) -> None:
+def write_hyperparameters(settings: TrainerSettings, plan: Plan, folder: str) -> None:
     """Keeps what was trained with, what a search chose among it: `hyperparameters.json`.
 
-    Its keys are `mode`, and `training` with every key of that section.
+    Its keys are `mode`, `training` with every key of that section, and `plan`, what came of it.
     """
-    values = {"mode": settings.mode, "training": settings.training.model_dump(mode="json")}
+    values = {
+        "mode": settings.mode,
+        "training": settings.training.model_dump(mode="json"),
+        "plan": asdict(plan),
+    }
     write_json(os.path.join(folder, "hyperparameters.json"), values)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from components.trainer.chief import train_with_workers
 from components.trainer.settings import Job, TrainerSettings
 from components.trainer.train import train
 
@@ -22,7 +23,11 @@ def run_fn(fn_args: Any) -> None:
       UserError: the backbone cannot be trained as configured, or the batch cannot be shared out to
         the devices.
     """
-    train(make_job(fn_args))
+    job = make_job(fn_args)
+    if job.settings.training.strategy == "multi_worker":
+        train_with_workers(job)
+    else:
+        train(job)
 
 
 def make_job(fn_args: Any) -> Job:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow_transform as tft
 
 from components.trainer.backbone import load_backbone
 from components.trainer.checkpoint import Checkpoints, NoCheckpoints, remove_checkpoints
+from components.trainer.curves import write_curves
 from components.trainer.feed import Feed, make_feeds
 from components.trainer.input_pipeline import Draws, one_pass, train_batches
 from components.trainer.kept import Room
@@ -21,13 +23,18 @@ from components.trainer.record import Record, write_history, write_hyperparamete
 from components.trainer.settings import Job, TrainerSettings
 from components.trainer.signatures import export
 from components.trainer.steps import Steps
-from components.trainer.strategy import make_strategy, spread
+from components.trainer.strategy import Workers, make_strategy, spread, sum_of_workers, worker
 
 MEGABYTE = 1_000_000
 
 
-def train(job: Job) -> list[Row]:
+def train(job: Job, workers: Workers | None = None) -> list[Row]:
     """Fine-tunes the backbone, exports the classifier, and leaves its history.
+
+    Args:
+      job: what to train.
+      workers: with which this process has joined (`join_workers`); of them the chief alone leaves
+        something.
 
     Raises:
       UserError: the backbone cannot be trained as configured, or the batch cannot be shared out to
@@ -35,7 +42,7 @@ def train(job: Job) -> list[Row]:
     """
     settings, training = job.settings, job.settings.training
     plan = make_plan(training, settings.num_train)
-    strategy = make_strategy(training)
+    strategy = make_strategy(training, workers)
     # Not 0, which tf.data cannot tell from none when it has a seed of its own.
     tf.random.set_seed(training.seed + 1)
     graph = tft.TFTransformOutput(job.transform_graph)
@@ -44,14 +51,24 @@ def train(job: Job) -> list[Row]:
         Room(training.cache, training.cache_limit_mb * MEGABYTE) as room,
     ):
         # The backbone too: its variables are made when it is loaded.
-        backbone = load_backbone(settings.backbone_path, settings.mode)
+        backbone = load_backbone(
+            settings.backbone_path,
+            settings.mode,
+            training.precision,
+            settings.trainable_parameters,
+        )
         model = BiTClassifier(backbone, len(settings.class_names))
         feeds = make_feeds(job, plan, model, graph, room)
-        record = Record(job.model_run, plan.epochs)
+        index, _ = worker()
+        record = Record(job.model_run if index == 0 else None, plan.epochs)
         rows = Fit(settings, plan.mixup, model, feeds).run(plan, record.tell, job.own_checkpoints)
         record.close()
+    if index > 0:
+        return rows
     write_history(rows, job.model_run)
-    write_hyperparameters(settings, job.model_run)
+    write_curves(rows, job.model_run)
+    write_hyperparameters(settings, plan, job.model_run)
+    backbone.compute_in_float32()
     export(model, graph, settings.class_names, job.serving_model)
     remove_checkpoints(job.own_checkpoints)
     return rows
@@ -106,7 +123,9 @@ class Fit:
             sizes=self._learned.sizes,
             mixup=mixup,
             num_classes=len(settings.class_names),
+            worker=worker(),
         )
+        self._num_eval = settings.num_eval
         self._batches = functools.cache(self._make_batches)
         self._evaluation = spread(one_pass(self._looked_at.split, training.batch_size))
 
@@ -130,17 +149,21 @@ class Fit:
         )  # fmt: skip
         checkpoints: Checkpoints | NoCheckpoints = NoCheckpoints()
         if checkpoints_folder is not None:
-            every_s = training.checkpoint_seconds
+            chief = self._draws.worker[0] == 0
+            every_s = training.checkpoint_seconds if chief else math.inf
             checkpoints = Checkpoints(
                 checkpoints_folder, every_s, self.changed, loop.best, self.optimizer
             )
         return loop.run(lambda step: iter(self._batches(step)), checkpoints, tell)
 
     def _make_batches(self, step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-        return spread(train_batches(self._learned.split, self._draws, step))
+        device_batch = (
+            self._training.batch_size // tf.distribute.get_strategy().num_replicas_in_sync
+        )
+        return spread(train_batches(self._learned.split, self._draws, step), device_batch)
 
     def _evaluate(self) -> tuple[float, float]:
         results = [self._steps.evaluate(*batch) for batch in self._evaluation]
-        sums = np.sum(np.asarray(results, np.float64), axis=0)
-        loss, right = sums / self._looked_at.split.count
+        sums = np.sum(np.asarray(results, np.float64).reshape(-1, 2), axis=0)
+        loss, right = sum_of_workers(sums) / self._num_eval
         return float(loss), float(right)

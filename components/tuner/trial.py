@@ -105,7 +105,12 @@ class Trials:
             self._begun[key].restore()
         else:
             tf.random.set_seed(settings.training.seed + 1)
-            backbone = load_backbone(settings.backbone_path, settings.mode)
+            backbone = load_backbone(
+                settings.backbone_path,
+                settings.mode,
+                settings.training.precision,
+                settings.trainable_parameters,
+            )
             model = BiTClassifier(backbone, len(settings.class_names))
             feeds = feeds_of(settings, plan, model, self._splits, self._room)
             fit = Fit(settings, plan.mixup, model, feeds)

@@ -16,12 +16,12 @@ from typing import Any, TextIO
 from rich.console import Console
 
 from components.errors import UserError
+from components.progress import read_events
 from components.pusher.versions import served
 from pipeline.code import ROOT
 from pipeline.config import Config, dump_config, write_yaml
 from pipeline.graph import steps_of
 from pipeline.layout import Layout
-from pipeline.local.events import read_events
 from pipeline.local.record import Record
 from pipeline.local.view import View, print_verdict
 from pipeline.report import publish_runs

@@ -2,7 +2,7 @@
 
 Its standard input is the request, one JSON line, and then stays open as long as the parent lives.
 Its standard output and error are the run's log files. What it has to say goes to the pipe whose
-descriptor is its one argument (`pipeline.local.events`).
+descriptor is its one argument (`components.progress`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import UserError
-from components.progress import LOGGER, report
+from components.progress import LOGGER, EventHandler, report
 from components.pusher.versions import served_digest
 from pipeline.config import Config
-from pipeline.gist import gist
+from pipeline.gist import gist, without_place
 from pipeline.inputs import Inputs, resolve
 from pipeline.layout import Layout
-from pipeline.local.events import EventHandler
 from pipeline.local.step_logs import StepLogs
 
 
@@ -44,7 +43,7 @@ def main() -> None:
             else:
                 _run(config, layout, run_id, request["use_cache"])
         except UserError as error:
-            report("stopped", event="user_error", reason=str(error))
+            report("stopped", event="user_error", reason=without_place(str(error)))
         except Exception as error:
             logging.exception("the run failed")
             report("stopped", event="failure", reason=gist(error))

@@ -12,7 +12,11 @@ GRAPH = grimp.build_graph(
 FRAMEWORKS = ("tensorflow", "tfx", "apache_beam", "tf_keras", "tensorflow_hub", "ml_metadata")
 
 POLICY = (
+    "components.example_gen.few_shot",
+    "components.trainer.hyperrule",
+    "components.trainer.plan",
     "components.trainer.schedule",
+    "components.trainer.settings",
     "components.trainer.architecture",
     "components.tuner.config",
     "components.tuner.holdout",
@@ -24,6 +28,8 @@ POLICY = (
     "components.report.figures",
     "components.report.page",
     "components.report.runs",
+    "components.pusher.card",
+    "components.pusher.card_text",
     "components.pusher.versions",
     "components.digests",
     "components.storage",

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from components.evaluator.config import EvaluationConfig
+from components.progress import read_events
 from pipeline.layout import Layout
-from pipeline.local.events import read_events
 from pipeline.local.record import Record
 from pipeline.local.worker import _unchanged
 from pipeline.summary import Step, Summary, write_json, write_summary

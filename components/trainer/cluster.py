@@ -1,0 +1,84 @@
+"""The processes that train together, as TF_CONFIG names them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components.errors import UserError
+
+_ADDRESS = re.compile(r"[^\s/]+:\d+")
+_FORM = (
+    '{"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, "task": {"type": "worker", "index": 0}}'
+)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """This process among them.
+
+    Attributes:
+      index: its number; 0 is the chief.
+      count: how many there are.
+    """
+
+    index: int
+    count: int
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes what the training leaves."""
+        return self.index == 0
+
+
+def read_cluster(environment: Mapping[str, str]) -> Cluster:
+    """The cluster that TF_CONFIG tells, in TensorFlow's form.
+
+    Args:
+      environment: os.environ.
+
+    Raises:
+      UserError: it is not set, or not of that form.
+    """
+    text = environment.get("TF_CONFIG", "")
+    if not text:
+        raise UserError(
+            "training.strategy multi_worker: the environment variable TF_CONFIG is not set. Set it "
+            f"for the Trainer step and for every other worker: {_FORM} (docs/training.md)."
+        )
+    try:
+        told = json.loads(text)
+    except ValueError as error:
+        raise _malformed(f"is no JSON ({error})") from error
+    return _cluster(told)
+
+
+def _cluster(told: Any) -> Cluster:
+    try:
+        jobs, task = dict(told["cluster"]), told["task"]
+        kind, index = task["type"], int(task["index"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _malformed("lacks cluster, task, task.type or task.index") from error
+    for job, addresses in jobs.items():
+        if job not in ("chief", "worker"):
+            raise _malformed(f"has the job {job!r}, and there are but chief and worker")
+        if not isinstance(addresses, list) or not all(map(_is_address, addresses)):
+            raise _malformed(f"has {addresses!r} for {job}, and not a list of HOST:PORT")
+    chiefs, workers = len(jobs.get("chief", [])), len(jobs.get("worker", []))
+    if chiefs > 1:
+        raise _malformed(f"has {chiefs} chiefs")
+    if kind not in jobs or not 0 <= index < len(jobs[kind]):
+        raise _malformed(f"has the task {kind} {index}, which is not in its cluster")
+    # TensorFlow's numbers: the chief is the first, and without one worker 0 is it.
+    return Cluster(index + (chiefs if kind == "worker" else 0), chiefs + workers)
+
+
+def _is_address(value: Any) -> bool:
+    return isinstance(value, str) and bool(_ADDRESS.fullmatch(value))
+
+
+def _malformed(what: str) -> UserError:
+    return UserError(f"TF_CONFIG {what}: give {_FORM} (docs/training.md).")

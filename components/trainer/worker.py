@@ -1,0 +1,242 @@
+"""One of the processes that train together (`training.strategy: multi_worker`).
+
+The Trainer step starts the chief by itself. The others are started beside it, each with its own
+TF_CONFIG and with the output folder of the pipeline, which all of them see:
+
+  python -m components.trainer.worker --output OUTPUT [--forever] [--timeout-s SECONDS]
+
+Such a one waits for a run, trains with it, and leaves nothing. Exit codes: 0 the training is done,
+1 it failed, here or on another worker, or none began in time, 2 usage, configuration or data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from components.errors import UserError
+from components.progress import LOGGER, EventHandler, read_events, report, report_epoch
+from components.storage import AnyPath, as_path
+from components.trainer.cluster import read_cluster
+from components.trainer.job_file import await_job, job_file, wait_for_job
+
+_logger = logging.getLogger(__name__)
+
+_ROOT = Path(__file__).resolve().parents[2]
+_CHECKPOINTS = "checkpoints"
+
+_TIMEOUT_S = 3600
+_STORAGE_S = 120
+"""Seconds after which every worker sees what the chief has written."""
+_PARTING_S = 1
+_ABORTED = "Collective ops is aborted"
+
+# Not `-m`, which would look for modules in the user's current folder before ours.
+_START = """\
+import runpy, sys
+sys.path[0] = sys.argv.pop(1)
+runpy.run_module("components.trainer.worker", run_name="__main__")
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    options = _parse(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    LOGGER.setLevel(logging.INFO)
+    if options.job:
+        return _train(as_path(options.job), options.timeout_s, options.events)
+    # The first process of a container has no default for it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        _serve(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (RuntimeError, TimeoutError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run_worker(file: AnyPath, timeout_s: int) -> None:
+    """Trains in a process of its own, with TF_CONFIG's other workers, and tells its epochs.
+
+    It ends with this process.
+
+    Args:
+      file: `job_file`.
+      timeout_s: seconds in which all workers must have come.
+
+    Raises:
+      UserError: the training cannot be had as configured.
+      RuntimeError: it broke off.
+    """
+    read_end, write_end = os.pipe()
+    options = ["--job", os.fspath(file), "--timeout-s", str(timeout_s), "--events", str(write_end)]
+    paths = filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])
+    process = subprocess.Popen(
+        [sys.executable, "-c", _START, str(_ROOT), *options],
+        stdin=subprocess.PIPE,
+        pass_fds=(write_end,),
+        env={**os.environ, "TF_USE_LEGACY_KERAS": "1", "PYTHONPATH": os.pathsep.join(paths)},
+    )
+    os.close(write_end)
+    assert process.stdin is not None
+    last: dict[str, Any] = {}
+    try:
+        with os.fdopen(read_end, encoding="utf-8") as pipe:
+            for last in read_events(pipe):
+                if last["event"] == "epoch":
+                    report_epoch(last["epoch"], last["epochs"], last["metrics"])
+    finally:
+        # Its end of input is what ends one that still runs.
+        process.stdin.close()
+        code = process.wait()
+    if last.get("event") == "user_error":
+        raise UserError(last["reason"])
+    if code == -signal.SIGALRM:
+        raise RuntimeError(
+            f"the workers of TF_CONFIG did not all come within {timeout_s} s: is each of them "
+            "started, and does each reach the others' addresses?"
+        )
+    if code:
+        raise RuntimeError(last.get("reason", f"the worker's process ended with code {code}"))
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m components.trainer.worker",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--output", metavar="DIR", help="the pipeline's, which all workers see")
+    source.add_argument("--job", metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--forever", action="store_true", help="serve run after run, whatever becomes of each"
+    )
+    parser.add_argument(
+        "--timeout-s",
+        metavar="SECONDS",
+        type=int,
+        default=_TIMEOUT_S,
+        help="for a run to begin, unless --forever, and then for all its workers to come; "
+        "default: %(default)s",
+    )
+    parser.add_argument("--events", metavar="DESCRIPTOR", type=int, help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    """Takes part in the next run, or in run after run."""
+    cluster = read_cluster(os.environ)
+    if cluster.is_chief:
+        raise UserError(
+            "TF_CONFIG makes this process the chief, which the Trainer step starts by itself: give "
+            "another worker's index."
+        )
+    file = job_file(os.fspath(as_path(options.output) / _CHECKPOINTS))
+    done = 0
+    while True:
+        _logger.info("worker %d of %d waits for %s", cluster.index, cluster.count, file)
+        done = wait_for_job(file, done, None if options.forever else options.timeout_s)
+        try:
+            run_worker(file, options.timeout_s)
+        except (UserError, RuntimeError) as error:
+            if not options.forever:
+                raise
+            _logger.error("the training broke off: %s", error)
+        if not options.forever:
+            return
+
+
+def _train(file: AnyPath, timeout_s: int, events: int | None) -> int:
+    """The process of `run_worker`; returns its exit code, having told the reason of a failure."""
+    if events is not None:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        LOGGER.addHandler(EventHandler(os.fdopen(events, "w", encoding="utf-8")))
+        # The parent says it again.
+        LOGGER.propagate = False
+    try:
+        _train_together(file, timeout_s)
+    except UserError as error:
+        report("stopped", event="user_error", reason=str(error))
+        return 2
+    except Exception as error:
+        _logger.exception("the training broke off")
+        report("stopped", event="failure", reason=_reason(error))
+        return 1
+    return 0
+
+
+def _train_together(file: AnyPath, timeout_s: int) -> None:
+    # Not at the top: whoever starts or waits for such a process does without TensorFlow.
+    from components.trainer.strategy import chiefs_value, join_workers, sum_of_workers
+    from components.trainer.train import train
+
+    # Its default ends the process, which waits where Python's handlers and threads are not run.
+    signal.alarm(timeout_s)
+    workers = join_workers()
+    signal.alarm(0)
+    cluster = read_cluster(os.environ)
+    _logger.info("worker %d of %d has joined", cluster.index, cluster.count)
+    found = json.loads(file.read_text(encoding="utf-8"))["number"] if cluster.is_chief else 0
+    with workers.scope():
+        # What lay there before all had joined can be an earlier run's.
+        number = chiefs_value(found)
+        code = _code()
+        same = int(sum_of_workers([float(code == chiefs_value(code))])[0])
+    if same < cluster.count:
+        raise UserError(
+            f"{cluster.count - same} of the {cluster.count} workers run other code than the chief: "
+            "start all of them from one image, or from equal checkouts and environments."
+        )
+    train(await_job(file, number, _STORAGE_S), workers)
+    with workers.scope():
+        # One that left while the chief still exports would be taken for dead.
+        sum_of_workers([0.0])
+    # What is on its way to the others is to arrive.
+    time.sleep(_PARTING_S)
+
+
+def _code() -> int:
+    """Digest of what must be the same everywhere, or workers would wait for each other for ever."""
+    import tensorflow as tf
+
+    digest = hashlib.sha256(tf.__version__.encode())
+    for module in sorted((_ROOT / "components").rglob("*.py")):
+        digest.update(module.read_bytes())
+    return int.from_bytes(digest.digest()[:6], "big")
+
+
+def _reason(error: Exception) -> str:
+    if _ABORTED in str(error):
+        return "another worker is gone, or has failed and says why in its log"
+    return str(error)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent is gone, even by kill -9."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    # Not sys.exit: TensorFlow 2.21 can crash while its strategies are taken down.
+    exit_code = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
