@@ -6,6 +6,7 @@ import json
 import logging
 import secrets
 import time
+from typing import Any
 
 from components.storage import AnyPath, as_path, io_errors, write_whole
 from components.trainer.settings import Job
@@ -28,13 +29,9 @@ def write_job(file: AnyPath, job: Job) -> int:
     return number
 
 
-def read_job(file: AnyPath) -> tuple[int, Job] | None:
-    """Number and job; None where there is none."""
-    try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-    except io_errors(ValueError):
-        return None
-    return told["number"], Job.model_validate(told["job"])
+def read_number(file: AnyPath) -> int:
+    """The number of the job that is there; 0 where there is none."""
+    return _read(file).get("number", 0)
 
 
 def wait_for_job(file: AnyPath, other_than: int, timeout_s: float | None) -> int:
@@ -50,9 +47,9 @@ def wait_for_job(file: AnyPath, other_than: int, timeout_s: float | None) -> int
     """
     started = time.monotonic()
     while True:
-        found = read_job(file)
-        if found is not None and found[0] != other_than:
-            return found[0]
+        number = read_number(file)
+        if number not in (0, other_than):
+            return number
         if timeout_s is not None and time.monotonic() - started > timeout_s:
             raise TimeoutError(f"no training by several workers began within {timeout_s} s: {file}")
         time.sleep(_POLL_S)
@@ -66,9 +63,9 @@ def await_job(file: AnyPath, number: int, timeout_s: float) -> Job:
     """
     started = time.monotonic()
     while True:
-        found = read_job(file)
-        if found is not None and found[0] == number:
-            return found[1]
+        found = _read(file)
+        if found.get("number") == number:
+            return Job.model_validate(found["job"])
         if time.monotonic() - started > timeout_s:
             raise TimeoutError(f"{file} does not hold the chief's job: is it the chief's storage?")
         time.sleep(_POLL_S)
@@ -76,10 +73,15 @@ def await_job(file: AnyPath, number: int, timeout_s: float) -> Job:
 
 def remove_job(file: AnyPath, number: int) -> None:
     """Takes a job back that is done or has failed; another run's stays."""
-    found = read_job(file)
-    if found is None or found[0] != number:
-        return
     try:
-        file.unlink()
+        if read_number(file) == number:
+            file.unlink()
     except io_errors() as error:
         _logger.warning("%s could not be removed: %s", file, error)
+
+
+def _read(file: AnyPath) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except io_errors(ValueError):
+        return {}

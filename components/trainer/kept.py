@@ -114,7 +114,8 @@ class Room:
         return self._kept[what]
 
     def _array(self, shape: tuple[int, ...]) -> np.ndarray:
-        if not self._disk:
+        # No file can be mapped that is empty.
+        if not self._disk or shape[0] == 0:
             return np.empty(shape, np.float32)
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="bit-kept-"))

@@ -64,8 +64,25 @@ def join_workers() -> Workers:
     """Waits for the other processes that TF_CONFIG names, and joins them.
 
     Once a process, before TensorFlow has computed anything in it.
+
+    Raises:
+      UserError: they do not all have the same devices.
     """
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    workers = tf.distribute.MultiWorkerMirroredStrategy()
+    devices: dict[tuple[str, int], list[str]] = {}
+    # All workers' are listed, and so all workers see the same.
+    for device in tf.config.list_logical_devices():
+        spec = tf.DeviceSpec.from_string(device.name)
+        devices.setdefault((spec.job, spec.task), []).append(spec.device_type)
+    if len({tuple(sorted(kinds)) for kinds in devices.values()}) > 1:
+        told = "; ".join(
+            f"{job} {task}: {', '.join(kinds)}" for (job, task), kinds in sorted(devices.items())
+        )
+        # TensorFlow would wait for ever.
+        raise UserError(
+            f"training.strategy multi_worker: workers differ in their devices ({told})."
+        )
+    return workers
 
 
 def worker() -> tuple[int, int]:

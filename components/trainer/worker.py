@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import logging
 import os
 import signal
@@ -28,12 +27,13 @@ from components.errors import UserError
 from components.progress import LOGGER, EventHandler, read_events, report, report_epoch
 from components.storage import AnyPath, as_path
 from components.trainer.cluster import read_cluster
-from components.trainer.job_file import await_job, job_file, wait_for_job
+from components.trainer.job_file import await_job, job_file, read_number, wait_for_job
 
 _logger = logging.getLogger(__name__)
 
 _ROOT = Path(__file__).resolve().parents[2]
-_CHECKPOINTS = "checkpoints"
+CHECKPOINTS = "checkpoints"
+"""The folder of all checkpoints below a pipeline's output (`pipeline.layout`)."""
 
 _TIMEOUT_S = 3600
 _STORAGE_S = 120
@@ -147,11 +147,12 @@ def _serve(options: argparse.Namespace) -> None:
             "TF_CONFIG makes this process the chief, which the Trainer step starts by itself: give "
             "another worker's index."
         )
-    file = job_file(os.fspath(as_path(options.output) / _CHECKPOINTS))
+    file = job_file(os.fspath(as_path(options.output) / CHECKPOINTS))
     done = 0
     while True:
         _logger.info("worker %d of %d waits for %s", cluster.index, cluster.count, file)
         done = wait_for_job(file, done, None if options.forever else options.timeout_s)
+        _logger.info("a training has begun")
         try:
             run_worker(file, options.timeout_s)
         except (UserError, RuntimeError) as error:
@@ -178,37 +179,53 @@ def _train(file: AnyPath, timeout_s: int, events: int | None) -> int:
         _logger.exception("the training broke off")
         report("stopped", event="failure", reason=_reason(error))
         return 1
+    finally:
+        # What is on its way to the others is to arrive.
+        time.sleep(_PARTING_S)
     return 0
 
 
 def _train_together(file: AnyPath, timeout_s: int) -> None:
     # Not at the top: whoever starts or waits for such a process does without TensorFlow.
-    from components.trainer.strategy import chiefs_value, join_workers, sum_of_workers
+    import tensorflow as tf
+
+    from components.trainer.strategy import join_workers, sum_of_workers, worker
     from components.trainer.train import train
 
     # Its default ends the process, which waits where Python's handlers and threads are not run.
     signal.alarm(timeout_s)
     workers = join_workers()
-    signal.alarm(0)
-    cluster = read_cluster(os.environ)
-    _logger.info("worker %d of %d has joined", cluster.index, cluster.count)
-    found = json.loads(file.read_text(encoding="utf-8"))["number"] if cluster.is_chief else 0
     with workers.scope():
-        # What lay there before all had joined can be an earlier run's.
-        number = chiefs_value(found)
-        code = _code()
-        same = int(sum_of_workers([float(code == chiefs_value(code))])[0])
-    if same < cluster.count:
-        raise UserError(
-            f"{cluster.count - same} of the {cluster.count} workers run other code than the chief: "
-            "start all of them from one image, or from equal checkouts and environments."
-        )
+        number = _agree(file, len(workers.extended.worker_devices))
+    signal.alarm(0)
     train(await_job(file, number, _STORAGE_S), workers)
     with workers.scope():
-        # One that left while the chief still exports would be taken for dead.
-        sum_of_workers([0.0])
-    # What is on its way to the others is to arrive.
-    time.sleep(_PARTING_S)
+        index, _ = worker()
+        try:
+            # One that left while the chief still exports would be taken for dead.
+            sum_of_workers([0.0])
+        except tf.errors.OpError:
+            if index > 0:
+                raise
+            _logger.warning("a worker was gone before the end; the model is whole", exc_info=True)
+
+
+def _agree(file: AnyPath, devices: int) -> int:
+    """The number of the chief's job: what lay there before all had joined can be another's."""
+    from components.trainer.strategy import chiefs_value, sum_of_workers
+
+    cluster = read_cluster(os.environ)
+    _logger.info("worker %d of %d, devices: %d", cluster.index, cluster.count, devices)
+    number = chiefs_value(read_number(file) if cluster.is_chief else 0)
+    code = _code()
+    same = int(sum_of_workers([float(code == chiefs_value(code))])[0])
+    if same < cluster.count:
+        raise UserError(
+            f"training.strategy multi_worker: {cluster.count - same} of the {cluster.count} "
+            "workers have other code or another TensorFlow than the chief: start all of them from "
+            "one image, or from equal checkouts."
+        )
+    return number
 
 
 def _code() -> int:

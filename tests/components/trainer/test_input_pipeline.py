@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.trainer.augment import augment, mixup
-from components.trainer.input_pipeline import Draws, Split, one_pass, train_batches
+from components.trainer.input_pipeline import Draws, Split, one_pass, part_of, train_batches
 from components.trainer.steps import cross_entropy
 from components.transform.config import ImageSizes
 
@@ -184,3 +184,12 @@ def test_one_pass_is_everything_in_its_order(count, batch):
     batches = read(one_pass(numbers(count, 2), batch), 100)
     assert np.concatenate([labels for _, labels in batches]).tolist() == list(range(count))
     assert all(len(labels) == batch for _, labels in batches[:-1])
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 12])
+def test_workers_share_a_pass_without_an_element_lost_or_read_twice(workers):
+    parts = [part_of(numbers(10, 4), (index, workers)) for index in range(workers)]
+    seen = [[int(label) for _, labels in one_pass(part, 4) for label in labels] for part in parts]
+    assert [len(labels) for labels in seen] == [part.count for part in parts]
+    assert max(map(len, seen)) - min(map(len, seen)) <= 1
+    assert sorted(label for labels in seen for label in labels) == list(range(10))
