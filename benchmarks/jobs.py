@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import runpy
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,19 +141,32 @@ def make_job(config: Config, stored: Stored, graph: str, folder: Path, **trainin
         eval_files=stored.files("eval"),
         transform_graph=graph,
         code="",
-        model_run=f"{folder}/run",
-        serving_model=f"{folder}/model",
-        checkpoints=f"{folder}/checkpoints",
+        **_below(folder),
     )
 
 
-def train(job: Job, folder: Path) -> Figures:
-    """One training by our Trainer, in a process and folders of its own."""
-    with tempfile.TemporaryDirectory(dir=folder) as own:
-        fresh = {name: f"{own}/{name}" for name in ("model_run", "serving_model", "checkpoints")}
-        told = Path(own, "job.json")
-        told.write_text(job.model_copy(update=fresh).model_dump_json())
-        return run("benchmarks.ours", [str(told)])
+def train(job: Job, folder: Path, after: Callable[[Job], Figures] | None = None) -> Figures:
+    """One training by our Trainer, in a process and folders of its own.
+
+    Args:
+      job: its folders do not matter.
+      folder: where its own are made.
+      after: looks at what it left, before that is removed.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        own = job.model_copy(update=_below(Path(name)))
+        told = Path(name, "job.json")
+        told.write_text(own.model_dump_json())
+        figures = run("benchmarks.ours", [str(told)])
+        return figures if after is None else {**figures, **after(own)}
+
+
+def _below(folder: Path) -> dict[str, str]:
+    return {
+        "model_run": f"{folder}/run",
+        "serving_model": f"{folder}/model",
+        "checkpoints": f"{folder}/checkpoints",
+    }
 
 
 def train_plainly(config: Config, plan: Plan) -> Figures:
@@ -174,7 +187,8 @@ def train_plainly(config: Config, plan: Plan) -> Figures:
     }
     given = [part for key, value in told.items() for part in (f"--{key}", str(value))]
     given += [] if sizes.flip else ["--no-flip"]
-    # Keras keeps the old rate for the step at the boundary itself.
-    given += ["--boundaries", *(str(step - 1) for step in plan.schedule.boundaries)]
+    # Keras keeps the old rate for the step at the boundary itself, and wants one at least.
+    boundaries = plan.schedule.boundaries or (plan.steps + 1,)
+    given += ["--boundaries", *(str(step - 1) for step in boundaries)]
     given += ["--split", splits.train, splits.eval]
     return run("benchmarks.seed", given, TFDS_DATA_DIR=str(config.data.data_dir))

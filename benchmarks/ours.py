@@ -39,8 +39,8 @@ def timed(job: Job) -> Figures:
     Returns:
       `fit_s`: up to the end of the last epoch, the loading of the backbone among it; `epochs_s`:
       every epoch but the first, with its look; `cpu_s`: the time of all cores in them; `steps_s`:
-      those without the look; `waiting`: the part of them spent waiting for input; `export_s`; `kept`: val_accuracy of the weights that
-      are kept; `rows`; `peak_mb`.
+      those without the look; `waiting`: the part of them spent waiting for input; `export_s`;
+      `kept`: val_accuracy of the weights that are kept; `rows`; `peak_mb`.
     """
     clock = Clock()
     progress.LOGGER.addHandler(clock)
