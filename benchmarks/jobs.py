@@ -171,6 +171,11 @@ def _below(folder: Path) -> dict[str, str]:
 
 def train_plainly(config: Config, plan: Plan) -> Figures:
     """The same training by the plain script, in a process of its own."""
+    return run("benchmarks.seed", as_seed(config, plan), TFDS_DATA_DIR=str(config.data.data_dir))
+
+
+def as_seed(config: Config, plan: Plan) -> list[str]:
+    """A configuration as the arguments of the plain script."""
     sizes, training, splits = sizes_of(config), config.training, config.data.splits
     told = {
         "dataset": config.data.name,
@@ -191,4 +196,4 @@ def train_plainly(config: Config, plan: Plan) -> Figures:
     boundaries = plan.schedule.boundaries or (plan.steps + 1,)
     given += ["--boundaries", *(str(step - 1) for step in boundaries)]
     given += ["--split", splits.train, splits.eval]
-    return run("benchmarks.seed", given, TFDS_DATA_DIR=str(config.data.data_dir))
+    return given
