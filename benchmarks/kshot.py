@@ -1,6 +1,6 @@
 """K-shot on digits: what pre-training is worth, bit-mini against its random twin.
 
-    .venv/bin/python -m benchmarks.kshot
+    TF_USE_LEGACY_KERAS=1 .venv/bin/python -m benchmarks.kshot
 
 K scans of each class, drawn by TfdsExampleGen (`data.examples_per_class`), trained by the whole
 Trainer and judged on the 270 scans of the eval split; another seed draws other scans. The twin is
