@@ -1,6 +1,6 @@
 """A frozen backbone: embeddings kept between passes against all done again in every pass.
 
-    .venv/bin/python -m benchmarks.frozen
+    TF_USE_LEGACY_KERAS=1 .venv/bin/python -m benchmarks.frozen
 
 The digits preset with mode head_only, once with `cache: off` and once as it is. Where images are
 augmented only the eval split's embeddings, and the images, can be kept.
@@ -34,8 +34,8 @@ IMAGES = {
 
 
 def epoch_s(figures: Figures) -> float:
-    """Seconds of an epoch and its look, without the first."""
-    return statistics.mean(figures["epochs_s"])
+    """Seconds of an epoch and its look, the median without the first."""
+    return statistics.median(figures["epochs_s"])
 
 
 def apart(one: Figures, other: Figures) -> float:

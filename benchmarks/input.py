@@ -1,6 +1,6 @@
 """The input pipeline alone against the training step, and where its time goes.
 
-    .venv/bin/python -m benchmarks.input
+    TF_USE_LEGACY_KERAS=1 .venv/bin/python -m benchmarks.input
 
 Drawn photographs (tests/drawn.py) as stored JPEGs. Rates are of batches that nobody trains on; the
 plain alternative is the pipeline of `benchmarks.seed`. Stages are timed on one core, each on inputs

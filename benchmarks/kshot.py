@@ -1,6 +1,6 @@
 """K-shot on digits: what pre-training is worth, bit-mini against its random twin.
 
-    .venv/bin/python -m benchmarks.kshot
+    TF_USE_LEGACY_KERAS=1 .venv/bin/python -m benchmarks.kshot
 
 K scans of each class, drawn by TfdsExampleGen (`data.examples_per_class`), trained by the whole
 Trainer and judged on the 270 scans of the eval split; another seed draws other scans. The twin is
@@ -130,8 +130,9 @@ def plot(runs: Sequence[Figures], modes: Sequence[str], target: Path) -> None:
     shots = sorted({run["shots"] for run in runs})
     colours = alt.Scale(domain=list(NETWORKS.values()), range=["#1f5fa8", "#c8621b"])
     axis = alt.Axis(values=shots, grid=False)
+    scale = alt.Scale(type="log", nice=False, domain=[0.8 * shots[0], 1.25 * shots[-1]])
     base: Any = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("shots:Q", title="scans a class", scale=alt.Scale(type="log"), axis=axis),
+        x=alt.X("shots:Q", title="scans a class", scale=scale, axis=axis),
         color=alt.Color("network:N", scale=colours, legend=alt.Legend(title=None, orient="top")),
     )
     title = "accuracy on 270 held-out scans"

@@ -1,6 +1,6 @@
 """A full-size R50x1, all of it fine-tuned: time of a step and memory against plain Keras.
 
-    .venv/bin/python -m benchmarks.r50
+    TF_USE_LEGACY_KERAS=1 .venv/bin/python -m benchmarks.r50
 
 Random weights under the interface of google/bit/m-r50x1, drawn photographs (tests/drawn.py) at
 224 px, batches of 8. What the Trainer leaves is then asked in a process that has TensorFlow alone.
@@ -108,10 +108,10 @@ def line(name: str, runs: Sequence[Figures], plain: Sequence[Figures], steps: in
     """The table's row of one side."""
 
     def epoch_s(figures: Figures) -> float:
-        return statistics.mean(figures["epochs_s"])
+        return statistics.median(figures["epochs_s"])
 
     def steps_s(figures: Figures) -> float:
-        return statistics.mean(figures["steps_s"])
+        return statistics.median(figures["steps_s"])
 
     step_s = statistics.median(values(runs, steps_s)) / steps
     memory = [run["peak_mb"] for run in runs]
@@ -125,7 +125,7 @@ def line(name: str, runs: Sequence[Figures], plain: Sequence[Figures], steps: in
         f"{step_s:.2f} s",
         ratio(runs, plain, steps_s),
         ratio(runs, plain, epoch_s),
-        ratio(runs, plain, lambda run: statistics.mean(run["cpu_s"])),
+        ratio(runs, plain, lambda run: statistics.median(run["cpu_s"])),
         f"{statistics.median(memory):,.0f} MB",
         ratio(runs, plain, lambda run: run["peak_mb"]),
         served[-1] if served else "",

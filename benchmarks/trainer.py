@@ -1,6 +1,6 @@
 """Our Trainer against the plain Keras script of the seed: time of a step, of all, and accuracy.
 
-    .venv/bin/python -m benchmarks.trainer
+    TF_USE_LEGACY_KERAS=1 .venv/bin/python -m benchmarks.trainer
 
 The digits preset both ways: the same backbone, scans, batches, rates, looks at the eval split and
 early stopping. Every training has a process of its own, and the two take turns, seed by seed.
@@ -29,13 +29,13 @@ AUGMENTED = ["preprocessing.resize=36", "preprocessing.crop=32", "preprocessing.
 
 
 def epoch_s(figures: Figures) -> float:
-    """Seconds of an epoch and its look, without the first."""
-    return statistics.mean(figures["epochs_s"])
+    """Seconds of an epoch and its look, the median without the first."""
+    return statistics.median(figures["epochs_s"])
 
 
 def steps_s(figures: Figures) -> float:
-    """Seconds of an epoch's steps alone."""
-    return statistics.mean(figures["steps_s"])
+    """Seconds of an epoch's steps alone, the median without the first."""
+    return statistics.median(figures["steps_s"])
 
 
 def measure(options: argparse.Namespace, mode: str, folder: Path) -> dict[str, list[Figures]]:
@@ -78,7 +78,7 @@ def lines(mode: str, runs: dict[str, list[Figures]]) -> list[Sequence[str]]:
     return [
         times("epoch with its look", epoch_s, f"<= {TARGETS[mode]}"),
         times("its steps alone", steps_s),
-        times("CPU time of the epoch", lambda run: statistics.mean(run["cpu_s"])),
+        times("CPU time of the epoch", lambda run: statistics.median(run["cpu_s"])),
         times("all, imports and first step too", lambda run: run["process_s"]),
         times("of that the training", lambda run: run["fit_s"]),
         [mode, "epochs until it stopped", *(
