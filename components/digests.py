@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 
 from components.storage import AnyPath, files_below
 
@@ -18,11 +19,26 @@ def digest_of_file(path: AnyPath) -> str:
     return digest.hexdigest()
 
 
-def digest_of_folder(folder: AnyPath) -> str:
-    """SHA-256 over the relative names and contents of all files below `folder`, as hex.
+def digests_of_files(folder: AnyPath) -> dict[str, str]:
+    """SHA-256 of every file below `folder`, by its relative name, sorted."""
+    return {name: digest_of_file(folder / name) for name in files_below(folder)}
+
+
+def digest_of_folder(folder: AnyPath, leave_out: Container[str] = ()) -> str:
+    """SHA-256 over the relative names and contents of the files below `folder`, as hex.
 
     The same as `find . -type f | sort | xargs sha256sum | sha256sum` prints in the folder, under
     LC_ALL=C and for names without white space.
+
+    Args:
+      folder: whose files, in it and in folders below it.
+      leave_out: relative names, with slashes, of files that do not count.
     """
-    lines = [f"{digest_of_file(folder / name)}  ./{name}\n" for name in files_below(folder)]
+    names = (name for name in files_below(folder) if name not in leave_out)
+    return digest_of_digests({name: digest_of_file(folder / name) for name in names})
+
+
+def digest_of_digests(files: dict[str, str]) -> str:
+    """`digest_of_folder` of a folder from the digests of its files."""
+    lines = [f"{digest}  ./{name}\n" for name, digest in files.items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -15,15 +15,23 @@ EVENT = "bit_event"
 """Attribute of a log record that holds the event: a dict of plain values with `event`, its kind."""
 
 
-def report_epoch(epoch: int, epochs: int, metrics: dict[str, float]) -> None:
-    """Says that `epoch` of at most `epochs` is over, counted from 1."""
+def report_epoch(epoch: int, epochs: int, metrics: dict[str, float], trial: str = "") -> None:
+    """Says that `epoch` of at most `epochs` is over, counted from 1.
+
+    Args:
+      epoch: its number.
+      epochs: how many there are at most.
+      metrics: by name.
+      trial: of a search, `3/10`; empty where this is the training.
+    """
     numbers = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
     report(
-        f"epoch {epoch}/{epochs}: {numbers}",
+        f"{f'trial {trial}, ' if trial else ''}epoch {epoch}/{epochs}: {numbers}",
         event="epoch",
         epoch=epoch,
         epochs=epochs,
         metrics=metrics,
+        trial=trial,
     )
 
 

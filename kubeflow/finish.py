@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 from typing import Any
 
@@ -11,8 +12,10 @@ from components.report.content import StepRow
 from components.report.settings import ReportSettings
 from kubeflow.connection import connection_config
 from kubeflow.run_folder import RunFolder
+from pipeline.config import Config
 from pipeline.failure import draw_failure
 from pipeline.gist import gist
+from pipeline.graph import steps_of
 from pipeline.kubeflow_config import PREPARE
 from pipeline.outcome import read_outcome, read_outputs, read_page
 from pipeline.report import publish, publish_runs
@@ -20,10 +23,10 @@ from pipeline.summary import (
     COMPLETED,
     REJECTED,
     STEP_FAILED,
-    STEPS,
     USAGE,
     Summary,
     keep_summary,
+    steps_named,
     write_summary,
 )
 
@@ -47,7 +50,10 @@ def conclude(folder: RunFolder, pipeline: str, metadata: str) -> None:
       metadata: JSON for `kubeflow.connection.connection_config`.
     """
     summary = Summary(pipeline=pipeline, run_id=folder.run_id, config=folder.config())
-    events = {name: folder.step(name) for name in (PREPARE, *STEPS)}
+    if summary.config:
+        config = Config.model_validate_json(json.dumps(summary.config))
+        summary.steps = steps_named(steps_of(config))
+    events = {name: folder.step(name) for name in (PREPARE, *(s.id for s in summary.steps))}
     enter_steps(summary, events)
     settings = folder.settings()
     try:
@@ -78,7 +84,7 @@ def enter_steps(summary: Summary, events: dict[str, dict[str, Any] | None]) -> N
         if event is None:
             continue
         state, killed = event["state"], event["state"] == "running"
-        if name in STEPS:
+        if name != PREPARE:
             step = summary.step(name)
             step.state = "failed" if killed else state
             step.seconds = round(event.get("seconds", 0.0), 3)
@@ -97,7 +103,7 @@ def _enter_outcome(
     summary: Summary, settings: ReportSettings, connection: Any, folder: RunFolder
 ) -> None:
     """Numbers and verdict from the lineage, and the report."""
-    whole = all(summary.step(name).state in ("complete", "cached") for name in STEPS)
+    whole = all(step.state in ("complete", "cached") for step in summary.steps)
     outputs = read_outputs(connection, folder.run_id)
     outcome = read_outcome(outputs, settings.class_names)
     summary.enter(outcome, but=() if whole else ("reasons",))

@@ -15,11 +15,11 @@ from kubeflow import parameters
 from kubeflow.connection import connection_config, open_first
 from kubeflow.run_folder import RunFolder
 from pipeline.config import Config, dump_config, override_config
-from pipeline.graph import graph_of
+from pipeline.graph import graph_of, steps_of
 from pipeline.inputs import resolve
 from pipeline.kubeflow_config import PREPARE
 from pipeline.reported import run_reported
-from pipeline.summary import UNFINISHED, Summary, write_summary
+from pipeline.summary import UNFINISHED, Summary, steps_named, write_summary
 
 
 def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
@@ -29,7 +29,7 @@ def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
       UserError: the configuration with its overrides is not valid, or data, backbone or the
         metadata store cannot be had.
     """
-    _begin(json.loads(options.config)["pipeline_name"], folder)
+    _begin(Config.model_validate_json(options.config), folder)
 
     def work() -> str:
         address, sha256 = folder.write_ir(_compile(options, folder))
@@ -41,9 +41,14 @@ def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
     run_reported(PREPARE, work)
 
 
-def _begin(pipeline: str, folder: RunFolder) -> None:
+def _begin(config: Config, folder: RunFolder) -> None:
     """Takes the place of the last run's summary, as a run that is killed would leave it."""
-    summary = Summary(pipeline=pipeline, run_id=folder.run_id, reasons=[UNFINISHED])
+    summary = Summary(
+        pipeline=config.pipeline_name,
+        run_id=folder.run_id,
+        steps=steps_named(steps_of(config)),
+        reasons=[UNFINISHED],
+    )
     try:
         write_summary(folder.layout.summary, summary)
     except io_errors() as error:
@@ -74,7 +79,7 @@ def run_config(options: argparse.Namespace) -> Config:
     fixed = ("pipeline_name", "kubeflow")
     changed = [name for name in fixed if getattr(config, name) != getattr(compiled, name)]
     if graph_of(config) != graph_of(compiled):
-        changed.append("data.curated_schema, given or not,")
+        changed.append("data.curated_schema or search, given or not,")
     if changed:
         raise UserError(
             f"{' and '.join(changed)} cannot change from run to run: the package's tasks are made "

@@ -21,6 +21,7 @@ PACKAGES = ("components", "pipeline")
 ENTRY_MODULES = {
     "TfdsExampleGen": "components.example_gen.executor",
     "Transform": "components.transform.preprocessing",
+    "Tuner": "components.tuner.executor",
     "Trainer": "components.trainer.run_fn",
     "Evaluator": "components.evaluator.executor",
     "Pusher": "components.pusher.executor",
@@ -31,6 +32,7 @@ ENTRY_MODULES = {
 LIBRARIES = (
     "apache-beam",
     "numpy",
+    "optuna",
     "tensorflow",
     "tensorflow-data-validation",
     "tensorflow-datasets",
@@ -43,7 +45,7 @@ LIBRARIES = (
 """Libraries whose version can change what a step writes."""
 
 
-_PAGES = tuple(f"components/report/*.{kind}" for kind in ("css", "html", "j2", "js"))
+_PAGES = tuple(f"components/*/*.{kind}" for kind in ("css", "html", "j2", "js"))
 
 
 def step_digests() -> dict[str, str]:

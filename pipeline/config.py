@@ -22,6 +22,7 @@ from components.section import Section
 from components.trainer.backbone_config import SHIPPED, BackboneConfig
 from components.trainer.config import TrainingConfig
 from components.transform.config import PreprocessingConfig
+from components.tuner.config import SearchConfig
 from pipeline.beam import AUTO, BeamConfig
 from pipeline.kubeflow_config import KubeflowConfig
 
@@ -46,12 +47,17 @@ class Config(Named):
     preprocessing: PreprocessingConfig = PreprocessingConfig()
     backbone: BackboneConfig
     training: TrainingConfig = TrainingConfig()
+    search: SearchConfig | None = Field(
+        None, description="Searches hyper-parameters before the training; null trains as given."
+    )
     evaluation: EvaluationConfig
     beam: BeamConfig = BeamConfig()
     kubeflow: KubeflowConfig = KubeflowConfig()
 
     @model_validator(mode="after")
-    def _pods_find_files_again(self) -> Config:
+    def _sections_go_together(self) -> Config:
+        if self.search:
+            self.search.check(self.training)
         kubeflow = self.kubeflow
         paths = {
             "kubeflow.output": kubeflow.output_of(self.pipeline_name),

@@ -23,7 +23,7 @@ def gist(error: BaseException) -> str:
         return raised
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if not _NOISE.match(line)]
-    line = _without_place((telling or lines or [""])[0])
+    line = without_place((telling or lines or [""])[0])
     return f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
@@ -31,8 +31,9 @@ def _raised_elsewhere(text: str) -> str:
     """Type and first line of what ends the last traceback in a text; empty without one."""
     _, traceback, rest = text.rpartition(_TRACEBACK)
     found = _RAISED.search(rest) if traceback else None
-    return f"{found[1]}: {_without_place(found[2])}" if found else ""
+    return f"{found[1]}: {without_place(found[2])}" if found else ""
 
 
-def _without_place(line: str) -> str:
+def without_place(line: str) -> str:
+    """What Beam wraps an error's text in, taken off: where in its graph the error was."""
     return line.partition(" [while running")[0]

@@ -15,17 +15,19 @@ Graph = dict[str, tuple[str, ...]]
 def graph_of(config: Config) -> Graph:
     """The steps of this configuration's pipeline."""
     curated = config.data.curated_schema is not None
+    tuner: Graph = {"Tuner": ("TfdsExampleGen", "Transform")} if config.search else {}
     return {
         "TfdsExampleGen": (),
         "StatisticsGen": ("TfdsExampleGen", "SchemaGen") if curated else ("TfdsExampleGen",),
         "SchemaGen": () if curated else ("StatisticsGen",),
         "ExampleValidator": ("StatisticsGen", "SchemaGen"),
         "Transform": ("TfdsExampleGen", "SchemaGen"),
-        "Trainer": ("TfdsExampleGen", "Transform"),
+        **tuner,
+        "Trainer": ("TfdsExampleGen", "Transform", *tuner),
         # The newest that passed when there is something to compare with it.
         "BaselineModel": ("Trainer",),
         "Evaluator": ("TfdsExampleGen", "Transform", "Trainer", "BaselineModel"),
-        "Pusher": ("Trainer", "Evaluator"),
+        "Pusher": ("TfdsExampleGen", "Trainer", "Evaluator"),
         "Report": (
             "TfdsExampleGen",
             "StatisticsGen",
@@ -37,6 +39,12 @@ def graph_of(config: Config) -> Graph:
             "Pusher",
         ),
     }
+
+
+def steps_of(config: Config) -> tuple[str, ...]:
+    """The steps of this configuration's pipeline in the order of the data flow."""
+    graph = graph_of(config)
+    return tuple(step for step in STEPS if step in graph)
 
 
 def one_at_a_time(graph: Graph) -> Graph:

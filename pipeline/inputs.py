@@ -18,6 +18,7 @@ from components.trainer.backbone import Backbone, find_backbone
 from components.trainer.hyperrule import resolution
 from components.transform.config import SEED_SIZES, ImageSizes
 from components.transform.features import IMAGE, LABEL, SLICE_FEATURES
+from components.tuner.holdout import held_out_count
 from pipeline.beam import check_reachable, check_workers
 from pipeline.code import project_digest, step_digests
 from pipeline.config import SCHEMAS, Config, dump_config
@@ -62,6 +63,9 @@ def resolve(config: Config, layout: Layout) -> Inputs:
     check_reachable(config.beam, source.data_dir)
     _check_classes(source)
     _check_gates(config.evaluation, source)
+    if config.search:
+        classes = len(source.class_names)
+        held_out_count(source.num_examples("train"), config.search.holdout, classes)
     schema = _keep_schema(config.data.curated_schema, layout)
     depends_on = [
         dump_config(config),

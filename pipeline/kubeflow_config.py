@@ -74,17 +74,19 @@ class Metadata(Section):
         return self
 
 
+_TRAINS = Step(
+    cpu_request="2",
+    memory_request="8Gi",
+    memory_limit="16Gi",
+    accelerator=Accelerator(),
+    shared_memory="2Gi",
+)
 _SHIPPED = {
     "default": Step(
         cpu_request="1", memory_request="4Gi", memory_limit="8Gi", retries=Retries(count=2)
     ),
-    "Trainer": Step(
-        cpu_request="2",
-        memory_request="8Gi",
-        memory_limit="16Gi",
-        accelerator=Accelerator(),
-        shared_memory="2Gi",
-    ),
+    "Tuner": _TRAINS,
+    "Trainer": _TRAINS,
     # A configuration that is refused once is refused again; an evicted pod is worth another.
     PREPARE: Step(retries=Retries(count=1, backoff_s=10)),
 }

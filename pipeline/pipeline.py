@@ -32,6 +32,9 @@ from components.example_gen.component import TfdsExampleGen
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
 from components.trainer.settings import TrainerSettings
+from components.tuner.component import OptunaTuner
+from components.tuner.settings import TunerSettings
+from pipeline.card import card_settings
 from pipeline.config import Config
 from pipeline.inputs import Inputs
 from pipeline.report import report_settings
@@ -91,9 +94,11 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         },
     )
 
+    tuner = _tuner(config, inputs, examples, transform.outputs["transform_graph"])
     trainer = Trainer(
         examples=examples,
         transform_graph=transform.outputs["transform_graph"],
+        hyperparameters=tuner.outputs["best_hyperparameters"] if tuner else None,
         run_fn="components.trainer.run_fn.run_fn",
         custom_config={
             "settings": _trainer_settings(config, inputs).model_dump_json(),
@@ -116,7 +121,16 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
     )
 
     pusher = VersionedPusher(
-        model, evaluator.outputs["blessing"], serving, run_id, inputs.code["Pusher"]
+        {
+            "examples": examples,
+            "model": model,
+            "model_run": trainer.outputs["model_run"],
+            "evaluation": evaluator.outputs["evaluation"],
+            "model_blessing": evaluator.outputs["blessing"],
+        },
+        serving,
+        card_settings(config, inputs, run_id),
+        inputs.code["Pusher"],
     )
     report = _report(
         config,
@@ -143,6 +157,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
             schema_gen,
             example_validator,
             transform,
+            *([tuner] if tuner else []),
             trainer,
             baseline,
             evaluator,
@@ -165,6 +180,16 @@ def _statistics_and_schema(
     options = tfdv.StatsOptions(schema=text_format.Parse(_IMAGES, schema_pb2.Schema()))
     statistics_gen = StatisticsGen(examples=examples, stats_options=options)
     return statistics_gen, SchemaGen(statistics=statistics_gen.outputs["statistics"])
+
+
+def _tuner(
+    config: Config, inputs: Inputs, examples: BaseChannel, transform_graph: BaseChannel
+) -> OptunaTuner | None:
+    """Chooses hyper-parameters, where the configuration searches."""
+    if config.search is None:
+        return None
+    settings = TunerSettings(trainer=_trainer_settings(config, inputs), search=config.search)
+    return OptunaTuner(examples, transform_graph, settings, inputs.code["Tuner"])
 
 
 def _baseline(config: Config, inputs: Inputs) -> Resolver:
@@ -203,6 +228,7 @@ def _trainer_settings(config: Config, inputs: Inputs) -> TrainerSettings:
     return TrainerSettings(
         backbone_path=inputs.backbone.path,
         backbone_sha256=inputs.backbone.sha256,
+        trainable_parameters=config.backbone.trainable_parameters,
         mode=config.backbone.mode,
         class_names=inputs.source.class_names,
         sizes=inputs.sizes,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from components.errors import UserError
 from components.progress import report_step
-from pipeline.gist import gist
+from pipeline.gist import gist, without_place
 
 
 def run_reported(name: str, work: Callable[[], str]) -> None:
@@ -26,12 +26,7 @@ def run_reported(name: str, work: Callable[[], str]) -> None:
             "failed",
             seconds=time.monotonic() - started,
             error=gist(error),
-            user_error=_without_place(error) if isinstance(error, UserError) else None,
+            user_error=without_place(str(error)) if isinstance(error, UserError) else None,
         )
         raise
     report_step(name, state, seconds=time.monotonic() - started)
-
-
-def _without_place(error: UserError) -> str:
-    """Beam appends where in its graph an error was."""
-    return str(error).split(" [while running")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -25,13 +25,16 @@ STEPS = (
     "SchemaGen",
     "ExampleValidator",
     "Transform",
+    "Tuner",
     "Trainer",
     "BaselineModel",
     "Evaluator",
     "Pusher",
     "Report",
 )
-"""Node ids in the order of the data flow."""
+"""Node ids of every configuration in the order of the data flow."""
+OPTIONAL = ("Tuner",)
+"""Those that only some configurations have."""
 
 
 @dataclass
@@ -43,6 +46,14 @@ class Step:
     seconds: float = 0.0
 
 
+def steps_named(names: Iterable[str]) -> list[Step]:
+    """Steps of which none has run."""
+    return [Step(name) for name in names]
+
+
+_ALWAYS = tuple(step for step in STEPS if step not in OPTIONAL)
+
+
 @dataclass
 class Summary:
     """Everything that run_summary.json says; every key is always there.
@@ -52,7 +63,8 @@ class Summary:
       run_id: names the run's logs and its lineage.
       exit_code: 0 completed, 1 a step failed, 2 usage, configuration or data, 3 rejected.
       config: the resolved configuration.
-      steps: every node with its state and seconds.
+      steps: every node of the configuration (`pipeline.graph.steps_of`) with its state and seconds;
+        where it is not known, those that all have.
       counts: records read, rejected (by reason), and in each split.
       metrics: accuracy, loss, more by name, and `per_class` by class name.
       baseline_metrics: the same of the baseline; {} where there was none.
@@ -66,7 +78,7 @@ class Summary:
     run_id: str = ""
     exit_code: int = STEP_FAILED
     config: dict[str, Any] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=lambda: [Step(step) for step in STEPS])
+    steps: list[Step] = field(default_factory=lambda: steps_named(_ALWAYS))
     counts: dict[str, Any] = field(
         default_factory=lambda: {"read": 0, "rejected": {}, "train": 0, "eval": 0}
     )

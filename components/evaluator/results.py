@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow_model_analysis as tfma
 
-from components.evaluator.eval_config import ACCURACY
+from components.evaluator.eval_config import ACCURACY, LOSS
 from components.evaluator.gates import OVERALL, Gate, Measured, Slice
 from components.storage import as_path
 from components.transform.features import LABEL
@@ -62,10 +62,21 @@ def _measured(values: dict[str, Any]) -> dict[str, Measured]:
                 None if (bound := value["boundedValue"].get(key)) is None else float(bound)
                 for key in ("value", "lowerBound", "upperBound")
             )
-            found[name] = Measured(value_, lower, upper, count)
+            found[name] = Measured(value_, *_in_range(name, lower, upper), count)
         elif "doubleValue" in value:
             found[name] = Measured(float(value["doubleValue"]), count=count)
     return found
+
+
+def _in_range(
+    name: str, lower: float | None, upper: float | None
+) -> tuple[float | None, float | None]:
+    """TFMA's intervals are symmetric, and so leave the range of what they are about."""
+    if lower is not None and name.endswith((ACCURACY, LOSS)):
+        lower = max(lower, 0.0)
+    if upper is not None and name.endswith(ACCURACY):
+        upper = min(upper, 1.0)
+    return lower, upper
 
 
 def accuracies(metrics: Metrics) -> dict[Slice, Measured]:

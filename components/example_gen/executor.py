@@ -16,13 +16,14 @@ from tfx.types import artifact_utils
 
 from components.example_gen.config import DataConfig
 from components.example_gen.few_shot import (
-    Place,
+    Candidate,
     candidates,
     check_enough,
     only_drawn,
+    smallest,
     with_starts,
 )
-from components.example_gen.records import stored_records
+from components.example_gen.records import stored_labels, stored_records
 from components.example_gen.shard import Shard
 from components.example_gen.source import Source, open_source
 from components.storage import as_path, write_whole
@@ -92,7 +93,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 pipeline
                 | "Shards" >> beam.Create(with_starts(train))
                 | "Spread" >> beam.Reshuffle()
-                | "Look" >> beam.FlatMap(candidates_in, config.examples_seed, classes)
+                | "Look" >> beam.FlatMap(candidates_in, config.examples_seed, classes, wanted)
                 | "Draw" >> beam.combiners.Top.SmallestPerKey(wanted)
                 | "Gather" >> beam.combiners.ToList()
                 | "Tell" >> beam.Map(write_drawn, str(found))
@@ -122,24 +123,20 @@ def copy_shard(shard: Shard, folders: dict[str, str]) -> tuple[str, int]:
     return shard.split, written
 
 
-def write_drawn(drawn: list[tuple[int, list[tuple[str, Place]]]], path: str) -> None:
+def write_drawn(drawn: list[tuple[int, list[Candidate]]], path: str) -> None:
     """Writes [label, its drawn places] of every class as JSON."""
     places = [(label, [place for _, place in chosen]) for label, chosen in drawn]
     write_whole(as_path(path), json.dumps(places))
 
 
 def candidates_in(
-    numbered: tuple[int, Shard], seed: int, classes: int
-) -> Iterator[tuple[int, tuple[str, Place]]]:
-    """`few_shot.candidates` of a shard and the position of its first record; decodes no image."""
+    numbered: tuple[int, Shard], seed: int, classes: int, wanted: int
+) -> Iterator[tuple[int, Candidate]]:
+    """(label, candidate) of what a shard alone would give, told where it starts in its split."""
     start, shard = numbered
-    yield from candidates(start, shard, map(_label, stored_records(shard)), seed, classes)
-
-
-def _label(record: bytes) -> int:
-    """The label of a serialized tf.Example; -1 where it has none, as tfds writes it."""
-    label = tf.train.Example.FromString(record).features.feature["label"].int64_list.value
-    return int(label[0]) if label else -1
+    found = candidates(start, shard, stored_labels(shard), seed, classes)
+    # Beam takes longer for an element than the reading does.
+    yield from smallest(found, wanted)
 
 
 def check_count(counted: tuple[str, int], expected: dict[str, int]) -> None:

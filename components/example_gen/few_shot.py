@@ -8,6 +8,7 @@ A larger K draws the examples of a smaller one, and more.
 from __future__ import annotations
 
 import hashlib
+import heapq
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,9 @@ from components.example_gen.shard import Shard
 
 Place = tuple[int, int]
 """Index of a shard, and of a record among those that it takes."""
+
+Candidate = tuple[str, Place]
+"""A record's key, by which candidates are sorted, and its place."""
 
 _NAMED = 10
 
@@ -36,7 +40,7 @@ def with_starts(shards: Sequence[Shard]) -> list[tuple[int, Shard]]:
 
 def candidates(
     start: int, shard: Shard, labels: Iterable[int], seed: int, classes: int
-) -> Iterator[tuple[int, tuple[str, Place]]]:
+) -> Iterator[tuple[int, Candidate]]:
     """(label, (key, place)) of each record; one whose label is no class is never drawn.
 
     Args:
@@ -59,6 +63,20 @@ def candidates(
             f"split {shard.split}: {shard.path} has {read} records where the data set says that it "
             f"holds {shard.take}; its files are damaged. Prepare the data set again."
         )
+
+
+def smallest(
+    found: Iterable[tuple[int, Candidate]], wanted: int
+) -> Iterator[tuple[int, Candidate]]:
+    """Of each label the `wanted` candidates of smallest keys, in memory for two times as many."""
+    kept = defaultdict[int, list[Candidate]](list)
+    for label, candidate in found:
+        of_label = kept[label]
+        of_label.append(candidate)
+        if len(of_label) >= 2 * wanted:
+            kept[label] = heapq.nsmallest(wanted, of_label)
+    for label, of_label in kept.items():
+        yield from ((label, candidate) for candidate in heapq.nsmallest(wanted, of_label))
 
 
 def only_drawn(shards: Sequence[Shard], places: Iterable[Place]) -> list[Shard]:

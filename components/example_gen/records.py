@@ -6,9 +6,15 @@ import itertools
 import os
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 from components.example_gen.shard import Shard
 from components.storage import as_path
+
+_ARRAY_RECORD = "array_record"
+_LABELS = 1024
+"""So many labels leave tf.data at a time."""
 
 # A TFRecord: its length, a checksum of that, the record, and a checksum of it.
 _HEADER = struct.Struct("<QI")
@@ -19,22 +25,44 @@ _LIMIT_BYTES = 1 << 31
 
 def stored_records(shard: Shard) -> Iterator[bytes]:
     """The serialized tf.Examples that a shard takes, as stored, in the order of the file."""
-    from tensorflow_datasets.core import file_adapters
-
     wanted = range(shard.take) if shard.drawn is None else shard.drawn
-    if shard.file_format == "array_record":
+    if shard.file_format == _ARRAY_RECORD:
         # The one format that tfds reads by index and not through tf.data.
         from array_record.python.array_record_data_source import ArrayRecordDataSource
 
         with ArrayRecordDataSource(shard.path) as source:
             yield from (source[shard.skip + index] for index in wanted)
         return
-    adapter = file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat(shard.file_format)]
-    records = adapter.make_tf_data(shard.path).skip(shard.skip).take(wanted[-1] + 1)
     chosen = wanted if isinstance(wanted, range) else frozenset(wanted)
-    for index, record in enumerate(records.as_numpy_iterator()):
+    for index, record in enumerate(_run(shard).take(wanted[-1] + 1).as_numpy_iterator()):
         if index in chosen:
             yield record
+
+
+def stored_labels(shard: Shard) -> Iterator[int]:
+    """The labels of a shard's whole run, in the order of the file; -1 where a record has none.
+
+    No image is decoded, and of a format that tf.data reads none comes to Python.
+    """
+    import tensorflow as tf
+
+    if shard.file_format == _ARRAY_RECORD:
+        for record in stored_records(replace(shard, drawn=None)):
+            feature = tf.train.Example.FromString(record).features.feature["label"]
+            yield next(iter(feature.int64_list.value), -1)
+        return
+    spec = {"label": tf.io.FixedLenFeature([], tf.int64, default_value=-1)}
+    labels = _run(shard).map(lambda record: tf.io.parse_single_example(record, spec)["label"])
+    for some in labels.batch(_LABELS).as_numpy_iterator():
+        yield from some.tolist()
+
+
+def _run(shard: Shard) -> Any:
+    """A tf.data.Dataset of the records of a shard's run."""
+    from tensorflow_datasets.core import file_adapters
+
+    adapter = file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat(shard.file_format)]
+    return adapter.make_tf_data(shard.path).skip(shard.skip).take(shard.take)
 
 
 def first_records(shards: Sequence[Shard], count: int) -> Iterator[bytes]:

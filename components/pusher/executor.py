@@ -1,24 +1,37 @@
-"""TFX's Pusher, made atomic and free of duplicates."""
+"""TFX's Pusher, made atomic and free of duplicates, and with a card in what it pushes."""
 
 from __future__ import annotations
 
+import datetime
 import json
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from tfx.components.pusher import executor as tfx_pusher
 from tfx.types import artifact_utils
 
-from components.digests import digest_of_folder
-from components.pusher.versions import add_version, served, served_digest
-from components.storage import as_path, copy_tree, write_whole
+from components.pusher.card import make_card
+from components.pusher.card_text import render_json, render_markdown
+from components.pusher.evidence import read_evidence
+from components.pusher.settings import CardSettings
+from components.pusher.versions import (
+    CARD_JSON,
+    CARD_MARKDOWN,
+    Card,
+    add_card,
+    add_version,
+    model_digest,
+    served,
+)
+from components.storage import AnyPath, as_path, copy_tree, write_whole
 
 _logger = logging.getLogger(__name__)
 
 
 class Executor(tfx_pusher.Executor):
-    """Pushes a blessed model unless it is the one that is served."""
+    """Pushes a blessed model with its card, unless it is the one that is served."""
 
     def Do(  # noqa: N802  # TFX's name.
         self,
@@ -36,22 +49,53 @@ class Executor(tfx_pusher.Executor):
         serving = as_path(
             json.loads(exec_properties["push_destination"])["filesystem"]["base_directory"]
         )
+        kept = as_path(pushed_model.uri)
         # Beside the artifact, which a retry of this execution empties.
         note = as_path(f"{pushed_model.uri}.version")
         current = served(serving)
-        if served_digest(serving) == digest_of_folder(model):
+        if current and model_digest(current) == model_digest(model):
             if not note.exists() or note.read_text(encoding="utf-8") != str(current):
                 _logger.info("%s is this model already", current)
                 self._MarkNotPushed(pushed_model)
                 return
             _logger.info("an earlier attempt pushed to %s", current)
-            copy_tree(model, as_path(pushed_model.uri))
-            target = current or serving
+            copy_tree(current, kept)
+            target = current
         else:
+            now = int(time.time())
+            card = _card(input_dict, exec_properties, now)
             # Serving comes last: what fails before it leaves it as it was.
-            copy_tree(model, as_path(pushed_model.uri))
-            target = add_version(
-                model, serving, int(time.time()), lambda chosen: write_whole(note, str(chosen))
-            )
+            copy_tree(model, kept)
+
+            def chosen(version: AnyPath) -> None:
+                add_card(kept, card(version))
+                write_whole(note, str(version))
+
+            target = add_version(model, serving, now, chosen, card)
             _logger.info("pushed to %s", target)
         self._MarkPushed(pushed_model, str(target), target.name)
+
+
+def _card(
+    input_dict: dict[str, list[Any]], exec_properties: dict[str, Any], now: int
+) -> Callable[[AnyPath], Card]:
+    """Makes the card of a version's folder, from what is read once.
+
+    Args:
+      input_dict: the step's inputs.
+      exec_properties: the step's properties.
+      now: seconds since 1970.
+    """
+    settings = CardSettings.model_validate_json(exec_properties["card"])
+    evidence = read_evidence(
+        artifact_utils.get_single_instance(input_dict["examples"]),
+        artifact_utils.get_single_uri(input_dict["model_run"]),
+        artifact_utils.get_single_uri(input_dict["evaluation"]),
+    )
+    pushed = datetime.datetime.fromtimestamp(now, datetime.timezone.utc).isoformat()
+
+    def of(version: AnyPath) -> Card:
+        card = make_card(settings, evidence, int(version.name), pushed)
+        return {CARD_JSON: render_json(card), CARD_MARKDOWN: render_markdown(card)}
+
+    return of

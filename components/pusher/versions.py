@@ -7,11 +7,18 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from components.digests import digest_of_folder
 from components.storage import SAVED_MODEL, AnyPath, copy_tree, is_local, remove_tree
+
+CARD_JSON = "assets.extra/model_card.json"
+CARD_MARKDOWN = "assets.extra/model_card.md"
+"""What a push adds to the model's own files; TensorFlow loads nothing from `assets.extra`."""
+
+Card = Mapping[str, str]
+"""Text by the file's relative name; {} for none."""
 
 _UNFINISHED = ".unfinished-"
 _STALE_S = 24 * 3600
@@ -40,10 +47,22 @@ def served(serving: AnyPath) -> AnyPath | None:
     return serving / str(numbers[-1]) if numbers else None
 
 
+def model_digest(folder: AnyPath) -> str:
+    """Digest of a model's files, the same before a push as after it: the card does not count."""
+    return digest_of_folder(folder, leave_out=(CARD_JSON, CARD_MARKDOWN))
+
+
 def served_digest(serving: AnyPath) -> str:
-    """Digest of the served version's files; empty where there is none."""
+    """`model_digest` of the served version; empty where there is none."""
     current = served(serving)
-    return digest_of_folder(current) if current else ""
+    return model_digest(current) if current else ""
+
+
+def add_card(folder: AnyPath, card: Card) -> None:
+    """Writes a card's files below the folder of a model."""
+    for name, text in card.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def add_version(
@@ -51,6 +70,7 @@ def add_version(
     serving: AnyPath,
     now: int,
     chosen: Callable[[AnyPath], object] = lambda _: None,
+    card: Callable[[AnyPath], Card] = lambda _: {},
 ) -> AnyPath:
     """Copies a SavedModel into `serving` as a new highest version.
 
@@ -62,6 +82,7 @@ def add_version(
       serving: the folder of versions; made where it is missing.
       now: seconds since 1970; the number, unless a higher one is there.
       chosen: told the new version's folder just before a server can see it.
+      card: makes the card of the new version's folder; a server never sees that without its card.
 
     Returns:
       The new version's folder.
@@ -71,13 +92,14 @@ def add_version(
     """
     serving.mkdir(parents=True, exist_ok=True)
     if isinstance(serving, Path):
-        return _rename_into_place(model, serving, now, chosen)
+        return _rename_into_place(model, serving, now, chosen, card)
     numbers = _numbers(serving)
     for unfinished in set(numbers) - set(versions(serving)):
         if unfinished < now - _STALE_S:
             remove_tree(serving / str(unfinished))
     target = serving / str(_next(numbers, now))
     chosen(target)
+    add_card(target, card(target))
     # A store cannot rename a folder. Its saved_model.pb is written last: a server that sees the
     # number before fails to load it, goes on with the version that it has, and tries again.
     copy_tree(model, target)
@@ -90,7 +112,11 @@ def _next(numbers: Sequence[int], now: int) -> int:
 
 
 def _rename_into_place(
-    model: AnyPath, serving: Path, now: int, chosen: Callable[[AnyPath], object]
+    model: AnyPath,
+    serving: Path,
+    now: int,
+    chosen: Callable[[AnyPath], object],
+    card: Callable[[AnyPath], Card],
 ) -> Path:
     """The folder gets its number by a rename, when it is whole."""
     for left_over in serving.glob(f"{_UNFINISHED}*"):
@@ -101,6 +127,7 @@ def _rename_into_place(
     _check(model, unfinished)
     while True:
         target = serving / str(_next(_numbers(serving), now))
+        add_card(unfinished, card(target))
         chosen(target)
         try:
             os.rename(unfinished, target)
@@ -112,5 +139,5 @@ def _rename_into_place(
 
 
 def _check(model: AnyPath, copy: AnyPath) -> None:
-    if digest_of_folder(copy) != digest_of_folder(model):
+    if model_digest(copy) != model_digest(model):
         raise RuntimeError(f"{copy} is not a whole copy of {model}; push again")

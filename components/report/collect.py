@@ -15,7 +15,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.components.evaluator import constants
 from tfx.types import artifact_utils
 
-from components.evaluator.eval_config import ACCURACY, LOSS
+from components.evaluator.eval_config import ACCURACY
 from components.evaluator.gates import OVERALL, Measured
 from components.evaluator.predictions import read_predictions
 from components.evaluator.results import Metrics, read_gates, read_metrics
@@ -109,7 +109,7 @@ def _evaluation(
     }
     return {
         "metrics": {
-            name: _number(name, value, baseline.get(OVERALL, {}).get(name))
+            name: _number(value, baseline.get(OVERALL, {}).get(name))
             for name, value in metrics.get(OVERALL, {}).items()
         },
         "has_baseline": bool(baseline),
@@ -191,21 +191,16 @@ def _slice_rows(metrics: Metrics, baseline: Metrics) -> tuple[SliceRow, ...]:
         SliceRow(
             name=f"{key[0]} = {key[1]}",
             count=values[ACCURACY].count,
-            accuracy=_number(ACCURACY, values[ACCURACY], baseline.get(key, {}).get(ACCURACY)),
+            accuracy=_number(values[ACCURACY], baseline.get(key, {}).get(ACCURACY)),
         )
         for key, values in sorted(metrics.items())
         if key != OVERALL and key[0] != LABEL
     )
 
 
-def _number(name: str, measured: Measured, baseline: Measured | None) -> Number:
-    lower, upper = measured.lower, measured.upper
-    # TFMA's intervals are symmetric, and so leave the range of what they are about.
-    if lower is not None and name.endswith((ACCURACY, LOSS)):
-        lower = max(lower, 0.0)
-    if upper is not None and name.endswith(ACCURACY):
-        upper = min(upper, 1.0)
-    return Number(measured.value, lower, upper, baseline.value if baseline else None)
+def _number(measured: Measured, baseline: Measured | None) -> Number:
+    before = baseline.value if baseline else None
+    return Number(measured.value, measured.lower, measured.upper, before)
 
 
 def _gate_row(gate: Any) -> GateRow:

@@ -9,14 +9,20 @@ weight is found by the name that its authors gave it. Nothing here allocates a t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 STAGE_WIDTHS = (64, 128, 256, 512)
 """Bottleneck channels of the four stages of a ResNet at width factor 1."""
 
+ROOT_KERNEL = "root_block/standardized_conv2d/kernel"
+
 EXPANSION = 4
 """A bottleneck unit puts out this many times its inner channels (He et al. 2016)."""
+
+PAPER_GROUPS = 32
+"""Groups of every GroupNorm in the published networks."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Architecture:
     depths: tuple[int, ...]
     widths: tuple[int, ...]
     root_channels: int
-    groups: int = 32
+    groups: int = PAPER_GROUPS
 
     @classmethod
     def resnet(cls, depths: tuple[int, ...], width_factor: int) -> Architecture:
@@ -78,9 +84,7 @@ class Architecture:
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Each weight up to the pre-logits: name -> shape; kernels are [height, width, in, out]."""
-        shapes: dict[str, tuple[int, ...]] = {
-            "root_block/standardized_conv2d/kernel": (7, 7, 3, self.root_channels)
-        }
+        shapes: dict[str, tuple[int, ...]] = {ROOT_KERNEL: (7, 7, 3, self.root_channels)}
         for unit in self.units():
             shapes |= _unit_shapes(unit)
         return shapes | _group_norm_shapes("group_norm", self.embedding_size)
@@ -89,6 +93,14 @@ class Architecture:
         """Number of weights; with `num_classes`, those of a linear head with bias are included."""
         backbone = sum(math.prod(shape) for shape in self.weight_shapes().values())
         return backbone + num_classes * (self.embedding_size + 1)
+
+    def possible_groups(self) -> list[int]:
+        """Group counts that divide all that is normalised; the paper's 32 first, then falling."""
+        units = list(self.units())
+        channels = [*(unit.channels for unit in units), *(unit.channels_in for unit in units)]
+        common = math.gcd(*channels, self.embedding_size)
+        divisors = [groups for groups in range(common, 0, -1) if common % groups == 0]
+        return sorted(divisors, key=lambda groups: groups != PAPER_GROUPS)
 
 
 def _unit_shapes(unit: Unit) -> dict[str, tuple[int, ...]]:
@@ -109,6 +121,75 @@ def _unit_shapes(unit: Unit) -> dict[str, tuple[int, ...]]:
 
 def _group_norm_shapes(name: str, channels: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}/gamma": (channels,), f"{name}/beta": (channels,)}
+
+
+_NUMBERED = re.compile(r"(standardized_conv2d|group_norm)_\d+(?=/)")
+
+
+def canonical_names(stored: Iterable[str]) -> dict[str, str]:
+    """Names as in `weight_shapes` of the weights that a file or a module has under `stored` ones.
+
+    A common prefix (`resnet/` in the published files), the `:0` of a variable and the numbers that
+    Keras appends (`standardized_conv2d_3`, in some published files too) are taken off. What is no
+    weight of a BiT keeps a name that none has.
+
+    Returns:
+      Canonical name -> stored name.
+
+    Raises:
+      ValueError: there is no root kernel or more than one, or two names are one weight's.
+    """
+    plain = {name: _NUMBERED.sub(r"\1", name.removesuffix(":0")) for name in stored}
+    roots = [name for name in plain.values() if f"/{name}".endswith(f"/{ROOT_KERNEL}")]
+    if len(roots) != 1:
+        raise ValueError(f"{len(roots)} weights are called {ROOT_KERNEL}")
+    prefix = roots[0].removesuffix(ROOT_KERNEL)
+    canonical: dict[str, str] = {}
+    for name, text in plain.items():
+        short = text.removeprefix(prefix)
+        if short in canonical:
+            raise ValueError(f"{canonical[short]} and {name} are the same weight")
+        canonical[short] = name
+    return canonical
+
+
+def infer(shapes: Mapping[str, tuple[int, ...]], groups: int = PAPER_GROUPS) -> Architecture:
+    """The architecture that has exactly these weights.
+
+    Args:
+      shapes: canonical name -> shape.
+      groups: what shapes do not tell.
+
+    Raises:
+      ValueError: there is none; says which weights are missing, unknown or of another shape.
+    """
+    depths: list[int] = []
+    widths: list[int] = []
+    while (first := _middle_kernel(len(depths) + 1, 1)) in shapes:
+        depth = 1
+        while _middle_kernel(len(depths) + 1, depth + 1) in shapes:
+            depth += 1
+        depths.append(depth)
+        widths.append(shapes[first][-1])
+    if not depths:
+        raise ValueError(f"there is no {_middle_kernel(1, 1)}")
+    architecture = Architecture(tuple(depths), tuple(widths), shapes[ROOT_KERNEL][-1], groups)
+    expected = architecture.weight_shapes()
+    wrong = [f"{name} is missing" for name in expected if name not in shapes]
+    wrong += [f"{name} is not known" for name in shapes if name not in expected]
+    wrong += [
+        f"{name} is {list(shapes[name])} instead of {list(shape)}"
+        for name, shape in expected.items()
+        if name in shapes and tuple(shapes[name]) != shape
+    ]
+    if wrong:
+        rest = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ValueError(", ".join(wrong[:3]) + rest)
+    return architecture
+
+
+def _middle_kernel(stage: int, index: int) -> str:
+    return f"block{stage}/unit{index:02d}/b/standardized_conv2d/kernel"
 
 
 PUBLISHED = {

@@ -1,31 +1,22 @@
-"""The backbone adapter: the one place that knows TensorFlow Hub and where backbones lie."""
+"""The backbone adapter: the one place that knows where backbones lie and how they are loaded."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
-import socket
-import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.digests import digest_of_folder
+from components.digests import digest_of_digests, digests_of_files
 from components.errors import UserError
-from components.progress import report
-from components.storage import (
-    SAVED_MODEL,
-    AnyPath,
-    as_path,
-    copy_tree,
-    io_errors,
-    is_local,
-    is_uri,
-)
-from components.trainer.backbone_config import SHIPPED, BackboneConfig
+from components.storage import SAVED_MODEL, AnyPath, as_path, io_errors, is_uri
+from components.trainer.backbone_config import SHIPPED, SHIPPED_SHA256, BackboneConfig
+from components.trainer.hub_cache import fetch
+from components.trainer.kaggle import kaggle_handle
 
-_DOWNLOAD_TIMEOUT_S = 8
+_APACHE = "Apache-2.0"
+_GOOGLE_BIT_URL = "https://tfhub.dev/google/bit/"
+_GOOGLE_BIT = "google/bit/"
 
 
 @dataclass(frozen=True)
@@ -36,35 +27,43 @@ class Backbone:
       handle: as configured.
       path: the folder with its SavedModel; in an object store, its URI.
       sha256: digest of that folder's files.
+      licence: of its weights, by its SPDX name where it is known to us; empty if nobody said it.
     """
 
     handle: str
     path: str
     sha256: str
+    licence: str = ""
 
 
 def find_backbone(config: BackboneConfig) -> Backbone:
     """Finds the SavedModel behind a handle, downloads it where it must, and takes its digest.
 
     Raises:
-      UserError: there is none, it cannot be downloaded, or it has another digest than configured.
+      UserError: there is none, it cannot be downloaded, or its files are not those configured.
     """
     try:
         path = _folder(config.handle)
         found = (path / SAVED_MODEL).is_file()
-        sha256 = digest_of_folder(path) if found else ""
+        files = digests_of_files(path) if found else {}
     except io_errors() as error:
         raise UserError(f"backbone.handle {config.handle} cannot be read: {error}") from error
     if not found:
         raise UserError(
             f"backbone.handle {config.handle}: there is no SavedModel ({SAVED_MODEL}) in {path}."
         )
-    if config.sha256 not in (None, sha256):
+    sha256 = digest_of_digests(files)
+    shipped = SHIPPED_SHA256.get(config.handle, sha256)
+    if sha256 != shipped:
         raise UserError(
-            f"backbone.sha256 is {config.sha256}, and the files in {path} have {sha256}: they are "
-            "not the backbone that was configured."
+            f"backbone.handle {config.handle}: the files in {path} are not those that were shipped "
+            f"(sha256 {sha256} and not {shipped}). Check the package out again."
         )
-    return Backbone(config.handle, str(path), sha256)
+    if isinstance(config.sha256, str):
+        _check_folder(config.sha256, sha256, path)
+    elif config.sha256 is not None:
+        _check_files(config.sha256, files, path)
+    return Backbone(config.handle, str(path), sha256, _licence(config))
 
 
 def _folder(handle: str) -> AnyPath:
@@ -72,92 +71,79 @@ def _folder(handle: str) -> AnyPath:
         return SHIPPED[handle]
     if is_uri(handle):
         return as_path(handle)
-    if "://" not in handle:
-        path = Path(handle)
-        if not path.is_dir():
-            shipped = ", ".join(SHIPPED)
-            raise UserError(
-                f"backbone.handle {handle}: there is no such directory. It takes a directory with "
-                f"a SavedModel, a gs:// URI of one, a hub URL or a shipped backbone ({shipped})."
-            )
+    if "://" in handle:
+        return fetch(handle)
+    path = Path(handle)
+    if path.is_dir():
         return path
-    return _cached(handle) or _download(handle)
+    if kaggle_handle(handle):
+        return fetch(handle)
+    shipped = ", ".join(SHIPPED)
+    raise UserError(
+        f"backbone.handle {handle}: there is no such directory. It takes a directory with "
+        f"a SavedModel, a gs:// URI of one, a hub URL, a Kaggle model "
+        f"(owner/model/tensorFlow2/variation/version) or a shipped backbone ({shipped})."
+    )
 
 
-def _cache(handle: str) -> AnyPath:
-    """Where hub keeps a handle's module (its own layout)."""
-    default = Path(tempfile.gettempdir(), "tfhub_modules")
-    folder = as_path(os.environ.get("TFHUB_CACHE_DIR") or default)
-    return folder / hashlib.sha1(handle.encode()).hexdigest()
-
-
-def _cached(handle: str) -> AnyPath | None:
-    """With a local cache, without an import of TensorFlow and without a look at the network."""
-    path = _cache(handle)
-    return path if (path / SAVED_MODEL).is_file() else None
-
-
-def _download(handle: str) -> AnyPath:
-    """Downloads into a folder of its own and moves it into the cache, whole.
-
-    Hub's own way is a lock file, on which a run after a killed one waits for ten minutes.
-    """
-    report(f"Looking for {handle}", event="phase", text=f"Looking for {handle}")
-    cache = _cache(handle)
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        beside = cache.parent if is_local(cache) else None
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=beside) as folder:
-            found = _resolve(handle, folder)
-            if not found.is_relative_to(folder):
-                return found
-            if not is_local(cache):
-                copy_tree(found, cache)
-                return cache
-            with contextlib.suppress(OSError):
-                # It fails if another run was quicker, and then the cache holds it too.
-                os.rename(found, cache)
-        return cache
-    except Exception as error:  # hub raises what urllib, tarfile and TensorFlow raise.
-        reason = str(error).strip().splitlines()
+def _check_folder(expected: str, sha256: str, path: AnyPath) -> None:
+    if expected != sha256:
         raise UserError(
-            f"backbone.handle {handle} could not be downloaded "
-            f"({reason[0] if reason else type(error).__name__}), and TFHUB_CACHE_DIR "
-            f"({cache.parent}) does not hold it. Give a local directory, or a cache that has it."
-        ) from error
+            f"backbone.sha256 is {expected}, and the files in {path} have {sha256}: they are "
+            "not the backbone that was configured. Give its digest, or null to take what is there."
+        )
 
 
-def _resolve(handle: str, folder: str) -> Path:
-    """Hub's download, below `folder`."""
-    import tensorflow_hub as hub
+def _check_files(expected: Mapping[str, str], files: Mapping[str, str], path: AnyPath) -> None:
+    wrong = [f"{name} is missing" for name in expected if name not in files]
+    wrong += [f"{name} is not named" for name in files if name not in expected]
+    wrong += [
+        f"{name} has {files[name]} and not {digest}"
+        for name, digest in expected.items()
+        if name in files and files[name] != digest
+    ]
+    if wrong:
+        raise UserError(
+            f"backbone.sha256: of the files in {path}, {', '.join(wrong)}: they are not the "
+            "backbone that was configured. Name every file with its digest, or give null to take "
+            "what is there."
+        )
 
-    before = socket.getdefaulttimeout(), os.environ.get("TFHUB_CACHE_DIR")
-    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
-    os.environ["TFHUB_CACHE_DIR"] = folder
-    try:
-        return Path(hub.resolve(handle))
-    finally:
-        socket.setdefaulttimeout(before[0])
-        os.environ.pop("TFHUB_CACHE_DIR")
-        if before[1] is not None:
-            os.environ["TFHUB_CACHE_DIR"] = before[1]
+
+def _licence(config: BackboneConfig) -> str:
+    """Google's README of BiT puts code and weights under Apache-2.0; so are the shipped ones."""
+    handle = config.handle
+    if handle in SHIPPED or handle.startswith(_GOOGLE_BIT_URL):
+        return _APACHE
+    local = Path(handle).is_dir()
+    if not local and (kaggle_handle(handle) or "").startswith(_GOOGLE_BIT):
+        return _APACHE
+    return config.licence or ""
 
 
-def load_backbone(path: str, mode: str) -> Any:
+def load_backbone(
+    path: str,
+    mode: str,
+    precision: str = "float32",
+    trainable_parameters: int | None = None,
+) -> Any:
     """The backbone as a Keras layer: images float32 [N, H, W, 3] in [0, 1] -> pre-logits [N, E].
 
-    Raises:
-      UserError: it should be trained, and has nothing to train. A SavedModel that does not list its
-        `trainable_variables` loads without a word, and only the head would learn.
-    """
-    import tensorflow_hub as hub
+    To be called in the scope of the strategy that will train it: its variables are made here.
 
-    trainable = mode == "full"
-    layer = hub.KerasLayer(path, trainable=trainable, name="backbone")
-    if trainable and not layer.trainable_variables:
-        raise UserError(
-            f"backbone.mode is full, and the backbone in {path} has no trainable variable, so that "
-            "only the head would learn. Use head_only, or export it with `trainable_variables`, "
-            "`variables`, `regularization_losses` and `__call__`."
-        )
-    return layer
+    Args:
+      path: of the SavedModel.
+      mode: `full`, or `head_only`, which has no trainable variable.
+      precision: Keras's name of a policy; what is computed in it is told in docs/backbones.md.
+      trainable_parameters: how many numbers there must be to train in mode full; None takes any.
+
+    Returns:
+      A `components.trainer.backbone_layer.BackboneLayer`; its pre-logits are float32.
+
+    Raises:
+      UserError: it does not keep the contract of docs/backbones.md, has other trainable variables
+        than it should, or the precision would change nothing.
+    """
+    from components.trainer.backbone_layer import load
+
+    return load(path, mode, precision, trainable_parameters)

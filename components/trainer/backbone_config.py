@@ -3,30 +3,65 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from components.section import Section
 
 SHIPPED = {"bit-mini": Path(__file__).resolve().parent / "bit_mini" / "bit-mini"}
 """Backbones that come with the package, by handle."""
+SHIPPED_SHA256 = {"bit-mini": "cb3d341edb4883e14dd0dcfd7f5b120b7eb7a94af17f190f3bdd4a404071fe9d"}
+"""What their files have; a preset that uses one need not say it."""
+
+_Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+def _kind_of_digest(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "<folder>"
+    return "<files>" if isinstance(value, dict) else None
+
+
+# By hand, so that a mistake in one kind is not told as a mistake in both.
+_Digests = Annotated[
+    Annotated[_Digest, Tag("<folder>")]
+    | Annotated[Annotated[dict[str, _Digest], Field(min_length=1)], Tag("<files>")],
+    Discriminator(
+        _kind_of_digest,
+        custom_error_type="digests",
+        custom_error_message="Input should be one SHA-256, or `{relative path: SHA-256}`",
+    ),
+]
 
 
 class BackboneConfig(Section):
-    """The pre-trained network."""
+    """The pre-trained network; see [backbones.md](backbones.md)."""
 
     handle: str = Field(
         min_length=1,
-        description="bit-mini (shipped), a directory with a SavedModel, local or gs://, or a hub "
-        "URL (TFHUB_CACHE_DIR is honoured, and may be gs:// too).",
+        description="bit-mini (shipped), a directory with a SavedModel, local or gs://, a hub URL, "
+        "or a Kaggle model, by its URL or as google/bit/tensorFlow2/m-r50x1/1 (TFHUB_CACHE_DIR is "
+        "honoured, and may be gs:// too).",
     )
     mode: Literal["head_only", "full"] = Field(
         "head_only", description="Train the head on a frozen backbone, or the whole network."
     )
-    sha256: str | None = Field(
+    sha256: _Digests | None = Field(
         None,
-        pattern="^[0-9a-f]{64}$",
-        description="Digest that the backbone's files must have, as `find . -type f | LC_ALL=C "
-        "sort | xargs sha256sum | sha256sum` prints it in its folder; null takes what is there.",
+        description="What the backbone's files must have: one digest, as `find . -type f | "
+        "LC_ALL=C sort | xargs sha256sum | sha256sum` prints it in its folder, or `{relative path: "
+        "SHA-256}` with every file; null takes what is there.",
+    )
+    trainable_parameters: int | None = Field(
+        None,
+        ge=1,
+        description="How many numbers the backbone must have to train in mode full; null takes "
+        "what is there.",
+    )
+    licence: str | None = Field(
+        None,
+        min_length=1,
+        description="Licence of the weights, for whoever reads of the model; known for bit-mini "
+        "and google/bit.",
     )

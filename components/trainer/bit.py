@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import tensorflow as tf
 
@@ -21,17 +22,32 @@ class BiT(tf.Module):
     Attributes:
       architecture: depth and width.
       weights: name (as in `Architecture.weight_shapes`) -> tf.Variable, float32.
+      compute_dtype: of convolutions and activations. Kernels are standardised, and GroupNorm and
+        the final mean are computed, in float32 whatever it is. What is traced keeps it.
     """
 
-    def __init__(self, architecture: Architecture, seed: int = 0):
-        """Draws kernels from He's normal distribution under `seed`; gamma is 1 and beta 0."""
+    def __init__(
+        self,
+        architecture: Architecture,
+        seed: int = 0,
+        *,
+        weights: Mapping[str, tf.Variable] | None = None,
+        compute_dtype: tf.DType = tf.float32,
+    ):
+        """Takes `weights`, or draws them under `seed`.
+
+        Kernels come from He's normal distribution; gamma is 1 and beta 0.
+        """
         super().__init__(name="bit")
         self.architecture = architecture
-        self.weights = {
+        self.compute_dtype = compute_dtype
+        self.weights = weights or {
             name: tf.Variable(_initial_value(name, shape, (seed, index)), name=name)
             for index, (name, shape) in enumerate(architecture.weight_shapes().items())
         }
 
+    # Plain Python loops: AutoGraph would convert them at every tracing, to the same end.
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Pre-logits of a batch.
 
@@ -41,11 +57,11 @@ class BiT(tf.Module):
         Returns:
           float32 [N, architecture.embedding_size].
         """
-        x = self._root(images * 2.0 - 1.0)
+        x = self._root(tf.cast(images * 2.0 - 1.0, self.compute_dtype))
         for unit in self.architecture.units():
             x = self._unit(x, unit)
         x = tf.nn.relu(self._group_norm(x, "group_norm"))
-        return tf.reduce_mean(x, axis=(1, 2))
+        return tf.reduce_mean(tf.cast(x, tf.float32), axis=(1, 2))
 
     def _root(self, x: tf.Tensor) -> tf.Tensor:
         x = self._conv(x, "root_block", stride=2)
@@ -67,6 +83,7 @@ class BiT(tf.Module):
         kernel = (kernel - mean) * tf.math.rsqrt(variance + _STANDARDISE_EPSILON)
         # Fixed padding, not SAME: with a stride, SAME pads by the image's size.
         padded = _pad(x, (int(kernel.shape[0]) - 1) // 2)
+        kernel = tf.cast(kernel, self.compute_dtype)
         return tf.nn.conv2d(padded, kernel, strides=stride, padding="VALID")
 
     def _group_norm(self, x: tf.Tensor, name: str) -> tf.Tensor:
@@ -74,10 +91,11 @@ class BiT(tf.Module):
         groups, channels = self.architecture.groups, x.shape[-1]
         size = tf.shape(x)
         grouped = tf.reshape(x, (size[0], size[1] * size[2], groups, channels // groups))
+        grouped = tf.cast(grouped, tf.float32)
         mean, variance = tf.nn.moments(grouped, axes=(1, 3), keepdims=True)
         normalised = (grouped - mean) * tf.math.rsqrt(variance + _GROUP_NORM_EPSILON)
         gamma, beta = self.weights[f"{name}/gamma"], self.weights[f"{name}/beta"]
-        return tf.reshape(normalised, size) * gamma + beta
+        return tf.cast(tf.reshape(normalised, size) * gamma + beta, self.compute_dtype)
 
 
 def export_hub_module(backbone: BiT, directory: str) -> None:

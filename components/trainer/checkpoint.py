@@ -96,6 +96,21 @@ class Checkpoints:
         _logger.info("checkpoint after step %d in %s", state.step, self._folder)
 
 
+class NoCheckpoints:
+    """In the place of `Checkpoints` where a training that breaks off is begun again."""
+
+    def restore(self) -> State:
+        """The beginning."""
+        return State()
+
+    def due(self) -> bool:
+        """Never."""
+        return False
+
+    def save(self, state: State) -> None:
+        """Writes nothing."""
+
+
 def remove_checkpoints(folder: str) -> None:
     """Removes the checkpoints of a training that is done, and those that nobody took up for long.
 

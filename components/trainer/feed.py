@@ -19,7 +19,7 @@ from components.trainer.input_pipeline import (
 from components.trainer.kept import Room
 from components.trainer.model import BiTClassifier
 from components.trainer.plan import Plan
-from components.trainer.settings import Job
+from components.trainer.settings import Job, TrainerSettings
 from components.trainer.steps import Forward
 from components.trainer.strategy import spread, worker
 from components.transform.config import ImageSizes
@@ -43,30 +43,42 @@ class Feed:
 def make_feeds(
     job: Job, plan: Plan, model: BiTClassifier, graph: tft.TFTransformOutput, room: Room
 ) -> tuple[Feed, Feed]:
-    """The train and the eval split, kept between passes as far as there is room.
+    """The train and the eval split as a training reads them (`feeds_of`).
 
-    The embeddings of a frozen backbone are the same in every pass: of the eval split always, of the
-    train split where nothing is drawn anew in its images. Of several workers each has the whole
-    train split and a part of the eval split.
+    Of several workers each has the whole train split and a part of the eval split.
     """
     settings = job.settings
+    train = stored_split(job.train_files, graph, settings.num_train, training=True)
+    evaluation = stored_split(job.eval_files, graph, settings.num_eval, training=False)
+    return feeds_of(settings, plan, model, (train, part_of(evaluation, worker())), room)
+
+
+def feeds_of(
+    settings: TrainerSettings,
+    plan: Plan,
+    model: BiTClassifier,
+    splits: tuple[Split, Split],
+    room: Room,
+) -> tuple[Feed, Feed]:
+    """What is learned and what is looked at, kept between passes as far as there is room.
+
+    The embeddings of a frozen backbone are the same in every pass: of what is looked at always, of
+    what is learned where nothing is drawn anew in its images.
+    """
     frozen, sizes = settings.mode == "head_only", settings.sizes
     crops = sizes.crop is not None and sizes.crop < sizes.resize
     drawn = sizes.flip or crops or bool(plan.mixup)
-    train = stored_split(job.train_files, graph, settings.num_train, training=True)
-    evaluation = part_of(
-        stored_split(job.eval_files, graph, settings.num_eval, training=False), worker()
-    )
+    train, evaluation = splits
     batch = settings.training.batch_size
 
     def feed(name: str, split: Split, side: int, embed: bool) -> Feed:
-        if embed and room.takes(split.count, [model.embedding_size]):
-            embeddings = _embeddings(model, split, batch)
-            kept = room.keep(f"{name} embeddings", split.count, [model.embedding_size], embeddings)
+        what, shape = f"{name} embeddings", [model.embedding_size]
+        if embed and room.takes(what, split.count, shape):
+            kept = room.keep(what, split.count, shape, _embeddings(model, split, batch))
             return Feed(kept_split(kept), model.head, None)
-        if room.takes(split.count, [side, side, 3]):
-            images = one_pass(split, batch).as_numpy_iterator()
-            split = kept_split(room.keep(f"{name} images", split.count, [side, side, 3], images))
+        what, shape = f"{name} images", [side, side, 3]
+        if room.takes(what, split.count, shape):
+            split = kept_split(room.keep(what, split.count, shape, _images(split, batch)))
         return Feed(split, model, sizes)
 
     # Small things first, then what is read most often.
@@ -77,13 +89,18 @@ def make_feeds(
     return learned, feed("eval", evaluation, sizes.evaluate, embed=False)
 
 
+def _images(split: Split, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Images float32 [n, S, S, 3] and labels int64 [n], in the order of the split."""
+    yield from one_pass(split, batch_size).as_numpy_iterator()
+
+
 def _embeddings(
     model: BiTClassifier, split: Split, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pre-logits float32 [n, E] and labels int64 [n], in the order of the split."""
     strategy = tf.distribute.get_strategy()
 
-    @tf.function
+    @tf.function(autograph=False)
     def embed(images: tf.Tensor) -> tf.Tensor:
         return strategy.run(model.embed, (images,))
 

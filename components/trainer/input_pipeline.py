@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -98,6 +99,19 @@ def part_of(split: Split, worker: tuple[int, int]) -> Split:
         return split
     elements = split.elements.shard(workers, index)
     return replace(split, elements=elements, count=len(range(index, split.count, workers)))
+
+
+def chosen_of(split: Split, chosen: np.ndarray) -> Split:
+    """Some elements of a split, in its order.
+
+    Args:
+      split: the whole.
+      chosen: bool [count], by place in the split.
+    """
+    wanted = tf.constant(chosen)
+    elements = split.elements.enumerate().filter(lambda place, _: wanted[place])
+    elements = elements.map(lambda _, element: element)
+    return Split(elements, int(np.count_nonzero(chosen)), split.fetch, split.at_once)
 
 
 def one_pass(split: Split, batch_size: int) -> tf.data.Dataset:

@@ -49,7 +49,10 @@ class Kept:
 
 
 class Room:
-    """Memory, or a temporary folder, for the splits of one training; a context manager."""
+    """Memory or a temporary folder for the splits of one training, or several; a context manager.
+
+    What is kept has a name, and trainings that share a room mean the same by it.
+    """
 
     def __init__(self, kind: str, limit_bytes: int):
         """Makes room.
@@ -61,6 +64,7 @@ class Room:
         self._disk = kind == "disk"
         self._left_bytes = 0 if kind == "off" else limit_bytes
         self._folder: Path | None = None
+        self._kept: dict[str, Kept] = {}
 
     def __enter__(self) -> Room:
         return self
@@ -74,17 +78,17 @@ class Room:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def takes(self, count: int, shape: Sequence[int]) -> bool:
-        """Whether so many float32 arrays of this shape fit into what is left."""
-        return _bytes(count, shape) <= self._left_bytes
+    def takes(self, what: str, count: int, shape: Sequence[int]) -> bool:
+        """Whether it is kept, or so many float32 arrays of this shape fit into what is left."""
+        return what in self._kept or _bytes(count, shape) <= self._left_bytes
 
     def keep(
         self, what: str, count: int, shape: Sequence[int], batches: Iterable[Sequence[np.ndarray]]
     ) -> Kept:
-        """Keeps a whole split that it `takes`.
+        """Keeps a whole split that it `takes`; what was kept under the name before, it gives again.
 
         Args:
-          what: names it, in logs and in errors.
+          what: names it, in logs and in errors too.
           count: its examples.
           shape: of one of them.
           batches: pairs of float32 [n, *shape] and int64 [n], together `count` examples.
@@ -92,6 +96,8 @@ class Room:
         Raises:
           RuntimeError: there are more or fewer.
         """
+        if what in self._kept:
+            return self._kept[what]
         self._left_bytes -= _bytes(count, shape)
         values = self._array((count, *shape))
         labels = np.empty(count, np.int64)
@@ -104,7 +110,8 @@ class Room:
         if filled != count:
             raise RuntimeError(f"{what}: {filled} examples were read and {count} are expected")
         _logger.info("kept %s: %d examples, %d bytes", what, count, values.nbytes)
-        return Kept(values, labels)
+        self._kept[what] = Kept(values, labels)
+        return self._kept[what]
 
     def _array(self, shape: tuple[int, ...]) -> np.ndarray:
         # No file can be mapped that is empty.

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.trainer.checkpoint import Checkpoints, State
+from components import progress
+from components.trainer.checkpoint import Checkpoints, NoCheckpoints, State
 from components.trainer.plan import Plan
 
 Row = dict[str, Any]
@@ -49,7 +50,10 @@ class Loop:
         self.best = _copies(trained) if plan.patience else []
 
     def run(
-        self, batches: Batches, checkpoints: Checkpoints, tell: Callable[[Row], None]
+        self,
+        batches: Batches,
+        checkpoints: Checkpoints | NoCheckpoints,
+        tell: Callable[[Row], None],
     ) -> list[Row]:
         """Trains until the plan's steps are done, or val_accuracy stops rising.
 
@@ -64,6 +68,9 @@ class Loop:
           waiting for input), and `restored`, 1 for the epoch whose weights the model has now.
         """
         state = checkpoints.restore()
+        if state.step:
+            text = f"Going on after step {state.step} of {self._plan.steps}"
+            progress.report(text, event="phase", text=text)
         for row in state.rows:
             tell(row)
         iterator = None
@@ -81,7 +88,10 @@ class Loop:
         return [{**row, "restored": int(row["epoch"] == kept)} for row in state.rows]
 
     def _epoch(
-        self, state: State, iterator: Iterator[tuple[Any, Any]], checkpoints: Checkpoints
+        self,
+        state: State,
+        iterator: Iterator[tuple[Any, Any]],
+        checkpoints: Checkpoints | NoCheckpoints,
     ) -> State:
         started, waited = time.perf_counter(), 0.0
         epoch = len(state.rows) + 1

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import asdict
 from typing import Any
 
 import tensorflow as tf
 
 from components import progress
 from components.finite import finite
+from components.trainer.plan import Plan
+from components.trainer.settings import TrainerSettings
 
 _METRICS = ("loss", "accuracy")
 
@@ -68,6 +71,19 @@ def write_history(rows: list[dict[str, Any]], folder: str) -> None:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_hyperparameters(settings: TrainerSettings, plan: Plan, folder: str) -> None:
+    """Keeps what was trained with, what a search chose among it: `hyperparameters.json`.
+
+    Its keys are `mode`, `training` with every key of that section, and `plan`, what came of it.
+    """
+    values = {
+        "mode": settings.mode,
+        "training": settings.training.model_dump(mode="json"),
+        "plan": asdict(plan),
+    }
+    write_json(os.path.join(folder, "hyperparameters.json"), values)
 
 
 def write_json(path: str, value: Any) -> None:

@@ -20,6 +20,7 @@ class TrainerSettings(Section):
     Attributes:
       backbone_path: folder of the backbone's SavedModel.
       backbone_sha256: digest of its files.
+      trainable_parameters: how many numbers it must have to train in mode full.
       mode: what is trained.
       class_names: names by class index.
       sizes: of the images.
@@ -30,6 +31,7 @@ class TrainerSettings(Section):
 
     backbone_path: str
     backbone_sha256: str
+    trainable_parameters: int | None
     mode: Literal["head_only", "full"]
     class_names: Texts
     sizes: ImageSizes

@@ -28,12 +28,16 @@ class ServedClassifier(tf.Module):
         self._image_spec = graph.raw_feature_spec()[IMAGE]
         self._class_names = tf.constant(list(class_names))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")], autograph=False
+    )
     def predict_image(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded images, string [N], to the outputs of `_predict`."""
         return self._predict(tf.reshape(image_bytes, [-1, *self._image_spec.shape]))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False
+    )
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Serialized tf.Examples with `image`, string [N], to the outputs of `_predict`."""
         return self._predict(tf.io.parse_example(examples, {IMAGE: self._image_spec})[IMAGE])

@@ -47,9 +47,11 @@ class Steps:
         self._parts = training.batch_split
         self._part_size = training.batch_size // replicas // training.batch_split
         self._scales = training.precision == "mixed_float16"
-        self._gradients = tf.function(self._sum_gradients, jit_compile=training.xla or None)
+        self._gradients = tf.function(
+            self._sum_gradients, jit_compile=training.xla or None, autograph=False
+        )
 
-    @tf.function
+    @tf.function(autograph=False)
     def train(self, inputs: Any, labels: Any) -> tf.Tensor:
         """Changes the variables.
 
@@ -64,7 +66,7 @@ class Steps:
         sums = strategy.run(self._replica_step, (inputs, labels))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
-    @tf.function
+    @tf.function(autograph=False)
     def evaluate(self, inputs: Any, labels: Any) -> tf.Tensor:
         """The same sums as `train`, without a change, over this process's devices alone."""
         strategy = tf.distribute.get_strategy()

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.trainer.backbone import load_backbone
-from components.trainer.checkpoint import Checkpoints, remove_checkpoints
+from components.trainer.checkpoint import Checkpoints, NoCheckpoints, remove_checkpoints
+from components.trainer.curves import write_curves
 from components.trainer.feed import Feed, make_feeds
 from components.trainer.input_pipeline import Draws, one_pass, train_batches
 from components.trainer.kept import Room
 from components.trainer.loop import Loop, Row
 from components.trainer.model import BiTClassifier, make_optimizer
 from components.trainer.plan import Plan, make_plan
-from components.trainer.record import Record, write_history
-from components.trainer.settings import Job
+from components.trainer.record import Record, write_history, write_hyperparameters
+from components.trainer.settings import Job, TrainerSettings
 from components.trainer.signatures import export
 from components.trainer.steps import Steps
 from components.trainer.strategy import Workers, make_strategy, spread, sum_of_workers, worker
 
-_MEGABYTE = 1_000_000
+MEGABYTE = 1_000_000
 
 
 def train(job: Job, workers: Workers | None = None) -> list[Row]:
@@ -45,70 +48,122 @@ def train(job: Job, workers: Workers | None = None) -> list[Row]:
     graph = tft.TFTransformOutput(job.transform_graph)
     with (
         strategy.scope(),
-        Room(training.cache, training.cache_limit_mb * _MEGABYTE) as room,
+        Room(training.cache, training.cache_limit_mb * MEGABYTE) as room,
     ):
         # The backbone too: its variables are made when it is loaded.
-        backbone = load_backbone(settings.backbone_path, settings.mode)
+        backbone = load_backbone(
+            settings.backbone_path,
+            settings.mode,
+            training.precision,
+            settings.trainable_parameters,
+        )
         model = BiTClassifier(backbone, len(settings.class_names))
         feeds = make_feeds(job, plan, model, graph, room)
-        rows = fit(job, plan, model, *feeds)
         index, _ = worker()
+        record = Record(job.model_run if index == 0 else None, plan.epochs)
+        rows = Fit(settings, plan.mixup, model, feeds).run(plan, record.tell, job.own_checkpoints)
+        record.close()
     if index > 0:
         return rows
     write_history(rows, job.model_run)
+    write_curves(rows, job.model_run)
+    write_hyperparameters(settings, plan, job.model_run)
+    backbone.compute_in_float32()
     export(model, graph, settings.class_names, job.serving_model)
     remove_checkpoints(job.own_checkpoints)
     return rows
 
 
-def fit(job: Job, plan: Plan, model: BiTClassifier, learned: Feed, looked_at: Feed) -> list[Row]:
-    """Trains the model on one feed and looks at it by the other (`Loop.run` tells the rows).
+class Fit:
+    """A model with its input and its traced steps, in the scope of a strategy.
 
-    In the scope of the strategy.
+    It can be run again for another plan: tracing a large network takes longer than a short
+    training, and TensorFlow never frees all of what was traced.
+
+    Attributes:
+      changed: variables of the model that a run changes.
+      optimizer: built, with variables of its own that a run changes.
     """
-    training = job.settings.training
-    strategy = tf.distribute.get_strategy()
-    optimizer = make_optimizer(training.precision)
-    optimizer.build(model.trained)
-    steps = Steps(
-        learned.forward,
-        looked_at.forward,
-        model.trained,
-        optimizer,
-        training,
-        strategy.num_replicas_in_sync,
-    )
-    draws = Draws(
-        batch_size=training.batch_size,
-        shuffle_buffer=training.shuffle_buffer,
-        seed=training.seed,
-        sizes=learned.sizes,
-        mixup=plan.mixup,
-        num_classes=len(job.settings.class_names),
-        worker=worker(),
-    )
-    device_batch = training.batch_size // strategy.num_replicas_in_sync
-    evaluation = spread(one_pass(looked_at.split, training.batch_size))
 
-    def evaluate() -> tuple[float, float]:
-        results = [steps.evaluate(*batch) for batch in evaluation]
+    def __init__(
+        self,
+        settings: TrainerSettings,
+        mixup: float,
+        model: BiTClassifier,
+        feeds: tuple[Feed, Feed],
+    ):
+        """Makes the steps.
+
+        Args:
+          settings: classes, mode and `training`, but for what a plan says.
+          mixup: of the plans.
+          model: what is trained.
+          feeds: what is learned, and what is looked at after every epoch.
+        """
+        training = settings.training
+        self._training = training
+        self._model = model
+        self._learned, self._looked_at = feeds
+        frozen = settings.mode == "head_only"
+        self.changed = model.head_variables if frozen else model.all_variables
+        self.optimizer = make_optimizer(training.precision)
+        self.optimizer.build(model.trained)
+        self._steps = Steps(
+            self._learned.forward,
+            self._looked_at.forward,
+            model.trained,
+            self.optimizer,
+            training,
+            tf.distribute.get_strategy().num_replicas_in_sync,
+        )
+        self._draws = Draws(
+            batch_size=training.batch_size,
+            shuffle_buffer=training.shuffle_buffer,
+            seed=training.seed,
+            sizes=self._learned.sizes,
+            mixup=mixup,
+            num_classes=len(settings.class_names),
+            worker=worker(),
+        )
+        self._num_eval = settings.num_eval
+        self._batches = functools.cache(self._make_batches)
+        self._evaluation = spread(one_pass(self._looked_at.split, training.batch_size))
+
+    def run(
+        self, plan: Plan, tell: Callable[[Row], None], checkpoints_folder: str | None = None
+    ) -> list[Row]:
+        """Trains the model as it is.
+
+        Args:
+          plan: how long, at which rates, when to stop.
+          tell: is given every epoch's row; what it raises ends the training.
+          checkpoints_folder: to go on from and to write; None does neither.
+
+        Returns:
+          The rows, as `Loop.run` does.
+        """
+        training, set_rate = self._training, self.optimizer.learning_rate.assign
+        loop = Loop(
+            plan, training.batch_size, self._steps.train, self._evaluate, set_rate,
+            self._model.trained,
+        )  # fmt: skip
+        checkpoints: Checkpoints | NoCheckpoints = NoCheckpoints()
+        if checkpoints_folder is not None:
+            chief = self._draws.worker[0] == 0
+            every_s = training.checkpoint_seconds if chief else math.inf
+            checkpoints = Checkpoints(
+                checkpoints_folder, every_s, self.changed, loop.best, self.optimizer
+            )
+        return loop.run(lambda step: iter(self._batches(step)), checkpoints, tell)
+
+    def _make_batches(self, step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+        device_batch = (
+            self._training.batch_size // tf.distribute.get_strategy().num_replicas_in_sync
+        )
+        return spread(train_batches(self._learned.split, self._draws, step), device_batch)
+
+    def _evaluate(self) -> tuple[float, float]:
+        results = [self._steps.evaluate(*batch) for batch in self._evaluation]
         sums = np.sum(np.asarray(results, np.float64).reshape(-1, 2), axis=0)
-        loss, right = sum_of_workers(sums) / job.settings.num_eval
+        loss, right = sum_of_workers(sums) / self._num_eval
         return float(loss), float(right)
-
-    loop = Loop(
-        plan, training.batch_size, steps.train, evaluate, optimizer.learning_rate.assign,
-        model.trained,
-    )  # fmt: skip
-    changed = model.head_variables if job.settings.mode == "head_only" else model.all_variables
-    chief = draws.worker[0] == 0
-    every_s = training.checkpoint_seconds if chief else math.inf
-    checkpoints = Checkpoints(job.own_checkpoints, every_s, changed, loop.best, optimizer)
-    record = Record(job.model_run if chief else None, plan.epochs)
-    rows = loop.run(
-        lambda step: iter(spread(train_batches(learned.split, draws, step), device_batch)),
-        checkpoints,
-        record.tell,
-    )
-    record.close()
-    return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
@@ -16,6 +17,7 @@ from components.storage import AnyPath
 from pipeline.beam_flags import checked_flags
 from pipeline.config import Config
 from pipeline.failure import draw_failure
+from pipeline.graph import steps_of
 from pipeline.inputs import Inputs
 from pipeline.layout import Layout
 from pipeline.local.dag_runner import LocalDagRunner
@@ -23,7 +25,6 @@ from pipeline.local.events import StepStates
 from pipeline.outcome import read_outcome, read_outputs, read_page
 from pipeline.pipeline import create_pipeline
 from pipeline.report import publish, report_settings
-from pipeline.summary import STEPS
 
 _logger = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ def execute(
         try:
             found = read_outcome(read_outputs(connection, run_id), inputs.source.class_names)
             report("partial outcome", event="partial", outcome=found)
-            report_failure(config, inputs, layout, run_id, _failure(states, layout.logs(run_id)))
+            failure = _failure(states, layout.logs(run_id), steps_of(config))
+            report_failure(config, inputs, layout, run_id, failure)
         except Exception:
             # The run's own failure is the one that counts.
             _logger.exception("what the failed run left could not be read")
@@ -83,7 +85,7 @@ def report_failure(
     _publish(draw_failure(_connection(layout), settings, failure), layout)
 
 
-def _failure(states: StepStates, logs: AnyPath) -> Failure:
+def _failure(states: StepStates, logs: AnyPath, steps: Sequence[str]) -> Failure:
     reasons = [
         f"{event['id']}: {event['user_error'] or event['error']} (see {logs / event['id']}.log)"
         for event in states.ended.values()
@@ -91,7 +93,7 @@ def _failure(states: StepStates, logs: AnyPath) -> Failure:
     ]
     rows = [
         StepRow(step, ended.get("state", "skipped"), ended.get("seconds"))
-        for step in STEPS
+        for step in steps
         for ended in [states.ended.get(step, {})]
     ]
     return Failure("; ".join(reasons) or "the run broke off", tuple(rows))

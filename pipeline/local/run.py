@@ -20,6 +20,7 @@ from components.progress import read_events
 from components.pusher.versions import served
 from pipeline.code import ROOT
 from pipeline.config import Config, dump_config, write_yaml
+from pipeline.graph import steps_of
 from pipeline.layout import Layout
 from pipeline.local.record import Record
 from pipeline.local.view import View, print_verdict
@@ -30,6 +31,7 @@ from pipeline.summary import (
     USAGE,
     Summary,
     keep_summary,
+    steps_named,
     write_summary,
 )
 
@@ -63,7 +65,12 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
         logs = layout.logs(run_id)
         logs.mkdir(parents=True)
         write_yaml(dump_config(config), logs / "config.yaml")
-        summary = Summary(pipeline=config.pipeline_name, run_id=run_id, config=dump_config(config))
+        summary = Summary(
+            pipeline=config.pipeline_name,
+            run_id=run_id,
+            config=dump_config(config),
+            steps=steps_named(steps_of(config)),
+        )
         # What a run that is killed leaves behind.
         summary.reasons = [UNFINISHED]
         write_summary(layout.summary, summary)

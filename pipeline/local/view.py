@@ -34,7 +34,7 @@ class View:
         self._summary = summary
         self._phase = "Starting"
         self._running: dict[str, float] = {}
-        self._epoch = ""
+        self._notes: dict[str, str] = {}
         self._live = Live(console=console, refresh_per_second=8, get_renderable=self._render)
 
     def __enter__(self) -> View:
@@ -60,9 +60,10 @@ class View:
             )
         elif kind == "step":
             self._step(event)
-        elif kind == "epoch":
-            self._epoch = _epoch_text(event)
-            self._line(f"    {self._epoch}")
+        elif kind in ("epoch", "trial"):
+            text = _epoch_text(event) if kind == "epoch" else event["text"]
+            self._notes.update(dict.fromkeys(self._running, text))
+            self._line(f"    {text}")
 
     def _step(self, event: dict[str, Any]) -> None:
         self._phase = ""
@@ -82,13 +83,13 @@ class View:
         for step in self._summary.steps:
             if step.id in self._running:
                 elapsed = _seconds(time.monotonic() - self._running[step.id])
-                note = self._epoch if step.id == "Trainer" else ""
+                note = escape(self._notes.get(step.id, ""))
                 spinner: RenderableType = Spinner("dots", style="yellow")
                 table.add_row(spinner, f"[bold]{step.id}[/]", elapsed, f"[dim]{note}[/]")
             else:
                 mark, style = _MARKS[step.state]
                 done = step.state in ("complete", "failed")
-                note = self._epoch if step.id == "Trainer" and done else ""
+                note = escape(self._notes.get(step.id, "")) if done else ""
                 note = "unchanged" if step.state == "cached" else note
                 time_text = _seconds(step.seconds) if done else ""
                 row_style = "dim" if step.state == "skipped" else ""
@@ -150,9 +151,12 @@ def _joined(reasons: list[str], shown: int = 5) -> str:
 
 def _epoch_text(event: dict[str, Any]) -> str:
     metrics = event["metrics"]
-    shown = {"loss": "loss", "accuracy": "accuracy", "val_accuracy": "eval accuracy"}
+    trial = event["trial"]
+    judged = "held-out accuracy" if trial else "eval accuracy"
+    shown = {"loss": "loss", "accuracy": "accuracy", "val_accuracy": judged}
     numbers = ", ".join(f"{label} {metrics[k]:.4f}" for k, label in shown.items() if k in metrics)
-    return f"epoch {event['epoch']}/{event['epochs']}: {numbers}"
+    place = f"trial {trial}, " if trial else ""
+    return f"{place}epoch {event['epoch']}/{event['epochs']}: {numbers}"
 
 
 def _seconds(seconds: float) -> str:

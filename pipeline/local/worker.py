@@ -20,7 +20,7 @@ from components.errors import UserError
 from components.progress import LOGGER, EventHandler, report
 from components.pusher.versions import served_digest
 from pipeline.config import Config
-from pipeline.gist import gist
+from pipeline.gist import gist, without_place
 from pipeline.inputs import Inputs, resolve
 from pipeline.layout import Layout
 from pipeline.local.step_logs import StepLogs
@@ -43,7 +43,7 @@ def main() -> None:
             else:
                 _run(config, layout, run_id, request["use_cache"])
         except UserError as error:
-            report("stopped", event="user_error", reason=str(error))
+            report("stopped", event="user_error", reason=without_place(str(error)))
         except Exception as error:
             logging.exception("the run failed")
             report("stopped", event="failure", reason=gist(error))

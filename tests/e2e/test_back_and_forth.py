@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from components.digests import digest_of_folder
+from components.pusher.versions import model_digest
 from tests.e2e.conftest import QUICK
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,7 @@ def ended(run, tmp_path_factory):
     for seed in (1, 2, 1, 2, 3):
         ended = run(output, *SOFT, f"training.seed={seed}")
         assert ended.exit_code == 0, ended.out + ended.err
-        ended.served_digest = digest_of_folder(ended.output / "serving" / ended.served[-1])
+        ended.served_digest = model_digest(ended.output / "serving" / ended.served[-1])
         runs.append(ended)
     return runs
 
@@ -57,6 +57,6 @@ def test_serving_that_was_deleted_is_filled_again_each_time(run, ended):
         again = run(output, *SOFT, "training.seed=3")
         assert again.exit_code == 0
         assert again.states["Evaluator"] in {"cached", "complete"}
-        assert [digest_of_folder(path) for path in (output / "serving").iterdir()] == [
+        assert [model_digest(path) for path in (output / "serving").iterdir()] == [
             ended[-1].served_digest
         ]

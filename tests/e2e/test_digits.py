@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +103,51 @@ print(json.dumps(float(np.mean(by_image["class_index"].numpy() == labels))))
 """
     printed = subprocess.check_output([sys.executable, "-c", code], text=True, cwd="/")
     assert json.loads(printed) == pytest.approx(first.summary["metrics"]["accuracy"], abs=1e-6)
+
+
+def test_the_pushed_model_carries_its_card(first):
+    """It says what the summary says, and how the model is called."""
+    folder = Path(first.summary["pushed"])
+    card = json.loads((folder / "assets.extra" / "model_card.json").read_text())
+    summary = first.summary
+    overall = {name: each["value"] for name, each in card["metrics"]["overall"].items()}
+    assert overall["accuracy"] == summary["metrics"]["accuracy"]
+    assert overall.items() <= summary["metrics"].items()
+    for name, metrics in card["metrics"]["per_class"].items():
+        assert metrics["accuracy"]["value"] == summary["metrics"]["per_class"][name]["accuracy"]
+    assert card["baseline_metrics"] is None
+    assert all(gate["passed"] for gate in card["gates"])
+    assert (card["model"]["run_id"], card["model"]["version"]) == (
+        summary["run_id"],
+        int(folder.name),
+    )
+    counts = {split: summary["counts"][split] for split in ("train", "eval")}
+    assert (card["data"]["name"], card["counts"]) == ("digits/1.0.0", counts)
+    assert card["hyperparameters"]["training"] == summary["config"]["training"]
+    assert card["training"]["epochs"] == 4
+    assert set(card["code"]["steps"]) < STEPS
+    markdown = (folder / "assets.extra" / "model_card.md").read_text()
+    assert markdown.startswith(f"# Model card: digits, version {folder.name}\n")
+    code = f"""
+import io, json, sys, tensorflow as tf
+from PIL import Image
+card, stream = json.loads(sys.argv[1]), io.BytesIO()
+Image.new("L", (8, 8)).save(stream, "PNG")
+feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[stream.getvalue()]))
+example = tf.train.Example(features=tf.train.Features(feature={{"image": feature}}))
+given = {{"image_bytes": stream.getvalue(), "examples": example.SerializeToString()}}
+model = tf.saved_model.load({str(folder)!r})
+assert set(model.signatures) == {{each["name"] for each in card["signatures"]}}
+for each in card["signatures"]:
+    argument = {{each["argument"]: tf.constant([given[each["argument"]]])}}
+    outputs = model.signatures[each["name"]](**argument)
+    assert outputs.keys() == card["outputs"].keys()
+    for name, kind in card["outputs"].items():
+        shape = ", ".join(["N", *(str(side) for side in outputs[name].shape[1:])])
+        assert kind.startswith(f"{{outputs[name].dtype.name}} [{{shape}}]"), (name, kind)
+    assert outputs["class_name"][0].numpy().decode() in card["data"]["class_names"]
+"""
+    subprocess.run([sys.executable, "-c", code, json.dumps(card)], check=True, cwd="/")
 
 
 def test_the_report_says_what_the_summary_says(first):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.code import ROOT
+from tests.components.trainer.jobs import learned
 from tests.e2e.conftest import QUICK
 
 
@@ -33,6 +35,11 @@ def poisoned(tmp_path_factory):
         for record in records:
             writer.write(record)
     return folder
+
+
+def history(ended):
+    (path,) = (ended.output / "artifacts" / "Trainer" / "model_run").glob("*/history.json")
+    return json.loads(path.read_text())
 
 
 def start(output, tfds_dir, until, *overrides):
@@ -87,24 +94,31 @@ def test_a_step_that_fails_is_named_with_its_log_and_nothing_is_pushed(run, tmp_
 
 
 @pytest.mark.slow
-def test_a_killed_run_is_run_over(run, tmp_path, tfds_dir):
+def test_a_killed_run_goes_on_where_it_was(run, tmp_path, tfds_dir):
     output = tmp_path / "out"
-    parent = start(output, tfds_dir, "epoch 1/", *QUICK)
+    told = (*QUICK, "training.schedule={steps: 600, boundaries: [450]}", "training.epochs=40")
+    unbroken = run(tmp_path / "unbroken", *told)
+    told = (*told, "training.checkpoint_seconds=0")
+    parent = start(output, tfds_dir, "epoch 3/", *told)
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     left = json.loads((output / "run_summary.json").read_text())
     assert left["exit_code"] == 1
     assert "did not finish" in left["reasons"][0]
-    ended = run(output, *QUICK)
+    ended = run(output, *told)
     deadline = time.monotonic() + 10
     while ended.exit_code == 2 and time.monotonic() < deadline:
         # The worker may need a moment to notice that its parent is gone.
         assert "in use by another run" in ended.err
-        ended = run(output, *QUICK)
+        ended = run(output, *told)
     assert ended.exit_code == 0, ended.out + ended.err
     assert ended.states["TfdsExampleGen"] == "cached"
     assert ended.states["Trainer"] == "complete"
     assert len(ended.served) == 1
+    assert int(re.search(r"Going on after step (\d+) of 400", ended.out)[1]) >= 20
+    assert learned(history(ended)) == learned(history(unbroken))
+    assert ended.summary["metrics"] == unbroken.summary["metrics"]
+    assert not list((output / "checkpoints").iterdir())
 
 
 @pytest.mark.slow

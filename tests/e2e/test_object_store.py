@@ -98,9 +98,8 @@ def test_the_model_is_pushed_to_the_store_and_answers(ended):
     assert first["blessed"]
     assert first["pushed"].startswith("ram://bucket/digits/serving/1")
     version = first["pushed"].removeprefix("ram://bucket/")
-    assert {f"{version}/saved_model.pb", f"{version}/variables/variables.index"} < set(
-        ended["files"]
-    )
+    names = ("saved_model.pb", "variables/variables.index", "assets.extra/model_card.json")
+    assert {f"{version}/{name}" for name in names} < set(ended["files"])
     assert sum(ended["answer"][0]) == pytest.approx(1, abs=1e-5)
 
 

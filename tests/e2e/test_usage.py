@@ -24,7 +24,6 @@ from pipeline.code import ROOT
         (["data.version=7.7.7"], "7.7.7"),
         (["evaluation.min_class_accuracy={'33': 0.5}"], "min_class_accuracy: digits/1.0.0 has no"),
         (["evaluation.slices=[{feature: image_sied, min_accuracy: 0}]"], "mean 'image_side'?"),
-        (["training.batch_size=5000"], "training.batch_size 5000 is larger than the train split"),
         (["data.curated_schema=/nowhere.pbtxt"], "data.curated_schema /nowhere.pbtxt"),
     ],
 )
@@ -134,3 +133,14 @@ def test_a_backbone_with_nothing_to_train_stops_the_run(run, tmp_path, untrainab
     assert ended.states["Transform"] == "complete"
     assert ended.states["Evaluator"] == "skipped"
     assert ended.served == []
+
+
+def test_a_class_with_too_few_examples_to_draw_from_stops_the_run(run, tmp_path):
+    ended = run(tmp_path / "out", "data.examples_per_class=150")
+    assert ended.exit_code == 2
+    assert ended.summary["reasons"] == [
+        "data.examples_per_class 150: in data.splits.train 'train[:85%]' of digits/1.0.0, class "
+        "'2' has 149, '5' has 149, '6' has 146, '8' has 140; draw fewer, or from a larger slice."
+    ]
+    assert ended.states["TfdsExampleGen"] == "failed"
+    assert ended.states["Trainer"] == "skipped"

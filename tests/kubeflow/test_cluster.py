@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.summary import STEPS
+from pipeline.summary import Summary
 from tests.kubeflow import mariadb
 from tests.kubeflow.cluster import FAILED, LOST, OMITTED, SKIPPED, SUCCEEDED, Cluster
 
@@ -23,12 +23,14 @@ pytestmark = [
     pytest.mark.skipif(not mariadb.installed(), reason="needs the Debian package mariadb-server"),
 ]
 QUICK = (
-    "training.schedule={steps: 24, boundaries: [16]}",
+    "training.schedule={steps: 120, boundaries: [96]}",
     "training.steps_per_epoch=12",
+    "training.checkpoint_seconds=0",
     "evaluation.min_accuracy=0.3",
     "evaluation.intervals=none",
 )
 _CACHED_OR_DONE = ("cached", "complete")
+STEPS = [step.id for step in Summary().steps]
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +96,7 @@ class Interrupt:
     def __init__(self):
         self.left = {
             "transform": (b"Transform: running", signal.SIGTERM, LOST),
-            "trainer": (b"epoch 1/2", signal.SIGKILL, None),
+            "trainer": (b"epoch 2/10", signal.SIGKILL, None),
         }
 
     def __call__(self, name: str, process: subprocess.Popen) -> str | None:
@@ -168,6 +170,7 @@ def test_after_a_retry_and_a_killed_trainer_it_ends_with_a_pushed_model(first, p
     assert first.state == SUCCEEDED
     assert first.tasks["trainer"].codes == [-signal.SIGKILL, 0]
     assert first.tasks["transform"].codes == [0]
+    assert any(b"Going on after step" in log.read_bytes() for log in place.rglob("log.txt"))
     assert first.tasks["condition-2"].state == SKIPPED
     # KFP does not run an exit task anew: the report has put the summary right.
     for found in (summary(place, "run-1"), summary(place)):

@@ -18,10 +18,13 @@ from kubeflow.finish import enter_steps
 from kubeflow.node import main
 from kubeflow.prepare import run_config
 from pipeline.config import dump_config, load_config
+from pipeline.graph import steps_of
 from pipeline.kubeflow_config import PREPARE
-from pipeline.summary import STEPS, Summary, write_summary
+from pipeline.summary import Summary, write_summary
 
 DIGITS = load_config("digits", overrides=["kubeflow.image=registry/bit:1"])
+STEPS = steps_of(DIGITS)
+SEARCH = load_config("digits", overrides=["search.mode=[head_only, full]"])
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +76,7 @@ class TestParameters:
             ("pipeline_name=other", "pipeline_name"),
             ("kubeflow.rejected=fail", "kubeflow"),
             ("data.curated_schema=null", "curated_schema"),
+            ("search.mode=[head_only, full]", "search"),
         ],
     )
     def test_what_the_package_is_made_of_stays(self, override, named):
@@ -149,6 +153,15 @@ class TestFinish:
         assert summary["exit_code"] == 1
         assert summary["reasons"][0].startswith("prepare never reported")
         assert summary.keys() == Summary().__dict__.keys()
+
+    @pytest.mark.parametrize("config", [DIGITS, SEARCH], ids=["no search", "search"])
+    def test_the_steps_are_those_of_the_configuration(self, folder, tmp_path, config):
+        folder.write_config(dump_config(config), "")
+        for name in (PREPARE, "TfdsExampleGen"):
+            folder.write_step({"id": name, "event": "step", **self.COMPLETE})
+        assert self.finish(folder, json.dumps({"sqlite": str(tmp_path / "m")})) == 0
+        summary = json.loads(folder.layout.summary.read_text())
+        assert [step["id"] for step in summary["steps"]] == list(steps_of(config))
 
     def test_a_store_that_is_gone_leaves_no_older_runs_summary(self, folder):
         write_summary(folder.layout.summary, Summary(run_id="older", exit_code=0, blessed=True))

@@ -37,7 +37,7 @@ def file(tmp_path):
 
 
 def test_the_presets():
-    assert preset_names() == ["digits", "flowers"]
+    assert preset_names() == ["digits", "flowers", "flowers-full"]
 
 
 @pytest.mark.parametrize("name", preset_names())

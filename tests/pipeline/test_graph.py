@@ -5,13 +5,14 @@ import json
 import pytest
 
 from pipeline.config import load_config
-from pipeline.graph import graph_of, in_order, one_at_a_time
-from pipeline.summary import STEPS
+from pipeline.graph import graph_of, in_order, one_at_a_time, steps_of
+from pipeline.summary import OPTIONAL, STEPS, Summary
 
 INFERRED = "data.curated_schema=null"
+SEARCH = "search.mode=[head_only, full]"
 
 
-@pytest.mark.parametrize("overrides", [(), (INFERRED,)])
+@pytest.mark.parametrize("overrides", [(), (INFERRED,), (SEARCH,)])
 def test_it_is_tfxs(tmp_path, overrides):
     from ml_metadata.proto import metadata_store_pb2
     from tfx.dsl.compiler import compiler
@@ -36,11 +37,11 @@ def test_it_is_tfxs(tmp_path, overrides):
     assert compiled == {step: set(upstream) for step, upstream in graph_of(config).items()}
 
 
-@pytest.mark.parametrize("overrides", [(), (INFERRED,)])
+@pytest.mark.parametrize("overrides", [(), (INFERRED,), (SEARCH,)])
 def test_every_step_comes_after_those_that_it_waits_for(overrides):
     graph = graph_of(load_config("digits", overrides=overrides))
     order = in_order(graph)
-    assert sorted(order) == sorted(STEPS)
+    assert sorted(order) == sorted(steps_of(load_config("digits", overrides=overrides)))
     for step, upstream in graph.items():
         assert all(order.index(other) < order.index(step) for other in upstream)
 
@@ -52,3 +53,16 @@ def test_one_at_a_time_is_the_same_steps_in_a_row():
     assert all(len(upstream) <= 1 for upstream in row.values())
     assert in_order(row) == in_order(graph)
     assert json.dumps(row) != json.dumps(graph)
+
+
+def test_the_tuner_is_a_step_where_there_is_a_search_alone():
+    assert steps_of(load_config("digits", overrides=[SEARCH])) == STEPS
+    without = steps_of(load_config("digits"))
+    assert set(STEPS) - set(without) == set(OPTIONAL) == {"Tuner"}
+    assert tuple(step.id for step in Summary().steps) == without
+
+
+@pytest.mark.parametrize("overrides", [(), (SEARCH,)])
+def test_the_trainer_takes_what_the_tuner_chose(overrides):
+    config = load_config("digits", overrides=overrides)
+    assert ("Tuner" in graph_of(config)["Trainer"]) == bool(overrides)

@@ -16,6 +16,7 @@ MODULES = (
     "ml_metadata",
     "tensorboard",
     "sklearn",
+    "optuna",
     "tfx.components",
     "tfx.orchestration.beam.beam_dag_runner",
     "tfx.orchestration.portable.launcher",

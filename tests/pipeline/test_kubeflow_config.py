@@ -18,7 +18,8 @@ def test_a_fresh_section_fits_a_fresh_kubeflow():
     assert found.metadata.mysql == MysqlMetadata(host="mysql", port=3306, database="bit")
     assert found.output_of("flowers") == "/mnt/bit/flowers"
     assert found.step("Trainer").accelerator == Accelerator(type="nvidia.com/gpu", count=1)
-    assert [task for task in TASKS if found.step(task).accelerator] == ["Trainer"]
+    assert [task for task in TASKS if found.step(task).accelerator] == ["Tuner", "Trainer"]
+    assert found.step("Tuner") == found.step("Trainer")
 
 
 @pytest.mark.parametrize("database", ["metadb", "METADB", "mlpipeline", "cachedb", "mysql"])

@@ -20,7 +20,9 @@ def test_every_key_is_described():
         assert f"| `{key}` |" in render()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/configuration.md", "docs/evaluation.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/configuration.md", "docs/evaluation.md", "docs/search.md"]
+)
 def test_the_yaml_of_the_pages_is_valid(page, tmp_path):
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert blocks

@@ -6,17 +6,18 @@ from types import SimpleNamespace
 import pytest
 
 from components.evaluator.config import EvaluationConfig
+from components.progress import read_events
 from pipeline.layout import Layout
-from pipeline.local.events import read_events
 from pipeline.local.record import Record
 from pipeline.local.worker import _unchanged
-from pipeline.summary import STEPS, Step, Summary, write_json, write_summary
+from pipeline.summary import Step, Summary, write_json, write_summary
 
 CONTRACT = {
     "pipeline", "run_id", "exit_code", "config", "steps", "counts", "metrics",
     "baseline_metrics", "blessed", "reasons", "pushed", "report",
 }  # fmt: skip
 
+STEPS = [step.id for step in Summary().steps]
 OUTCOME = {
     "counts": {"read": 3, "rejected": {}, "train": 2, "eval": 1},
     "metrics": {"accuracy": 0.5},
@@ -47,7 +48,7 @@ def test_every_key_is_there_from_the_start(layout):
     write_summary(layout.summary, Summary())
     written = json.loads(layout.summary.read_text())
     assert set(written) == CONTRACT
-    assert [item["id"] for item in written["steps"]] == list(STEPS)
+    assert [item["id"] for item in written["steps"]] == STEPS
     assert {item["state"] for item in written["steps"]} == {"skipped"}
     assert written["counts"] == {"read": 0, "rejected": {}, "train": 0, "eval": 0}
     assert (written["blessed"], written["pushed"], written["report"]) == (None, None, None)
@@ -194,3 +195,30 @@ def test_the_table_shows_numbers_against_gates():
     assert "0.9000" in text
     assert "rejected: too bad" in text
     assert "nothing is served" in text
+
+
+def test_epochs_are_noted_at_the_step_that_they_are_of():
+    from rich.console import Console
+
+    from pipeline.local.view import View
+
+    summary = Summary(steps=[Step("Tuner"), Step("Trainer")])
+    console = Console(record=True, width=120, force_terminal=True)
+    view = View(console, summary)
+    told = {"event": "epoch", "epoch": 1, "epochs": 2, "metrics": {"val_accuracy": 0.25}}
+    view.show(step("Tuner", "running"))
+    view.show({**told, "trial": "3/9"})
+    console.print(view._render())
+    assert "trial 3/9, epoch 1/2: held-out accuracy 0.2500" in console.export_text()
+    view.show({"event": "trial", "text": "trial 3/9, schedule [seed]: pruned"})
+    summary.step("Tuner").state = "complete"
+    view.show(step("Tuner", "complete"))
+    view.show(step("Trainer", "running"))
+    view.show({**told, "trial": ""})
+    console.print(view._render())
+    tuner, trainer = [
+        line for line in console.export_text().splitlines() if "Tuner" in line or "Trainer" in line
+    ]
+    assert "trial 3/9, schedule [seed]: pruned" in tuner
+    assert "epoch 1/2: eval accuracy 0.2500" in trainer
+    assert "trial" not in trainer

@@ -1,87 +1,30 @@
 """The Evaluator step on real records and a real SavedModel."""
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfx.types.standard_artifacts import (
-    Examples,
-    Model,
-    ModelBlessing,
-    ModelEvaluation,
-    TransformGraph,
-)
+from tfx.types.standard_artifacts import ModelBlessing, ModelEvaluation, TransformGraph
 
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.executor import Executor
 from components.evaluator.predictions import read_predictions
 from components.evaluator.results import read_gates, read_metrics
 from components.evaluator.settings import EvaluatorSettings
-
-BATCH = 16
-COUNT = 100
-NAMES = ("even", "odd", "never")
-
-
-class Parity(tf.Module):
-    """Knows the label by the image's one byte; refuses a batch that is too large."""
-
-    def __init__(self, wrong, broken=0):
-        super().__init__()
-        self._wrong = wrong
-        self._broken = broken
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
-    def serve(self, examples):
-        tf.debugging.assert_less_equal(tf.size(examples), BATCH, "the batch is too large")
-        spec = {"image": tf.io.FixedLenFeature([], tf.string)}
-        image = tf.io.parse_example(examples, spec)["image"]
-        number = tf.cast(tf.io.decode_raw(image, tf.uint8)[:, 0], tf.int32)
-        index = tf.where(number < self._wrong, 1 - number % 2, number % 2)
-        probabilities = tf.one_hot(index, 3) * 0.7 + 0.1
-        broken = (number < self._broken)[:, tf.newaxis]
-        probabilities = tf.where(broken, float("nan"), probabilities)
-        return {"probabilities": probabilities, "class_index": index}
+from tests.parity import BATCH, COUNT, NAMES, write_examples, write_model
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """Models that are wrong on the first few images, by their number."""
-    found = {}
-    for wrong in (0, 4, 30, -1):
-        artifact = Model()
-        artifact.uri = str(tmp_path_factory.mktemp("model"))
-        artifact.id = wrong + 1
-        module = Parity(wrong, broken=10 if wrong < 0 else 0)
-        tf.saved_model.save(
-            module, f"{artifact.uri}/Format-Serving", signatures={"serving_default": module.serve}
-        )
-        found[wrong] = artifact
-    return found
+    return {
+        wrong: write_model(tmp_path_factory.mktemp("model"), wrong, broken=10 if wrong < 0 else 0)
+        for wrong in (0, 4, 30, -1)
+    }
 
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory):
-    artifact = Examples()
-    artifact.uri = str(tmp_path_factory.mktemp("examples"))
-    artifact.split_names = json.dumps(["train", "eval", "empty"])
-    artifact.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")
-    artifact.set_string_custom_property("file_format", "tfrecords_gzip")
-    for split, count in (("eval", COUNT), ("train", 0)):
-        tf.io.gfile.makedirs(f"{artifact.uri}/Split-{split}")
-        path = f"{artifact.uri}/Split-{split}/data-00000-of-00001.gz"
-        with tf.io.TFRecordWriter(path, "GZIP") as writer:
-            for number in range(count):
-                features = {
-                    "image": tf.train.Feature(
-                        bytes_list=tf.train.BytesList(value=[bytes([number])])
-                    ),
-                    "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[number % 2])),
-                }
-                example = tf.train.Example(features=tf.train.Features(feature=features))
-                writer.write(example.SerializeToString())
-    return artifact
+    return write_examples(tmp_path_factory.mktemp("examples"))
 
 
 @pytest.fixture

@@ -1,14 +1,17 @@
 """K examples of every class out of real stored data, through the executor and Beam."""
 
 import collections
+from dataclasses import replace
 
 import pytest
 import tensorflow as tf
 
 from components.errors import UserError
 from components.example_gen.config import DataConfig, SplitsConfig
-from components.example_gen.records import stored_records
+from components.example_gen.records import stored_labels, stored_records
+from components.example_gen.shard import Shard
 from components.example_gen.source import open_source
+from tests import ram
 from tests.components.example_gen.conftest import prepare_digits, records, run
 
 
@@ -47,6 +50,37 @@ def drawn(folder, data_dir, k, options=(), **more):
 def five(tmp_path_factory, tfds_dir):
     """What seed 42 draws of digits, five of each."""
     return drawn(tmp_path_factory.mktemp("five"), tfds_dir, 5)
+
+
+@pytest.mark.parametrize("data", ["tfds_dir", "seven_files", "array_record"])
+def test_labels_are_those_of_the_records_in_their_order(request, data):
+    for shard in open_source(digits(request.getfixturevalue(data), 5)).shards:
+        features = [
+            tf.train.Example.FromString(record).features.feature for record in stored_records(shard)
+        ]
+        labels = [feature["label"].int64_list.value[0] for feature in features]
+        assert len(labels) == shard.take
+        assert list(stored_labels(shard)) == labels
+        # As the draw reads it, whatever is taken later.
+        assert list(stored_labels(replace(shard, drawn=(0,)))) == labels
+
+
+@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
+def test_a_record_without_a_label_has_minus_one(tmp_path, file_format):
+    from tensorflow_datasets.core import file_adapters
+
+    path = str(tmp_path / "file")
+    adapter = file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat(file_format)]
+    adapter.write_examples(path, [(key, tf.train.Example().SerializeToString()) for key in "ab"])
+    assert list(stored_labels(Shard("train", 0, 1, path, 0, 2, file_format))) == [-1, -1]
+
+
+@pytest.mark.parametrize("data", ["seven_files", "array_record"])
+def test_only_the_drawn_records_of_a_shard_are_read(request, data):
+    shard = open_source(digits(request.getfixturevalue(data), 5)).shards[1]
+    everything = list(stored_records(shard))
+    drawn = (0, 3, shard.take - 1)
+    assert list(stored_records(replace(shard, drawn=drawn))) == [everything[i] for i in drawn]
 
 
 @pytest.mark.parametrize("k", [1, 5, 25])
@@ -112,6 +146,14 @@ def test_a_slice_of_pieces_is_drawn_from_as_a_whole(tmp_path, tfds_dir):
     assert train & set(stored[1000:1400])
     assert train & set(stored[:300])
     assert train <= {*stored[1000:1400], *stored[:300]}
+
+
+def test_the_draw_is_written_to_an_object_store(store, tfds_dir, five):
+    run(f"{store}/out", digits(tfds_dir, 5))
+    name = "data_tfrecord-00000-of-00001.gz"
+    assert ram.files() == {f"out/Split-eval/{name}", f"out/Split-train/{name}"}
+    written = tf.data.TFRecordDataset(f"{store}/out/Split-train/{name}", "GZIP")
+    assert contents(written.as_numpy_iterator()) == five
 
 
 def test_a_class_with_fewer_is_refused_by_name_and_nothing_is_left(tmp_path, tfds_dir):

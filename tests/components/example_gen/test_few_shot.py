@@ -15,6 +15,7 @@ from components.example_gen.few_shot import (
     check_enough,
     only_drawn,
     order_key,
+    smallest,
     with_starts,
 )
 from components.example_gen.shard import Shard
@@ -39,7 +40,8 @@ def draw(labels, shards, k, seed):
     for shard in shards:
         start = starts[shard.index]
         inside = labels[start : start + shard.take]
-        for label, candidate in candidates(start, shard, inside, seed, CLASSES):
+        those = candidates(start, shard, inside, seed, CLASSES)
+        for label, candidate in smallest(those, k):
             found[label].append(candidate)
     return {
         label: sorted(starts[index] + record for _, (index, record) in sorted(those)[:k])
@@ -108,6 +110,15 @@ def test_a_file_that_holds_other_than_it_says_is_damaged(there):
     (shard,) = cut(3, ())
     with pytest.raises(RuntimeError, match=rf"file-0 has {there} records .* holds 3"):
         list(candidates(0, shard, [0] * there, 42, CLASSES))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers())), st.integers(1, 5))
+def test_of_a_shard_only_what_can_be_drawn_goes_on(found, wanted):
+    keyed = [(label, (f"{key:+025d}", (0, 0))) for label, key in found]
+    kept = list(smallest(iter(keyed), wanted))
+    for label in range(3):
+        expected = sorted(candidate for of, candidate in keyed if of == label)[:wanted]
+        assert sorted(candidate for of, candidate in kept if of == label) == expected
 
 
 def test_shards_without_a_drawn_record_are_left_out():

@@ -158,6 +158,14 @@ def test_a_glance_sees_what_the_step_reads(tmp_path, file_format, slice_):
     assert list(first_records(train, 10_000)) == everything
 
 
+def test_a_glance_reaches_an_object_store(store):
+    with tf.io.TFRecordWriter(f"{store}/file") as writer:
+        for number in range(9):
+            writer.write(b"%d" % number * 1000)
+    shard = Shard("train", 0, 1, f"{store}/file", 4, 3, "tfrecord")
+    assert [record[:1] for record in first_records([shard], 64)] == [b"4", b"5", b"6"]
+
+
 @pytest.mark.parametrize(
     ("left_bytes", "whole"), [(0, 0), (5, 0), (12, 0), (100, 0), (200, 1), (232, 2), (348, 3)]
 )

@@ -2,43 +2,106 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 from tfx.components.evaluator import constants
 from tfx.types import standard_artifacts
 
+from components.evaluator.config import EvaluationConfig
+from components.evaluator.executor import Executor as Evaluator
+from components.evaluator.results import read_metrics, summarise
+from components.evaluator.settings import EvaluatorSettings
 from components.pusher.executor import Executor
-from components.pusher.versions import versions
+from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
+from components.pusher.versions import CARD_JSON, CARD_MARKDOWN, model_digest, versions
+from components.storage import copy_tree
+from tests.parity import BATCH, COUNT, NAMES, write_examples, write_model
+
+CARD = CardSettings(
+    pipeline="parity",
+    run_id="a-run",
+    split="eval",
+    data=DataFacts(
+        name="parity/1.0.0",
+        splits={"train": "train", "eval": "test"},
+        fingerprint="f" * 64,
+        class_names=NAMES,
+    ),
+    preprocessing={"resize": 8, "crop": None, "evaluate": 8, "flip": False},
+    backbone=BackboneFacts(handle="bit-mini", sha256="b" * 64, licence="", mode="full"),
+    code=CodeFacts(steps={"Pusher": "c" * 64}, image="", commit="", libraries={"python": "3"}),
+    training={"batch_size": 64},
+)
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """Two models, of which the first was judged against the second, and what the steps left."""
+    folder = tmp_path_factory.mktemp("judged")
+    models = [write_model(folder / str(wrong), wrong) for wrong in (4, 30)]
+    examples = write_examples(folder / "examples")
+    run = standard_artifacts.ModelRun()
+    run.uri = str(folder / "model_run")
+    (folder / "model_run").mkdir()
+    rows = [{"epoch": 1, "loss": 0.5, "restored": 0}, {"epoch": 2, "loss": None, "restored": 1}]
+    (folder / "model_run" / "history.json").write_text(json.dumps(rows))
+    evaluation, blessing = standard_artifacts.ModelEvaluation(), standard_artifacts.ModelBlessing()
+    evaluation.uri, blessing.uri = str(folder / "evaluation"), str(folder / "blessing")
+    gates = EvaluationConfig(min_accuracy=0.9, max_regression=0.01, batch_size=BATCH)
+    settings = EvaluatorSettings(evaluation=gates, class_names=NAMES, evaluation_data="data")
+    Evaluator().Do(
+        {
+            "examples": [examples],
+            "model": [models[0]],
+            "baseline_model": [models[1]],
+            "transform_graph": [standard_artifacts.TransformGraph()],
+        },
+        {"evaluation": [evaluation], "blessing": [blessing]},
+        {"settings": settings.model_dump_json()},
+    )
+    inputs = {"examples": examples, "model_run": run, "evaluation": evaluation}
+    return {name: [artifact] for name, artifact in inputs.items()}, models
 
 
 @pytest.fixture
-def push(tmp_path):
+def push(tmp_path, judged):
     """Pushes in the execution with a number; returns the pushed_model artifact."""
+    inputs, models = judged
     model = standard_artifacts.Model()
     model.uri = str(tmp_path / "model")
-    folder = tmp_path / "model" / "Format-Serving"
-    folder.mkdir(parents=True)
-    (folder / "saved_model.pb").write_text("graph")
     blessing = standard_artifacts.ModelBlessing()
     blessing.uri = str(tmp_path / "blessing")
 
-    def start(execution, blessed=1):
+    def take(number):
+        shutil.rmtree(model.uri, ignore_errors=True)
+        shutil.copytree(models[number].uri, model.uri)
+
+    def start(execution, blessed=1, run_id="a-run", **others):
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, blessed)
         pushed = standard_artifacts.PushedModel()
         pushed.uri = str(tmp_path / "pushed_model" / str(execution))
         shutil.rmtree(pushed.uri, ignore_errors=True)
         Path(pushed.uri).mkdir(parents=True)
-        destination = {"filesystem": {"base_directory": str(tmp_path / "serving")}}
+        destination = {"filesystem": {"base_directory": str(start.serving)}}
         Executor().Do(
-            {"model": [model], "model_blessing": [blessing]},
+            {"model": [model], "model_blessing": [blessing], **inputs, **others},
             {"pushed_model": [pushed]},
-            {"push_destination": json.dumps(destination), "custom_config": "{}"},
+            {
+                "push_destination": json.dumps(destination),
+                "card": CARD.model_copy(update={"run_id": run_id}).model_dump_json(),
+                "code": "",
+            },
         )
         return pushed
 
+    take(0)
     start.serving = tmp_path / "serving"
-    start.model = folder
+    start.model = Path(model.uri, "Format-Serving")
+    start.take = take
     return start
 
 
@@ -46,27 +109,35 @@ def was_pushed(artifact):
     return artifact.get_int_custom_property("pushed") == 1
 
 
+def card_in(folder):
+    return json.loads((folder / CARD_JSON).read_text(encoding="utf-8"))
+
+
 def test_the_same_model_is_pushed_once(push):
     assert was_pushed(push(1))
-    assert not was_pushed(push(2))
+    before = card_in(next(push.serving.iterdir()))
+    assert not was_pushed(push(2, run_id="another-run"))
     assert len(versions(push.serving)) == 1
+    assert card_in(next(push.serving.iterdir())) == before
 
 
 def test_a_retry_of_the_execution_that_pushed_says_that_it_did(push):
     before = push(1)
+    made = card_in(Path(before.uri))
     after = push(1)
     assert was_pushed(after)
     for name in ("pushed_destination", "pushed_version"):
         assert after.get_string_custom_property(name) == before.get_string_custom_property(name)
     assert len(versions(push.serving)) == 1
-    assert Path(after.uri, "saved_model.pb").read_text() == "graph"
+    assert model_digest(Path(after.uri)) == model_digest(push.model)
+    assert card_in(Path(after.uri)) == made
 
 
 def test_a_retry_after_another_model_was_pushed_pushes(push):
     push(1)
-    (push.model / "saved_model.pb").write_text("another graph")
+    push.take(1)
     push(2)
-    (push.model / "saved_model.pb").write_text("graph")
+    push.take(0)
     assert was_pushed(push(1))
     assert len(versions(push.serving)) == 3
 
@@ -74,3 +145,90 @@ def test_a_retry_after_another_model_was_pushed_pushes(push):
 def test_a_model_that_is_not_blessed_is_not_pushed(push):
     assert not was_pushed(push(1, blessed=0))
     assert versions(push.serving) == []
+
+
+def test_the_card_is_in_the_version_and_in_the_artifact_and_not_in_the_model(push):
+    before = model_digest(push.model)
+    pushed = push(1)
+    version = Path(pushed.get_string_custom_property("pushed_destination"))
+    for name in (CARD_JSON, CARD_MARKDOWN):
+        assert (version / name).read_bytes() == (Path(pushed.uri) / name).read_bytes()
+        assert not (push.model / name).exists()
+    assert model_digest(push.model) == model_digest(version) == before
+    assert card_in(version)["model"]["version"] == int(version.name)
+    assert f"version {version.name}" in (version / CARD_MARKDOWN).read_text(encoding="utf-8")
+
+
+def test_the_card_says_what_the_steps_found(push, judged):
+    (evaluation,) = judged[0]["evaluation"]
+    made = card_in(Path(push(1).uri))
+    found = summarise(read_metrics(evaluation.uri), NAMES)
+    overall = made["metrics"]["overall"]
+    assert {name: each["value"] for name, each in overall.items()} == {
+        name: value for name, value in found.items() if name not in ("per_class", "example_count")
+    }
+    assert overall["accuracy"]["value"] == pytest.approx(0.96)
+    assert 0.9 < overall["accuracy"]["lower"] < 0.96 < overall["accuracy"]["upper"] <= 1
+    assert made["metrics"]["images"] == COUNT
+    assert set(made["metrics"]["per_class"]) == {"even", "odd"}
+    assert made["baseline_metrics"]["overall"]["accuracy"]["value"] == pytest.approx(0.7)
+    assert [(gate["key"], gate["passed"]) for gate in made["gates"]] == [
+        ("evaluation.min_accuracy", True),
+        ("evaluation.max_regression", True),
+    ]
+    assert made["counts"] == {"train": 0, "eval": COUNT}
+    assert made["training"] == {
+        "epochs": 2,
+        "restored_epoch": 2,
+        "last": {"epoch": 2, "loss": None, "restored": 1},
+    }
+    assert made["hyperparameters"] == {
+        "training": {"batch_size": 64},
+        "tuned": {},
+        "plan": {},
+    }
+
+
+def test_what_a_tuner_chose_is_on_the_card(push, judged, tmp_path):
+    content = {"mode": "full", "training": {"rate": 0.1}, "plan": {"steps": 3}}
+    (run,) = judged[0]["model_run"]
+    shutil.copytree(run.uri, tmp_path / "tuned")
+    (tmp_path / "tuned" / "hyperparameters.json").write_text(json.dumps(content))
+    tuned = standard_artifacts.ModelRun()
+    tuned.uri = str(tmp_path / "tuned")
+    made = card_in(Path(push(1, model_run=[tuned]).uri))
+    assert made["hyperparameters"]["tuned"]["rate"] == 0.1
+
+
+def test_tensorflow_alone_loads_what_was_pushed(push):
+    version = push(1).get_string_custom_property("pushed_destination")
+    code = f"""
+import sys, tensorflow as tf
+model = tf.saved_model.load({version!r})
+feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[bytes([7])]))
+example = tf.train.Example(features=tf.train.Features(feature={{"image": feature}}))
+out = model.signatures["serving_default"](tf.constant([example.SerializeToString()]))
+assert not {{"tfx", "tensorflow_transform", "jinja2"}} & set(sys.modules)
+print(int(out["class_index"][0]))
+"""
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, cwd="/")
+    assert printed.split() == ["1"]
+
+
+def test_in_a_store_it_is_pushed_once_with_its_card_and_loads(push, store):
+    push.serving = f"{store}/serving"
+    first = push(1)
+    assert was_pushed(first)
+    version = first.get_string_custom_property("pushed_destination")
+    with tf.io.gfile.GFile(f"{version}/{CARD_JSON}") as stream:
+        assert json.loads(stream.read()) == card_in(Path(first.uri))
+    assert "serving_default" in tf.saved_model.load(version).signatures
+    assert not was_pushed(push(2))
+    assert was_pushed(push(1))
+    assert len(tf.io.gfile.listdir(push.serving)) == 1
+
+
+def test_a_version_from_before_there_were_cards_is_the_same_model(push):
+    copy_tree(push.model, push.serving / "8")
+    assert not was_pushed(push(1))
+    assert versions(push.serving) == [8]

@@ -8,8 +8,20 @@ import pytest
 import tensorflow as tf
 
 from components.digests import digest_of_folder
-from components.pusher.versions import add_version, served, served_digest, versions
+from components.pusher.versions import (
+    CARD_JSON,
+    CARD_MARKDOWN,
+    add_version,
+    model_digest,
+    served,
+    served_digest,
+    versions,
+)
 from components.storage import as_path, copy_tree
+
+
+def card(version):
+    return {CARD_JSON: f'{{"version": {version.name}}}', CARD_MARKDOWN: f"# {version.name}, ä"}
 
 
 @pytest.fixture
@@ -93,6 +105,78 @@ def test_the_digest_is_the_served_versions(tmp_path, model):
     (model / "saved_model.pb").write_text("another graph")
     add_version(model, serving, 2)
     assert served_digest(serving) != first
+
+
+def test_the_card_is_in_the_version_and_no_part_of_its_digest(tmp_path, model):
+    serving = tmp_path / "serving"
+    numbers = [add_version(model, serving, 8, card=card).name for _ in range(2)]
+    for number in numbers:
+        assert (serving / number / CARD_JSON).read_text() == f'{{"version": {number}}}'
+        assert (serving / number / CARD_MARKDOWN).read_text(encoding="utf-8") == f"# {number}, ä"
+        assert model_digest(serving / number) == digest_of_folder(model)
+    assert served_digest(serving) == digest_of_folder(model)
+    assert not (model / CARD_JSON).exists()
+
+
+@pytest.mark.parametrize(
+    "other", ["assets.extra/tf_serving_warmup_requests", "model_card.json", "assets/model_card.md"]
+)
+def test_the_digest_leaves_out_the_card_and_nothing_else(model, other):
+    before = model_digest(model)
+    for name in (CARD_JSON, CARD_MARKDOWN):
+        (model / name).parent.mkdir(exist_ok=True)
+        (model / name).write_text("of a push")
+    assert model_digest(model) == before
+    (model / other).parent.mkdir(exist_ok=True)
+    (model / other).write_text("the model's own")
+    assert model_digest(model) != before
+
+
+def test_the_models_own_extras_are_served_beside_the_card(tmp_path, model):
+    (model / "assets.extra").mkdir()
+    (model / "assets.extra" / "tf_serving_warmup_requests").write_text("warm up")
+    target = add_version(model, tmp_path / "serving", 8, card=card)
+    names = sorted(path.name for path in (target / "assets.extra").iterdir())
+    assert names == ["model_card.json", "model_card.md", "tf_serving_warmup_requests"]
+
+
+def test_a_number_that_another_push_took_is_not_on_the_card(tmp_path, model):
+    serving = tmp_path / "serving"
+
+    def push_another_first(target):
+        if not versions(serving):
+            add_version(model, serving, 8, card=card)
+
+    target = add_version(model, serving, 8, push_another_first, card)
+    assert target.name == "9"
+    for number in (8, 9):
+        assert (serving / str(number) / CARD_JSON).read_text() == f'{{"version": {number}}}'
+
+
+def test_a_card_that_cannot_be_made_leaves_serving_as_it_was(tmp_path, model):
+    serving = tmp_path / "serving"
+    add_version(model, serving, 7, card=card)
+    with pytest.raises(ZeroDivisionError):
+        add_version(model, serving, 8, card=lambda _: 1 / 0)
+    assert versions(serving) == [7]
+
+
+def test_in_a_store_the_card_is_there_before_a_server_can_see_the_version(
+    store, model, monkeypatch
+):
+    serving = as_path(store) / "serving"
+    copy, there = tf.io.gfile.copy, []
+
+    def look(source, target, **more):
+        if target.endswith("saved_model.pb"):
+            there.append(tf.io.gfile.exists(f"{store}/serving/8/{CARD_JSON}"))
+        copy(source, target, **more)
+
+    monkeypatch.setattr(tf.io.gfile, "copy", look)
+    target = add_version(model, serving, 8, card=card)
+    assert there == [True]
+    assert (target / CARD_MARKDOWN).read_text(encoding="utf-8") == "# 8, ä"
+    assert served_digest(serving) == digest_of_folder(model)
 
 
 def test_a_version_in_a_store_is_whole_and_the_highest(store, model):

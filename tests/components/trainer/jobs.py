@@ -75,6 +75,7 @@ def make_job(
     settings = TrainerSettings(
         backbone_path=str(SHIPPED["bit-mini"]),
         backbone_sha256="",
+        trainable_parameters=280_920,
         mode=mode,
         class_names=CLASSES,
         sizes=ImageSizes(resize=24, crop=crop, evaluate=evaluate, flip=flip),

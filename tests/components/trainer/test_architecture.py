@@ -4,7 +4,13 @@ import sys
 
 import pytest
 
-from components.trainer.architecture import BIT_MINI, PUBLISHED, Architecture
+from components.trainer.architecture import (
+    BIT_MINI,
+    PUBLISHED,
+    Architecture,
+    canonical_names,
+    infer,
+)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +58,72 @@ def test_a_head_adds_its_kernel_and_bias():
 
 def test_bit_mini_stays_under_three_megabytes():
     assert BIT_MINI.parameter_count() * 4 < 3e6
+
+
+@pytest.mark.parametrize("architecture", [BIT_MINI, *PUBLISHED.values()])
+def test_an_architecture_is_read_off_its_shapes(architecture):
+    assert infer(architecture.weight_shapes(), architecture.groups) == architecture
+
+
+@pytest.mark.parametrize(
+    ("architecture", "groups"),
+    [
+        (PUBLISHED["R50x1"], [32, 64, 16, 8, 4, 2, 1]),
+        (BIT_MINI, [24, 12, 8, 6, 4, 3, 2, 1]),
+    ],
+)
+def test_the_papers_group_count_is_tried_first(architecture, groups):
+    assert architecture.possible_groups() == groups
+
+
+def shapes(**changes):
+    kept = Architecture((2, 1), (4, 8), 4, 2).weight_shapes() | changes
+    return {name: shape for name, shape in kept.items() if shape}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"group_norm/beta": None}, "group_norm/beta is missing"),
+        ({"block3/unit02/a/group_norm/beta": (9,)}, "block3/unit02/a/group_norm/beta is not known"),
+        ({"block2/unit01/c/group_norm/beta": (9,)}, r"beta is \[9\] instead of \[8\]"),
+        # Deeper than it is: everything of the next unit is missing, and told in one line.
+        ({"block2/unit02/b/standardized_conv2d/kernel": (3, 3, 8, 8)}, "missing.* and 5 more"),
+    ],
+)
+def test_shapes_of_no_architecture_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        infer(shapes(**changes))
+
+
+def test_prefixes_and_numbers_are_taken_off_names():
+    stored = [
+        "resnet/root_block/standardized_conv2d/kernel:0",
+        "resnet/block1/unit01/a/standardized_conv2d_12/kernel:0",
+        "resnet/block1/unit01/c/group_norm_1/beta:0",
+    ]
+    assert canonical_names(stored) == {
+        "root_block/standardized_conv2d/kernel": stored[0],
+        "block1/unit01/a/standardized_conv2d/kernel": stored[1],
+        "block1/unit01/c/group_norm/beta": stored[2],
+    }
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        (["conv/kernel"], "0 weights are called"),
+        ([f"{name}/root_block/standardized_conv2d/kernel" for name in "ab"], "2 weights are"),
+        (["not_a_root_block/standardized_conv2d/kernel"], "0 weights are called"),
+        (
+            ["root_block/standardized_conv2d/kernel", "group_norm/beta", "group_norm_1/beta"],
+            "group_norm/beta and group_norm_1/beta are the same weight",
+        ),
+    ],
+)
+def test_names_of_no_bit_are_refused(stored, message):
+    with pytest.raises(ValueError, match=message):
+        canonical_names(stored)
 
 
 def test_counting_loads_no_tensorflow(tmp_path):

@@ -11,12 +11,15 @@ import threading
 import time
 
 import pytest
+from pydantic import ValidationError
 
-from components.digests import digest_of_folder
+from components.digests import digest_of_folder, digests_of_files
 from components.errors import UserError
 from components.storage import as_path, copy_tree
+from components.trainer.architecture import BIT_MINI, PUBLISHED
 from components.trainer.backbone import find_backbone, load_backbone
 from components.trainer.backbone_config import SHIPPED, BackboneConfig
+from pipeline.config import load_config
 
 URL = "https://tfhub.dev/google/bit/m-r50x1/1"
 
@@ -119,6 +122,65 @@ def test_a_digest_is_checked(tiny_backbone):
     assert find_backbone(BackboneConfig(handle=handle, sha256=right)).sha256 == right
     with pytest.raises(UserError, match="not the backbone that was configured"):
         find_backbone(BackboneConfig(handle=handle, sha256="0" * 64))
+
+
+def test_every_file_is_held_against_its_digest(tiny_backbone):
+    handle = str(tiny_backbone)
+    files = digests_of_files(tiny_backbone)
+    found = find_backbone(BackboneConfig(handle=handle, sha256=files))
+    assert found.sha256 == digest_of_folder(tiny_backbone)
+    assert len(files) >= 4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"saved_model.pb": "0" * 64}, r"saved_model\.pb has [0-9a-f]{64} and not 0{64}"),
+        ({"saved_model.pb": None}, r"saved_model\.pb is not named"),
+        ({"assets/names.txt": "0" * 64}, r"assets/names\.txt is missing"),
+    ],
+)
+def test_a_changed_a_missing_and_an_extra_file_are_named(tiny_backbone, change, message):
+    named = digests_of_files(tiny_backbone) | change
+    config = BackboneConfig(
+        handle=str(tiny_backbone), sha256={name: sha for name, sha in named.items() if sha}
+    )
+    with pytest.raises(UserError, match=rf"^backbone\.sha256: of the files in .*{message}"):
+        find_backbone(config)
+
+
+@pytest.mark.parametrize("sha256", ["abc", {}, {"saved_model.pb": "abc"}, 7, ["0" * 64]])
+def test_what_is_no_digest_is_refused(sha256):
+    with pytest.raises(ValidationError) as raised:
+        BackboneConfig(handle="bit-mini", sha256=sha256)
+    assert raised.value.error_count() == 1
+
+
+@pytest.mark.parametrize(
+    ("handle", "given", "licence"),
+    [
+        ("bit-mini", None, "Apache-2.0"),
+        (URL, None, "Apache-2.0"),
+        (URL, "MIT", "Apache-2.0"),
+        ("https://tfhub.dev/other/model/1", None, ""),
+        ("https://tfhub.dev/other/model/1", "MIT", "MIT"),
+    ],
+)
+def test_the_licence_is_known_or_given(
+    tmp_path, tiny_backbone, monkeypatch, handle, given, licence
+):
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path))
+    shutil.copytree(tiny_backbone, tmp_path / hashlib.sha1(handle.encode()).hexdigest())
+    assert find_backbone(BackboneConfig(handle=handle, licence=given)).licence == licence
+
+
+@pytest.mark.parametrize("name", ["digits", "flowers"])
+def test_the_presets_give_what_is_known(name):
+    config = load_config(name).backbone
+    architecture = {"digits": BIT_MINI, "flowers": PUBLISHED["R50x1"]}[name]
+    assert config.trainable_parameters == architecture.parameter_count()
+    if name == "digits":
+        assert config.sha256 == find_backbone(config).sha256
 
 
 def test_a_backbone_with_nothing_to_train_is_refused_in_full_mode(untrainable_backbone):

@@ -1,0 +1,288 @@
+"""What a model's card says, as plain data (Mitchell et al. 2019, arXiv 1810.03993, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from components.evaluator.gates import OVERALL, TOLERANCE, Gate, Measured, Slice
+from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
+from components.transform.features import LABEL
+
+_COUNT = "example_count"
+
+Figures = Mapping[Slice, Mapping[str, Measured]]
+"""Metric by name, by slice."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the steps left of the model.
+
+    Attributes:
+      counts: examples by split.
+      history: a row an epoch, as the Trainer keeps it.
+      trained: `mode`, `training` and `plan` as the Trainer keeps them, with what a Tuner chose.
+      metrics: the model's.
+      baseline: the baseline's; {} where there was none.
+      gates: as they were applied.
+    """
+
+    counts: Mapping[str, int]
+    history: Sequence[Mapping[str, float | None]]
+    trained: Mapping[str, Any]
+    metrics: Figures
+    baseline: Figures
+    gates: Sequence[Gate]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which model it is; `pushed` is the time in UTC as ISO 8601."""
+
+    name: str
+    version: int
+    run_id: str
+    pushed: str
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One way to call the model: its name, and what its one argument holds, string [N]."""
+
+    name: str
+    argument: str
+    holds: str
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """The `training` section, what a Tuner chose over it, and what came of it in plain numbers."""
+
+    training: Mapping[str, Any]
+    tuned: Mapping[str, Any]
+    plan: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """The history in short.
+
+    Attributes:
+      epochs: how many were run.
+      restored_epoch: whose weights the model has; None where the history does not say.
+      last: the last epoch's row; None in it for what was not finite.
+    """
+
+    epochs: int
+    restored_epoch: int | None
+    last: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Figures of one model on the judged split.
+
+    Attributes:
+      images: how many were judged.
+      overall: metric by name.
+      per_class: the same by class; classes without images are absent.
+      slices: the same by other slices, `image_side = 64`.
+    """
+
+    images: int
+    overall: Mapping[str, Measured]
+    per_class: Mapping[str, Mapping[str, Measured]]
+    slices: Mapping[str, Mapping[str, Measured]]
+
+
+@dataclass(frozen=True)
+class AppliedGate:
+    """One gate with its verdict."""
+
+    key: str
+    passed: bool
+    sentence: str
+    value: float | None
+    limit: float | None
+    baseline: float | None
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """The whole card.
+
+    Attributes:
+      model: which one it is.
+      intended_use: what it was made for, in sentences.
+      limits: what is known to be unknown or bounded, in sentences.
+      signatures: how it is called.
+      outputs: what every signature gives, by name.
+      data: what it learned from and was judged on.
+      counts: examples by split.
+      preprocessing: sizes and augmentation.
+      backbone: where it started from.
+      hyperparameters: how it was trained.
+      training: how that went.
+      split: the split that was judged.
+      metrics: what came of it.
+      baseline_metrics: the same of the model before it; None where there was none.
+      gates: every gate that was applied.
+      code: what ran.
+    """
+
+    model: Identity
+    intended_use: tuple[str, ...]
+    limits: tuple[str, ...]
+    signatures: tuple[Signature, ...]
+    outputs: Mapping[str, str]
+    data: DataFacts
+    counts: Mapping[str, int]
+    preprocessing: Mapping[str, Any]
+    backbone: BackboneFacts
+    hyperparameters: Hyperparameters
+    training: TrainingSummary
+    split: str
+    metrics: Judgement
+    baseline_metrics: Judgement | None
+    gates: tuple[AppliedGate, ...]
+    code: CodeFacts
+
+
+SIGNATURES = (
+    Signature("predict_image", "image_bytes", "encoded images: JPEG, PNG, GIF or BMP"),
+    Signature(
+        "serving_default",
+        "examples",
+        "serialized tf.Examples with one as their feature image",
+    ),
+)
+OUTPUTS = {
+    "probabilities": "float32 [N, {classes}], of each class",
+    "class_index": "int64 [N], of the most probable class",
+    "class_name": "string [N], its name",
+}
+
+
+def make_card(settings: CardSettings, evidence: Evidence, version: int, pushed: str) -> ModelCard:
+    """The card of a model that passed its gates.
+
+    Args:
+      settings: what is in no artifact.
+      evidence: what the steps left.
+      version: the number that it is pushed as.
+      pushed: when, in UTC as ISO 8601.
+    """
+    training = _summary(evidence.history)
+    mode = evidence.trained.get("mode", settings.backbone.mode)
+    names = settings.data.class_names
+    metrics = _judgement(evidence.metrics, names)
+    return ModelCard(
+        model=Identity(settings.pipeline, version, settings.run_id, pushed),
+        intended_use=(
+            f"Classifying images of the kind of {settings.data.name} by its {len(names)} classes.",
+        ),
+        limits=tuple(_limits(settings, evidence, training, metrics)),
+        signatures=SIGNATURES,
+        outputs={name: text.format(classes=len(names)) for name, text in OUTPUTS.items()},
+        data=settings.data,
+        counts=evidence.counts,
+        preprocessing=settings.preprocessing,
+        backbone=settings.backbone.model_copy(update={"mode": mode}),
+        hyperparameters=Hyperparameters(
+            settings.training, _tuned(settings, evidence.trained), evidence.trained.get("plan", {})
+        ),
+        training=training,
+        split=settings.split,
+        metrics=metrics,
+        baseline_metrics=_judgement(evidence.baseline, names) if evidence.baseline else None,
+        gates=tuple(
+            AppliedGate(each.key, each.passed, each.sentence, each.value, each.limit, each.baseline)
+            for each in evidence.gates
+        ),
+        code=settings.code,
+    )
+
+
+def _summary(history: Sequence[Mapping[str, float | None]]) -> TrainingSummary:
+    restored = [int(row["epoch"] or 0) for row in history if row.get("restored")]
+    return TrainingSummary(
+        epochs=len(history),
+        restored_epoch=restored[0] if restored else None,
+        last=history[-1] if history else {},
+    )
+
+
+def _judgement(figures: Figures, class_names: Sequence[str]) -> Judgement:
+    overall = figures.get(OVERALL, {})
+    return Judgement(
+        images=max((each.count for each in overall.values()), default=0),
+        overall=_metrics(overall),
+        per_class={
+            name: _metrics(figures[LABEL, str(index)])
+            for index, name in enumerate(class_names)
+            if (LABEL, str(index)) in figures
+        },
+        slices={
+            f"{key[0]} = {key[1]}": _metrics(values)
+            for key, values in sorted(figures.items())
+            if key != OVERALL and key[0] != LABEL
+        },
+    )
+
+
+def _metrics(values: Mapping[str, Measured]) -> dict[str, Measured]:
+    """Without the number of images, which every one of them has beside it."""
+    return {name: _honest(each) for name, each in sorted(values.items()) if name != _COUNT}
+
+
+def _honest(measured: Measured) -> Measured:
+    """Without an interval that has no width: resampling gives one where all images agree."""
+    lower, upper = measured.lower, measured.upper
+    if lower is None or upper is None or upper - lower > TOLERANCE:
+        return measured
+    return replace(measured, lower=None, upper=None)
+
+
+def _tuned(settings: CardSettings, trained: Mapping[str, Any]) -> dict[str, Any]:
+    """What was trained with that the configuration does not say: a Tuner chose it."""
+    training = trained.get("training", {})
+    chosen = {key: value for key, value in training.items() if value != settings.training.get(key)}
+    mode = trained.get("mode", settings.backbone.mode)
+    return chosen | ({} if mode == settings.backbone.mode else {"mode": mode})
+
+
+def _limits(
+    settings: CardSettings,
+    evidence: Evidence,
+    training: TrainingSummary,
+    metrics: Judgement,
+) -> list[str]:
+    """What follows from the run's own record, and nothing else."""
+    data, split, counts = settings.data, settings.split, evidence.counts
+    # Without early stopping nothing is chosen: the last weights are taken.
+    chosen = evidence.trained.get("plan", {}).get("patience") is not None
+    found = [
+        f"It knows the {len(data.class_names)} classes of {data.name} alone, and names one of them "
+        "for every image.",
+        f"It learned from {counts['train']:,} images and was judged on {metrics.images:,}, all of "
+        f"{data.name}; how well it does on images from elsewhere was not measured.",
+        f"It sees every image at {settings.preprocessing['evaluate']} x "
+        f"{settings.preprocessing['evaluate']} pixels, whatever its size and shape.",
+    ]
+    if split == "train":
+        found.append("It was judged on the images that it learned from.")
+    elif chosen and training.restored_epoch is not None and training.epochs > 1:
+        found.append(
+            f"Its weights are those of epoch {training.restored_epoch} of {training.epochs}, "
+            f"chosen by the accuracy on the {split} split, which judged it too: on images that "
+            "nothing was chosen by it may do worse."
+        )
+    unseen = [name for name in data.class_names if name not in metrics.per_class]
+    if unseen:
+        found.append(
+            f"The {split} split has no image of {len(unseen)} of its classes: how well it knows "
+            "them was not measured."
+        )
+    return found

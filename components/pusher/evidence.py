@@ -1,0 +1,35 @@
+"""Reads what the steps before the push left of a model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from components.evaluator.results import read_gates, read_metrics
+from components.pusher.card import Evidence
+from components.storage import as_path
+
+_HISTORY, _TRAINED = "history.json", "hyperparameters.json"
+
+
+def read_evidence(examples: Any, model_run: str, evaluation: str) -> Evidence:
+    """Reads them for the card.
+
+    Args:
+      examples: the Examples artifact.
+      model_run: folder of the ModelRun artifact.
+      evaluation: folder of the ModelEvaluation artifact.
+    """
+    run = as_path(model_run)
+    trained = run / _TRAINED
+    return Evidence(
+        counts={
+            split: examples.get_int_custom_property(f"num_examples_{split}")
+            for split in ("train", "eval")
+        },
+        history=json.loads((run / _HISTORY).read_text(encoding="utf-8")),
+        trained=json.loads(trained.read_text(encoding="utf-8")) if trained.exists() else {},
+        metrics=read_metrics(evaluation),
+        baseline=read_metrics(evaluation, baseline=True),
+        gates=read_gates(evaluation),
+    )

@@ -1,0 +1,76 @@
+"""All that a model's card says and no artifact holds, as one value in the Pusher's properties."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from components.section import Section
+
+
+class DataFacts(Section):
+    """The data set.
+
+    Attributes:
+      name: tfds's name with config and version.
+      splits: the slices of it, in tfds's syntax, by split.
+      fingerprint: of its stored files and these slices.
+      class_names: names by class index.
+      examples_per_class: how many of each were taken; None for all.
+    """
+
+    name: str
+    splits: dict[str, str]
+    fingerprint: str
+    class_names: Annotated[tuple[str, ...], Field(strict=False)]
+    examples_per_class: int | None = None
+
+
+class BackboneFacts(Section):
+    """The pre-trained network; `licence` is empty where it is not known."""
+
+    handle: str
+    sha256: str
+    licence: str
+    mode: str
+
+
+class CodeFacts(Section):
+    """What ran.
+
+    Attributes:
+      steps: digest of each step's code.
+      image: the container image; empty outside of one.
+      commit: the image's.
+      libraries: versions by name, Python's among them.
+    """
+
+    steps: dict[str, str]
+    image: str
+    commit: str
+    libraries: dict[str, str]
+
+
+class CardSettings(Section):
+    """What a card says that is in no artifact.
+
+    Attributes:
+      pipeline: the pipeline's name.
+      run_id: of this run, so that the step is never cached: what is served can change back.
+      split: the split that is judged.
+      data: the data set.
+      preprocessing: sizes and augmentation, settled.
+      backbone: the pre-trained network.
+      code: what ran.
+      training: the section of the configuration.
+    """
+
+    pipeline: str
+    run_id: str
+    split: str
+    data: DataFacts
+    preprocessing: dict[str, Any]
+    backbone: BackboneFacts
+    code: CodeFacts
+    training: dict[str, Any]

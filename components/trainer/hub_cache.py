@@ -1,0 +1,89 @@
+"""Backbones that are downloaded: hub's cache, which is looked into first, and what fills it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+from components.errors import UserError
+from components.progress import report
+from components.storage import SAVED_MODEL, AnyPath, as_path, copy_tree, is_local
+from components.trainer import kaggle
+
+_DOWNLOAD_TIMEOUT_S = 8
+
+
+def fetch(handle: str) -> AnyPath:
+    """The folder of a hub URL's or a Kaggle model's files, from a cache or the network.
+
+    Raises:
+      UserError: neither has it.
+    """
+    model = kaggle.kaggle_handle(handle)
+    found = _cached(handle)
+    if found is None and model:
+        found = _cached(model) or kaggle.in_kagglehub_cache(model)
+    return found or _download(handle, model)
+
+
+def _cache(handle: str) -> AnyPath:
+    """Where hub keeps a handle's module (its own layout)."""
+    default = Path(tempfile.gettempdir(), "tfhub_modules")
+    folder = as_path(os.environ.get("TFHUB_CACHE_DIR") or default)
+    return folder / hashlib.sha1(handle.encode()).hexdigest()
+
+
+def _cached(handle: str) -> AnyPath | None:
+    """With a local cache, without an import of TensorFlow and without a look at the network."""
+    path = _cache(handle)
+    return path if (path / SAVED_MODEL).is_file() else None
+
+
+def _download(handle: str, model: str | None) -> AnyPath:
+    """Downloads into a folder of its own and moves it into the cache, whole.
+
+    Hub's own way is a lock file, on which a run after a killed one waits for ten minutes.
+    """
+    report(f"Looking for {handle}", event="phase", text=f"Looking for {handle}")
+    cache = _cache(model or handle)
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        beside = cache.parent if is_local(cache) else None
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=beside) as folder:
+            found = kaggle.download(model, folder) if model else _resolve(handle, folder)
+            if not found.is_relative_to(folder):
+                return found
+            if not is_local(cache):
+                copy_tree(found, cache)
+                return cache
+            with contextlib.suppress(OSError):
+                # It fails if another run was quicker, and then the cache holds it too.
+                os.rename(found, cache)
+        return cache
+    except Exception as error:  # hub raises what urllib, tarfile and TensorFlow raise.
+        reason = str(error).strip().splitlines()
+        raise UserError(
+            f"backbone.handle {handle} could not be downloaded "
+            f"({reason[0] if reason else type(error).__name__}), and TFHUB_CACHE_DIR "
+            f"({cache.parent}) does not hold it. Give a local directory, or a cache that has it."
+        ) from error
+
+
+def _resolve(handle: str, folder: str) -> Path:
+    """Hub's download, below `folder`."""
+    import tensorflow_hub as hub
+
+    before = socket.getdefaulttimeout(), os.environ.get("TFHUB_CACHE_DIR")
+    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
+    os.environ["TFHUB_CACHE_DIR"] = folder
+    try:
+        return Path(hub.resolve(handle))
+    finally:
+        socket.setdefaulttimeout(before[0])
+        os.environ.pop("TFHUB_CACHE_DIR")
+        if before[1] is not None:
+            os.environ["TFHUB_CACHE_DIR"] = before[1]

@@ -1,0 +1,1 @@
+"""Tuner: short trainings choose the rate, the schedule and the mode that the Trainer takes."""

@@ -1,0 +1,95 @@
+"""Searches, and leaves what it chose for the Trainer."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import tensorflow as tf
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import io_utils
+
+from components.progress import report
+from components.storage import as_path, write_whole
+from components.tuner.config import describe
+from components.tuner.settings import TunerSettings
+from components.tuner.study import COMPLETE, Trial, best_of, search
+from components.tuner.trial import Trials
+
+BEST = "best_hyperparameters.txt"
+"""TFX's name; its Trainer wants no other file beside it."""
+TABLE, ROWS = "trials.csv", "trials.json"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Runs the search on the train split alone."""
+
+    def Do(  # noqa: N802  # TFX's name.
+        self,
+        input_dict: dict[str, list[Any]],
+        output_dict: dict[str, list[Any]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Fills `best_hyperparameters`, JSON for the Trainer, and `tuner_results`, every trial.
+
+        Raises:
+          UserError: no trial came to its end, nothing can be held out, or the training cannot be
+            as configured.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        settings = TunerSettings.model_validate_json(exec_properties["settings"])
+        folders = artifact_utils.get_split_uris(input_dict["examples"], "train")
+        files = [
+            f for folder in folders for f in tf.io.gfile.glob(io_utils.all_files_pattern(folder))
+        ]
+        graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
+        with Trials(settings, files, graph) as trials:
+            shown = Shown(settings.search.most_trials)
+            found = search(settings.search, trials.run, shown.show)
+        results = as_path(artifact_utils.get_single_uri(output_dict["tuner_results"]))
+        write_whole(results / ROWS, json.dumps([asdict(trial) for trial in found], indent=1) + "\n")
+        write_whole(results / TABLE, table_of(found))
+        best = best_of(found)
+        chosen = as_path(artifact_utils.get_single_uri(output_dict["best_hyperparameters"]))
+        write_whole(chosen / BEST, json.dumps(best.values, indent=1) + "\n")
+
+
+class Shown:
+    """Says how every trial ended, and whether it is the best so far."""
+
+    def __init__(self, most: int):
+        self._most = most
+        self._done: list[Trial] = []
+
+    def show(self, trial: Trial) -> None:
+        """Takes a trial that is over."""
+        self._done.append(trial)
+        text = trial.state
+        if trial.state == COMPLETE:
+            best = best_of(self._done).number == trial.number
+            text = (
+                f"held-out accuracy {trial.val_accuracy:.4f}{', the best so far' if best else ''}"
+            )
+        if trial.reason:
+            text += f": {trial.reason}"
+        text = f"trial {trial.number}/{self._most}, {describe(trial.values)}: {text}"
+        report(text, event="trial", text=text)
+
+
+def table_of(trials: Sequence[Trial]) -> str:
+    """The trials as CSV; a schedule of its own steps is JSON in it."""
+    rows = []
+    for trial in trials:
+        row = asdict(trial)
+        row |= row.pop("values")
+        rows.append({k: json.dumps(v) if isinstance(v, dict) else v for k, v in row.items()})
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()

@@ -1,0 +1,36 @@
+"""All that the Tuner is told, as one value in its execution properties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.section import Section
+from components.trainer.settings import TrainerSettings
+from components.tuner.config import SearchConfig
+
+
+class TunerSettings(Section):
+    """What the Trainer is told, and what is searched.
+
+    Attributes:
+      trainer: the Trainer's settings, before anything was chosen.
+      search: the section of the configuration.
+    """
+
+    trainer: TrainerSettings
+    search: SearchConfig
+
+    def of_trial(self, values: dict[str, Any], held_out: int) -> TrainerSettings:
+        """What one trial is told: it may be shorter, and is in this process alone.
+
+        Args:
+          values: that are tried.
+          held_out: images that it is judged on.
+        """
+        training = self.trainer.training
+        limits = [limit for limit in (training.epochs, self.search.epochs) if limit is not None]
+        # The Tuner has no other workers.
+        strategy = "auto" if training.strategy == "multi_worker" else training.strategy
+        told = {**values, "epochs": min(limits, default=None), "strategy": strategy}
+        found = self.trainer.with_hyperparameters(told)
+        return found.model_copy(update={"num_eval": held_out})

@@ -1,0 +1,147 @@
+"""One trial: a short training by the Trainer's own code, on data that is read once for all."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components import progress
+from components.trainer.backbone import load_backbone
+from components.trainer.feed import feeds_of
+from components.trainer.input_pipeline import Split, chosen_of, stored_split
+from components.trainer.kept import Room
+from components.trainer.loop import Row
+from components.trainer.model import BiTClassifier
+from components.trainer.plan import Plan, make_plan
+from components.trainer.settings import TrainerSettings
+from components.trainer.strategy import make_strategy
+from components.trainer.train import MEGABYTE, Fit
+from components.tuner.holdout import held_out_count, hold_out
+from components.tuner.settings import TunerSettings
+from components.tuner.study import Look, TrialFailedError
+
+
+class Trials:
+    """The trainings of one search; a context manager.
+
+    From trial to trial stay decoded images, and the embeddings of a frozen backbone, as far as
+    `training.cache` has room; and the network with its traced steps, one of each mode.
+    """
+
+    def __init__(self, settings: TunerSettings, files: Sequence[str], transform_graph: str):
+        """Takes the train split apart.
+
+        Args:
+          settings: what is trained, and the part that is held out.
+          files: TFRecord files (gzip) of the train split.
+          transform_graph: the Transform step's output.
+
+        Raises:
+          UserError: nothing would be held out, or too little would be left.
+        """
+        self._settings = settings
+        trainer, config = settings.trainer, settings.search
+        count, training = trainer.num_train, trainer.training
+        held_out = held_out_count(count, config.holdout, len(trainer.class_names))
+        chosen = hold_out(count, held_out, config.seed)
+        graph = tft.TFTransformOutput(transform_graph)
+        self._splits: tuple[Split, Split] = (
+            chosen_of(stored_split(files, graph, count, training=True), ~chosen),
+            chosen_of(stored_split(files, graph, count, training=False), chosen),
+        )
+        self._stack = contextlib.ExitStack()
+        self._room = Room(training.cache, training.cache_limit_mb * MEGABYTE)
+        self._begun: dict[tuple[str, float], _Begun] = {}
+
+    def __enter__(self) -> Trials:
+        self._stack.enter_context(self._room)
+        folder = tempfile.TemporaryDirectory(prefix="bit-trials-")
+        self._folder = Path(self._stack.enter_context(folder))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._begun.clear()
+        self._stack.close()
+        # What was traced, and the variables that it holds, are in cycles.
+        gc.collect()
+
+    def run(self, number: int, values: dict[str, Any], look: Look) -> tuple[float, float]:
+        """Trains once (`components.tuner.study.Objective`).
+
+        Raises:
+          TrialPrunedError: `look` says so.
+          TrialFailedError: a loss is not finite, or the memory is too small.
+          UserError: the backbone cannot be trained as configured, or the batch cannot be shared
+            out to the devices.
+        """
+        settings = self._settings.of_trial(values, self._splits[1].count)
+        # The schedule of the Trainer, who learns from the images held out too.
+        plan = make_plan(settings.training, settings.num_train)
+
+        def tell(row: Row) -> None:
+            self._report(number, plan, row)
+            _judge(row, plan, look)
+
+        try:
+            with make_strategy(settings.training).scope():
+                rows = self._fit(settings, plan).run(plan, tell)
+        except tf.errors.ResourceExhaustedError as error:
+            raise TrialFailedError("it needs more memory than there is") from error
+        kept = next(row for row in rows if row["restored"])
+        return kept["val_accuracy"], kept["val_loss"]
+
+    def _fit(self, settings: TrainerSettings, plan: Plan) -> Fit:
+        """As a training begins: made, or its variables as they were when it was."""
+        key = settings.mode, plan.mixup
+        if key in self._begun:
+            self._begun[key].restore()
+        else:
+            tf.random.set_seed(settings.training.seed + 1)
+            backbone = load_backbone(
+                settings.backbone_path,
+                settings.mode,
+                settings.training.precision,
+                settings.trainable_parameters,
+            )
+            model = BiTClassifier(backbone, len(settings.class_names))
+            feeds = feeds_of(settings, plan, model, self._splits, self._room)
+            fit = Fit(settings, plan.mixup, model, feeds)
+            self._begun[key] = _Begun(fit, str(self._folder / str(len(self._begun))))
+        return self._begun[key].fit
+
+    def _report(self, number: int, plan: Plan, row: Row) -> None:
+        names = ("loss", "val_loss", "accuracy", "val_accuracy")
+        metrics = {name: row[name] for name in names}
+        trials = self._settings.search.most_trials
+        progress.report_epoch(row["epoch"], plan.epochs, metrics, trial=f"{number}/{trials}")
+
+
+def _judge(row: Row, plan: Plan, look: Look) -> None:
+    if not (math.isfinite(row["loss"]) and math.isfinite(row["val_loss"])):
+        raise TrialFailedError(f"the loss of epoch {row['epoch']} is not finite")
+    steps = row["epoch"] * plan.steps_per_epoch
+    # By steps, not epochs, whose length is the schedule's; a rate that still rises is no sign yet,
+    # and at the end there is nothing to save.
+    if plan.schedule.warmup < steps < plan.steps:
+        look(steps, row["val_accuracy"])
+
+
+class _Begun:
+    """A training, and what its variables were before it ran, the optimiser's among them."""
+
+    def __init__(self, fit: Fit, path: str):
+        self.fit = fit
+        self._checkpoint = tf.train.Checkpoint(variables=fit.changed, optimizer=fit.optimizer)
+        self._written = self._checkpoint.write(path)
+
+    def restore(self) -> None:
+        """Takes the variables back."""
+        self._checkpoint.read(self._written).assert_consumed()

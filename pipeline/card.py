@@ -1,0 +1,35 @@
+"""What a model's card is told of a run."""
+
+from __future__ import annotations
+
+from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
+from pipeline.code import library_versions
+from pipeline.config import Config, dump_config
+from pipeline.inputs import Inputs
+
+
+def card_settings(config: Config, inputs: Inputs, run_id: str) -> CardSettings:
+    """The configuration, and the sources that are no artifacts."""
+    sections, source, backbone = dump_config(config), inputs.source, inputs.backbone
+    image, commit = inputs.image
+    return CardSettings(
+        pipeline=config.pipeline_name,
+        run_id=run_id,
+        split=config.evaluation.split,
+        data=DataFacts(
+            name=source.full_name,
+            splits=sections["data"]["splits"],
+            fingerprint=source.fingerprint,
+            class_names=source.class_names,
+            examples_per_class=sections["data"].get("examples_per_class"),
+        ),
+        preprocessing=inputs.sizes.model_dump(),
+        backbone=BackboneFacts(
+            handle=backbone.handle,
+            sha256=backbone.sha256,
+            licence=backbone.licence,
+            mode=config.backbone.mode,
+        ),
+        code=CodeFacts(steps=inputs.code, image=image, commit=commit, libraries=library_versions()),
+        training=sections["training"],
+    )

@@ -1,0 +1,81 @@
+"""The `search` section: what it takes, and that a mistake is told by its key."""
+
+import math
+
+import pytest
+
+from components.errors import UserError
+from components.tuner.config import SearchConfig
+from pipeline.config import Config, dump_config, load_config
+
+RATES = "search.base_learning_rate=[0.003, 0.03]"
+
+
+def load(*overrides):
+    return load_config("digits", overrides=overrides)
+
+
+def test_without_the_section_there_is_no_search():
+    assert load().search is None
+
+
+def test_a_range_a_list_of_schedules_and_both_modes():
+    search = load(
+        "search.base_learning_rate={low: 0.001, high: 0.1}",
+        "search.schedule=[hyperrule, {steps: 60, boundaries: [40]}]",
+        "search.mode=[head_only, full]",
+    ).search
+    assert list(search.space) == ["base_learning_rate", "schedule", "mode"]
+    explicit = {"steps": 60, "boundaries": [40], "warmup": 0}
+    assert search.space["schedule"] == ("hyperrule", explicit)
+    assert (search.combinations, search.most_trials) == (math.inf, 10)
+
+
+def test_lists_are_tried_no_more_often_than_they_have_combinations():
+    search = load(RATES, "search.mode=[head_only, full]").search
+    assert (search.combinations, search.most_trials) == (4, 4)
+
+
+def test_it_survives_its_dump():
+    config = load(RATES, "search.schedule=[seed, {steps: 60}]", "search.timeout_s=60")
+    assert Config.model_validate(dump_config(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["search.trials=4"], "search: there is nothing to choose"),
+        (["search.mode=[full]"], "search: there is nothing to choose"),
+        ([RATES, "search.trials=1"], "search.trials: "),
+        ([RATES, "search.holdout=0"], "search.holdout: "),
+        ([RATES, "search.holdout=1"], "search.holdout: "),
+        ([RATES, "search.epochs=0"], "search.epochs: "),
+        ([RATES, "search.timeout_s=0"], "search.timeout_s: "),
+        ([RATES, "search.mode=[]"], "search.mode: "),
+        ([RATES, "search.mode=[head_only, half]"], "search.mode.1: "),
+        ([RATES, "search.schedule=[sed]"], "search.schedule.0: "),
+        ([RATES, "search.schedule=[seed, seed]"], "search.schedule: it has a value twice"),
+        ([RATES, "search.schedule=[{steps: 5, boundaries: [9]}]"], "boundary 9 is not reached"),
+        (["search.base_learning_rate=[0.1, 0.1]"], "search.base_learning_rate: it has a value tw"),
+        (["search.base_learning_rate=[0.1, 0]"], "search.base_learning_rate.1: "),
+        (["search.base_learning_rate=0.1"], "search.base_learning_rate: input should be a list of"),
+        (["search.base_learning_rate={low: 0.1}"], "search.base_learning_rate.high: must be given"),
+        (["search.base_learning_rate={low: 1, high: 0.1}"], "low 1.0 is not below high 0.1"),
+        ([RATES, "search.prunning=false"], "search.prunning: no such key; did you mean pruning?"),
+        (
+            ["training.steps_per_epoch=50", "search.schedule=[hyperrule, {steps: 20}]"],
+            "search.schedule.1 does not go with training: schedule.steps 20 is less than one epoch",
+        ),
+    ],
+)
+def test_a_mistake_is_told_by_its_key(overrides, told):
+    with pytest.raises(UserError) as error:
+        load(*overrides)
+    assert told in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_list_with_one_value_is_that_value():
+    search = SearchConfig(base_learning_rate=[0.1, 0.2], mode=["full"])
+    assert search.space["mode"] == ("full",)
+    assert search.combinations == 2
