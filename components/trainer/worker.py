@@ -241,7 +241,9 @@ def _code() -> int:
 def _reason(error: Exception) -> str:
     if _ABORTED in str(error):
         return "another worker is gone, or has failed and says why in its log"
-    return str(error)
+    text = str(error)
+    # TensorFlow's are pages that name their kind.
+    return text if "\n" in text else f"{type(error).__name__}: {text}"
 
 
 def _end_with_parent() -> None:

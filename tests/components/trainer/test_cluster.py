@@ -1,8 +1,11 @@
 """TF_CONFIG as TensorFlow reads it, and the file that tells workers what to train."""
 
 import json
+import re
+import subprocess
 
 import pytest
+from ruamel.yaml import YAML
 
 from components.errors import UserError
 from components.trainer.cluster import Cluster, read_cluster
@@ -14,6 +17,7 @@ from components.trainer.job_file import (
     wait_for_job,
     write_job,
 )
+from pipeline.code import ROOT
 from pipeline.layout import Layout
 from tests.components.trainer.jobs import make_job
 
@@ -116,3 +120,22 @@ def test_workers_look_where_runs_keep_their_checkpoints(tmp_path, job):
     from components.trainer.worker import CHECKPOINTS
 
     assert Layout(tmp_path).checkpoints == tmp_path / CHECKPOINTS
+
+
+def test_the_documented_cluster_is_one():
+    """The chief's configuration, and what the StatefulSet's shell makes of its pods' names."""
+    text = (ROOT / "docs" / "training.md").read_text()
+    text = text[text.index("## Several machines") :]
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    (chief,), (_, _, workers) = ([*YAML(typ="safe").load_all(block)] for block in blocks)
+    environment = chief["kubeflow"]["steps"]["Trainer"]["env"]
+    assert read_cluster(environment) == Cluster(0, 3)
+    spec = workers["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    script = container["args"][0].replace("exec python", 'printf %s "$TF_CONFIG" #')
+    for index in range(spec["replicas"]):
+        told = subprocess.check_output(
+            ["sh", "-c", script], env={"HOSTNAME": f"bit-worker-{index}"}, text=True
+        )
+        assert read_cluster({"TF_CONFIG": told}) == Cluster(index + 1, 3)
+        assert json.loads(told)["cluster"] == json.loads(environment["TF_CONFIG"])["cluster"]

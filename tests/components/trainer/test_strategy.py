@@ -118,7 +118,8 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(came):
     assert "a multiple of 2, or one_device" in came["refused"]
 
 
-@pytest.mark.parametrize("kind", ["auto", "one_device"])
+# A process that has joined no workers, as a search's, has its own devices alone.
+@pytest.mark.parametrize("kind", ["auto", "one_device", "multi_worker"])
 def test_a_machine_without_gpus_trains_on_one_device(kind):
     assert (
         make_strategy(TrainingConfig(strategy=kind, batch_size=7)) is tf.distribute.get_strategy()
