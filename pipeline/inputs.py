@@ -22,6 +22,7 @@ from components.tuner.holdout import held_out_count
 from pipeline.beam import check_reachable, check_workers
 from pipeline.code import project_digest, step_digests
 from pipeline.config import SCHEMAS, Config, dump_config
+from pipeline.graph import graph_of
 from pipeline.layout import Layout
 
 
@@ -34,7 +35,7 @@ class Inputs:
       backbone: the pre-trained network on this machine.
       sizes: of images, in training and evaluation.
       schema: the curated schema's file, named by its content; None infers one.
-      code: digest of each step's code.
+      code: digest of the code of each step of this configuration.
       served: digest of the served model; empty where there is none.
       key: digest of everything that a run depends on, but for what is served.
       image: the container image that the steps run in, and its commit; empty outside of one.
@@ -79,7 +80,7 @@ def resolve(config: Config, layout: Layout) -> Inputs:
         backbone=backbone,
         sizes=settle_sizes(config, source),
         schema=schema,
-        code=step_digests(),
+        code={step: digest for step, digest in step_digests().items() if step in graph_of(config)},
         served=served_digest(layout.serving),
         key=hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest(),
         image=(os.environ.get("BIT_IMAGE", ""), os.environ.get("BIT_COMMIT", "")),

@@ -47,6 +47,7 @@ def run(name, output, handle):
             inputs,
             pipeline_root=str(layout.artifacts),
             serving=str(layout.serving),
+            checkpoints=str(layout.checkpoints),
             run_id=run_id,
             metadata=connection,
             beam_pipeline_args=[f"--runner={IN_PROCESS}"],

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import http.server
+import math
 import os
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from components.errors import UserError
 from components.storage import as_path, copy_tree
 from components.trainer.architecture import BIT_MINI, PUBLISHED
 from components.trainer.backbone import find_backbone, load_backbone
-from components.trainer.backbone_config import SHIPPED, BackboneConfig
+from components.trainer.backbone_config import SHIPPED, SHIPPED_SHA256, BackboneConfig
 from pipeline.config import load_config
 
 URL = "https://tfhub.dev/google/bit/m-r50x1/1"
@@ -174,13 +175,26 @@ def test_the_licence_is_known_or_given(
     assert find_backbone(BackboneConfig(handle=handle, licence=given)).licence == licence
 
 
-@pytest.mark.parametrize("name", ["digits", "flowers"])
+@pytest.mark.parametrize("name", ["flowers", "flowers-full"])
 def test_the_presets_give_what_is_known(name):
-    config = load_config(name).backbone
-    architecture = {"digits": BIT_MINI, "flowers": PUBLISHED["R50x1"]}[name]
-    assert config.trainable_parameters == architecture.parameter_count()
-    if name == "digits":
-        assert config.sha256 == find_backbone(config).sha256
+    count = load_config(name).backbone.trainable_parameters
+    assert count == PUBLISHED["R50x1"].parameter_count()
+
+
+def test_the_shipped_backbone_is_held_against_its_own_digest(tmp_path, monkeypatch):
+    config = load_config("digits").backbone
+    assert find_backbone(config).sha256 == SHIPPED_SHA256[config.handle]
+    layer = load_backbone(find_backbone(config).path, "full")
+    assert layer.architecture == BIT_MINI
+    trained = sum(math.prod(variable.shape) for variable in layer.trainable_variables)
+    assert trained == BIT_MINI.parameter_count()
+    damaged = tmp_path / "bit-mini"
+    shutil.copytree(SHIPPED[config.handle], damaged)
+    with (damaged / "variables" / "variables.index").open("ab") as stream:
+        stream.write(b"?")
+    monkeypatch.setitem(SHIPPED, config.handle, damaged)
+    with pytest.raises(UserError, match="not those that were shipped"):
+        find_backbone(config)
 
 
 def test_a_backbone_with_nothing_to_train_is_refused_in_full_mode(untrainable_backbone):
