@@ -34,15 +34,26 @@ def augment(
     def uniform(seed: tf.Tensor) -> tf.Tensor:
         return tf.random.stateless_uniform([total], seed)[place : place + count]
 
-    if sizes.flip:
-        flipped = uniform(flip_seed)[:, tf.newaxis, tf.newaxis, tf.newaxis] < 0.5
-        images = tf.where(flipped, tf.reverse(images, axis=[2]), images)
-    if sizes.crop is not None and sizes.crop < side:
-        rows = _window(uniform(top_seed), side, sizes.crop)
-        columns = _window(uniform(left_seed), side, sizes.crop)
-        images = tf.gather(images, rows, axis=1, batch_dims=1)
-        images = tf.gather(images, columns, axis=2, batch_dims=1)
-    return images
+    crop = side if sizes.crop is None else min(sizes.crop, side)
+    if crop == side and not sizes.flip:
+        return images
+    mirrored = uniform(flip_seed) < 0.5 if sizes.flip else tf.zeros(count, tf.bool)
+    tops = _starts(uniform(top_seed), side - crop)
+    lefts = _starts(uniform(left_seed), side - crop)
+    # The window is that of the mirrored image.
+    lefts = tf.where(mirrored, side - crop - lefts, lefts)
+
+    def one(drawn: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        index, top, left, mirror = drawn
+        window = tf.slice(images, [index, top, left, 0], [1, crop, crop, 3])[0]
+        return tf.cond(mirror, lambda: tf.reverse(window, [1]), lambda: window)
+
+    # Image by image: to select and to gather over the whole batch takes two to five times as long.
+    return tf.map_fn(
+        one,
+        (tf.range(count), tops, lefts, mirrored),
+        fn_output_signature=tf.TensorSpec((crop, crop, 3), tf.float32),
+    )
 
 
 def mixup(
@@ -73,7 +84,6 @@ def mixup(
     )
 
 
-def _window(draws: tf.Tensor, side: int, crop: int) -> tf.Tensor:
-    """Indices int32 [N, crop] of one run of rows (or columns) an image."""
-    starts = tf.cast(draws * (side - crop + 1), tf.int32)
-    return starts[:, tf.newaxis] + tf.range(crop)[tf.newaxis]
+def _starts(draws: tf.Tensor, room: int) -> tf.Tensor:
+    """First rows (or columns), int32 [N], out of `room` + 1, by draws in [0, 1)."""
+    return tf.cast(draws * (room + 1), tf.int32)
