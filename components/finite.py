@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -15,3 +16,8 @@ def finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite(item) for item in value]
     return value
+
+
+def to_json(value: Any, **options: Any) -> str:
+    """JSON in which a number that is not finite is null; `options` are `json.dumps`'s."""
+    return json.dumps(finite(value), allow_nan=False, **options)

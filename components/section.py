@@ -1,5 +1,6 @@
 """The base of every section of the configuration, and the word `auto`."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Tag
@@ -15,11 +16,29 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+def told_apart(
+    by_type: Mapping[str, type | tuple[type, ...]], error_type: str, message: str
+) -> Discriminator:
+    """Tells the branches of a union apart by the type of what is given.
+
+    By hand, so that a mistake in one branch is not told as a mistake in all.
+
+    Args:
+      by_type: the types of each branch by its tag, which is of the form `<name>`.
+      error_type: pydantic's name of the error for what is of no branch.
+      message: its text.
+    """
+
+    def tag(given: Any) -> str | None:
+        return next((name for name, types in by_type.items() if isinstance(given, types)), None)
+
+    return Discriminator(tag, custom_error_type=error_type, custom_error_message=message)
+
+
 def _auto_or_value(given: Any) -> str:
     return "<auto>" if given == "auto" else "<value>"
 
 
-# By hand, so that a mistake is not told twice, as no number and as no word.
 AUTO_OR = Discriminator(_auto_or_value)
 """Tells `Auto | Value` apart."""
 Auto = Annotated[Literal["auto"], Tag("<auto>")]

@@ -14,6 +14,7 @@ import signal
 import sys
 
 from components.errors import UserError
+from components.process import leave
 from components.progress import LOGGER
 from kubeflow.run_folder import RunFolder, StepRecorder
 from pipeline.kubeflow_config import FINISH, PREPARE, REJECTED
@@ -119,9 +120,4 @@ def _set_environment(gpu: bool) -> None:
 
 
 if __name__ == "__main__":
-    code = main()
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Not sys.exit: threads of TensorFlow and Beam can keep a finished interpreter from ending.
-    os._exit(code)
+    leave(main())

@@ -15,7 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from components.process import ROOT
+
 PACKAGES = ("components", "pipeline")
 
 ENTRY_MODULES = {

@@ -79,25 +79,13 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         statistics=statistics_gen.outputs["statistics"], schema=schema
     )
 
-    transform = Transform(
-        examples=examples,
-        schema=schema,
-        preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
-        # The graph alone: decoded images would be twenty times the size of the encoded ones.
-        materialize=False,
-        disable_statistics=True,
-        disable_analyzer_cache=True,
-        custom_config={
-            "evaluate": inputs.sizes.evaluate,
-            "resize": inputs.sizes.resize,
-            "code": inputs.code["Transform"],
-        },
-    )
+    transform = _transform(inputs, examples, schema)
+    transform_graph = transform.outputs["transform_graph"]
 
-    tuner = _tuner(config, inputs, examples, transform.outputs["transform_graph"])
+    tuner = _tuner(config, inputs, examples, transform_graph)
     trainer = Trainer(
         examples=examples,
-        transform_graph=transform.outputs["transform_graph"],
+        transform_graph=transform_graph,
         hyperparameters=tuner.outputs["best_hyperparameters"] if tuner else None,
         run_fn="components.trainer.run_fn.run_fn",
         custom_config={
@@ -113,7 +101,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
     baseline.add_upstream_node(trainer)
     evaluator = GatedEvaluator(
         examples=examples,
-        transform_graph=transform.outputs["transform_graph"],
+        transform_graph=transform_graph,
         model=model,
         baseline_model=baseline.outputs["model"],
         settings=_evaluator_settings(config, inputs),
@@ -140,7 +128,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         statistics=statistics_gen.outputs["statistics"],
         schema=schema,
         anomalies=example_validator.outputs["anomalies"],
-        transform_graph=transform.outputs["transform_graph"],
+        transform_graph=transform_graph,
         model=model,
         model_run=trainer.outputs["model_run"],
         evaluation=evaluator.outputs["evaluation"],
@@ -180,6 +168,24 @@ def _statistics_and_schema(
     options = tfdv.StatsOptions(schema=text_format.Parse(_IMAGES, schema_pb2.Schema()))
     statistics_gen = StatisticsGen(examples=examples, stats_options=options)
     return statistics_gen, SchemaGen(statistics=statistics_gen.outputs["statistics"])
+
+
+def _transform(inputs: Inputs, examples: BaseChannel, schema: BaseChannel) -> Transform:
+    """The graph from an encoded image to what the network reads."""
+    return Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
+        # The graph alone: decoded images would be twenty times the size of the encoded ones.
+        materialize=False,
+        disable_statistics=True,
+        disable_analyzer_cache=True,
+        custom_config={
+            "evaluate": inputs.sizes.evaluate,
+            "resize": inputs.sizes.resize,
+            "code": inputs.code["Transform"],
+        },
+    )
 
 
 def _tuner(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from components.finite import finite
+from components.finite import to_json
 from components.storage import AnyPath, write_whole
 
 COMPLETED = 0
@@ -115,7 +114,7 @@ def write_json(path: AnyPath, value: Any) -> None:
 
     A number that is not finite is null in it.
     """
-    write_whole(path, json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
+    write_whole(path, to_json(value, indent=2) + "\n")
 
 
 def write_summary(path: AnyPath, summary: Summary) -> None:

@@ -102,3 +102,25 @@ class Page:
         """The cells that follow one, to the end of its row or further."""
         at = self.cells.index(text)
         return self.cells[at + 1 : at + 5]
+
+
+CALL = """\
+import io, json, sys, tensorflow as tf
+from PIL import Image
+card, stream = json.loads(sys.argv[2]), io.BytesIO()
+Image.new("L", (8, 8)).save(stream, "PNG")
+feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[stream.getvalue()]))
+example = tf.train.Example(features=tf.train.Features(feature={"image": feature}))
+given = {"image_bytes": stream.getvalue(), "examples": example.SerializeToString()}
+model = tf.saved_model.load(sys.argv[1])
+assert set(model.signatures) == {each["name"] for each in card["signatures"]}
+for each in card["signatures"]:
+    argument = {each["argument"]: tf.constant([given[each["argument"]]])}
+    outputs = model.signatures[each["name"]](**argument)
+    assert outputs.keys() == card["outputs"].keys()
+    for name, kind in card["outputs"].items():
+        shape = ", ".join(["N", *(str(side) for side in outputs[name].shape[1:])])
+        assert kind.startswith(f"{outputs[name].dtype.name} [{shape}]"), (name, kind)
+    assert outputs["class_name"][0].numpy().decode() in card["data"]["class_names"]
+"""
+"""Program that calls a model as its card says: arguments are its folder and the card."""

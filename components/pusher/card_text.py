@@ -14,7 +14,7 @@ import jinja2
 from pydantic_core import to_jsonable_python
 
 from components.evaluator.gates import Measured
-from components.finite import finite
+from components.finite import finite, to_json
 from components.pusher.card import ModelCard
 
 _HERE = Path(__file__).parent
@@ -32,8 +32,7 @@ class Markup(str):
 
 def render_json(card: ModelCard) -> str:
     """The card as JSON; a number that is not finite is null."""
-    values = finite(to_jsonable_python(card))
-    return json.dumps(values, indent=1, allow_nan=False) + "\n"
+    return to_json(to_jsonable_python(card), indent=1) + "\n"
 
 
 def render_markdown(card: ModelCard) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import functools
 import io
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from components.finite import finite
+from components.finite import to_json
 from components.report import charts
 from components.report.content import Picture, Report
 
@@ -242,7 +241,7 @@ def _plain(value: Any) -> Any:
 
 def _json(value: Any) -> Markup:
     """JSON that cannot end the script element it stands in."""
-    text = json.dumps(finite(value), separators=(",", ":"), allow_nan=False)
+    text = to_json(value, separators=(",", ":"))
     return Markup(text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e"))
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import UserError
-from components.finite import finite
+from components.finite import to_json
 from components.storage import AnyPath, as_path, io_errors, is_local
 
 HOST = "127.0.0.1"
@@ -131,7 +131,7 @@ def _load(evaluation: AnyPath, name: str | None) -> Any:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(finite(value), allow_nan=False).encode()
+    return to_json(value).encode()
 
 
 def _metrics(result: Any, classes: dict[Any, str]) -> list[tuple[str, Any]]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field, Tag
 
-from components.section import Section
+from components.section import Section, told_apart
 
 SHIPPED = {"bit-mini": Path(__file__).resolve().parent / "bit_mini" / "bit-mini"}
 """Backbones that come with the package, by handle."""
@@ -17,20 +17,13 @@ SHIPPED_SHA256 = {"bit-mini": "cb3d341edb4883e14dd0dcfd7f5b120b7eb7a94af17f190f3
 _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-def _kind_of_digest(value: Any) -> str | None:
-    if isinstance(value, str):
-        return "<folder>"
-    return "<files>" if isinstance(value, dict) else None
-
-
-# By hand, so that a mistake in one kind is not told as a mistake in both.
 _Digests = Annotated[
     Annotated[_Digest, Tag("<folder>")]
     | Annotated[Annotated[dict[str, _Digest], Field(min_length=1)], Tag("<files>")],
-    Discriminator(
-        _kind_of_digest,
-        custom_error_type="digests",
-        custom_error_message="Input should be one SHA-256, or `{relative path: SHA-256}`",
+    told_apart(
+        {"<folder>": str, "<files>": dict},
+        "digests",
+        "Input should be one SHA-256, or `{relative path: SHA-256}`",
     ),
 ]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Field, Tag, field_validator, model_validator
 
-from components.section import AUTO_OR, VALUE, Auto, Section
+from components.section import AUTO_OR, VALUE, Auto, Section, told_apart
 from components.trainer.schedule import seed_schedule
 
 
@@ -36,20 +36,13 @@ class ExplicitSchedule(Section):
         return self
 
 
-def _kind_of_schedule(value: Any) -> str | None:
-    if isinstance(value, str):
-        return "<named>"
-    return "<explicit>" if isinstance(value, (dict, ExplicitSchedule)) else None
-
-
-# By hand, so that a mistake in one kind is not told as a mistake in both.
 Schedule = Annotated[
     Annotated[Literal["seed", "hyperrule"], Tag("<named>")]
     | Annotated[ExplicitSchedule, Tag("<explicit>")],
-    Discriminator(
-        _kind_of_schedule,
-        custom_error_type="schedule",
-        custom_error_message="Input should be `seed`, `hyperrule`, or `steps` and `boundaries`",
+    told_apart(
+        {"<named>": str, "<explicit>": (dict, ExplicitSchedule)},
+        "schedule",
+        "Input should be `seed`, `hyperrule`, or `steps` and `boundaries`",
     ),
 ]
 Count = Annotated[int, Field(ge=1), VALUE]

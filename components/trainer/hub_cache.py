@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from components.errors import UserError
+from components.process import variable
 from components.progress import report
 from components.storage import SAVED_MODEL, AnyPath, as_path, copy_tree, is_local
 from components.trainer import kaggle
@@ -77,13 +78,10 @@ def _resolve(handle: str, folder: str) -> Path:
     """Hub's download, below `folder`."""
     import tensorflow_hub as hub
 
-    before = socket.getdefaulttimeout(), os.environ.get("TFHUB_CACHE_DIR")
+    before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
-    os.environ["TFHUB_CACHE_DIR"] = folder
     try:
-        return Path(hub.resolve(handle))
+        with variable("TFHUB_CACHE_DIR", folder):
+            return Path(hub.resolve(handle))
     finally:
-        socket.setdefaulttimeout(before[0])
-        os.environ.pop("TFHUB_CACHE_DIR")
-        if before[1] is not None:
-            os.environ["TFHUB_CACHE_DIR"] = before[1]
+        socket.setdefaulttimeout(before)

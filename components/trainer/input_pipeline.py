@@ -7,7 +7,7 @@ at any step, and reads the same batches whatever is kept between passes.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,6 +68,11 @@ class Draws:
     mixup: float = 0.0
     num_classes: int = 0
     worker: tuple[int, int] = (0, 1)
+
+
+def files_of(patterns: Iterable[str]) -> tuple[str, ...]:
+    """The stored files that TFX's patterns name, sorted."""
+    return tuple(sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern)))
 
 
 def stored_split(

@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 from components.errors import UserError
+from components.process import variable
 
 _FRAMEWORKS = {name.lower(): name for name in ("tensorFlow1", "tensorFlow2")}
 """Those whose models are SavedModels, as kagglehub spells them."""
@@ -67,18 +68,12 @@ def download(handle: str, folder: str) -> Path:
     Raises:
       Exception: whatever kagglehub, requests and the network raise.
     """
-    before = os.environ.get("KAGGLEHUB_CACHE")
-    os.environ["KAGGLEHUB_CACHE"] = folder
-    try:
+    with variable("KAGGLEHUB_CACHE", folder):
         import kagglehub
         from kagglesdk.kaggle_env import get_endpoint, get_env
 
         _check_answers(get_endpoint(get_env()))
         return Path(kagglehub.model_download(handle))
-    finally:
-        os.environ.pop("KAGGLEHUB_CACHE")
-        if before is not None:
-            os.environ["KAGGLEHUB_CACHE"] = before
 
 
 def _check_answers(endpoint: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from components import progress
-from components.finite import finite
+from components.finite import to_json
 from components.trainer.plan import Plan
 from components.trainer.settings import TrainerSettings
 
@@ -89,4 +88,4 @@ def write_hyperparameters(settings: TrainerSettings, plan: Plan, folder: str) ->
 def write_json(path: str, value: Any) -> None:
     """Writes plain values; a number that is not finite is null."""
     with tf.io.gfile.GFile(path, "w") as stream:
-        stream.write(json.dumps(finite(value), indent=1, allow_nan=False))
+        stream.write(to_json(value, indent=1))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow as tf
-
 from components.trainer.chief import train_with_workers
+from components.trainer.input_pipeline import files_of
 from components.trainer.settings import Job, TrainerSettings
 from components.trainer.train import train
 
@@ -36,15 +35,11 @@ def make_job(fn_args: Any) -> Job:
     settings = TrainerSettings.model_validate_json(told["settings"])
     return Job(
         settings=settings.with_hyperparameters(fn_args.hyperparameters or {}),
-        train_files=_files(fn_args.train_files),
-        eval_files=_files(fn_args.eval_files),
+        train_files=files_of(fn_args.train_files),
+        eval_files=files_of(fn_args.eval_files),
         transform_graph=fn_args.transform_output,
         code=told["code"],
         model_run=fn_args.model_run_dir,
         serving_model=fn_args.serving_model_dir,
         checkpoints=told["checkpoints"],
     )
-
-
-def _files(patterns: list[str]) -> tuple[str, ...]:
-    return tuple(sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern)))

@@ -43,21 +43,12 @@ def train(job: Job, workers: Workers | None = None) -> list[Row]:
     settings, training = job.settings, job.settings.training
     plan = make_plan(training, settings.num_train)
     strategy = make_strategy(training, workers)
-    # Not 0, which tf.data cannot tell from none when it has a seed of its own.
-    tf.random.set_seed(training.seed + 1)
     graph = tft.TFTransformOutput(job.transform_graph)
     with (
         strategy.scope(),
         Room(training.cache, training.cache_limit_mb * MEGABYTE) as room,
     ):
-        # The backbone too: its variables are made when it is loaded.
-        backbone = load_backbone(
-            settings.backbone_path,
-            settings.mode,
-            training.precision,
-            settings.trainable_parameters,
-        )
-        model = BiTClassifier(backbone, len(settings.class_names))
+        model = make_model(settings)
         feeds = make_feeds(job, plan, model, graph, room)
         index, _ = worker()
         record = Record(job.model_run if index == 0 else None, plan.epochs)
@@ -68,10 +59,28 @@ def train(job: Job, workers: Workers | None = None) -> list[Row]:
     write_history(rows, job.model_run)
     write_curves(rows, job.model_run)
     write_hyperparameters(settings, plan, job.model_run)
-    backbone.compute_in_float32()
+    model.backbone.compute_in_float32()
     export(model, graph, settings.class_names, job.serving_model)
     remove_checkpoints(job.own_checkpoints)
     return rows
+
+
+def make_model(settings: TrainerSettings) -> BiTClassifier:
+    """The backbone under a new head, in the scope of a strategy.
+
+    Raises:
+      UserError: the backbone cannot be trained as configured.
+    """
+    # Not 0, which tf.data cannot tell from none when it has a seed of its own.
+    tf.random.set_seed(settings.training.seed + 1)
+    # Its variables are made when it is loaded.
+    backbone = load_backbone(
+        settings.backbone_path,
+        settings.mode,
+        settings.training.precision,
+        settings.trainable_parameters,
+    )
+    return BiTClassifier(backbone, len(settings.class_names))
 
 
 class Fit:

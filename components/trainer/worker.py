@@ -16,14 +16,12 @@ import hashlib
 import logging
 import os
 import signal
-import subprocess
 import sys
-import threading
 import time
-from pathlib import Path
 from typing import Any
 
 from components.errors import UserError
+from components.process import ROOT, end_with_parent, leave, start
 from components.progress import LOGGER, EventHandler, read_events, report, report_epoch
 from components.storage import AnyPath, as_path
 from components.trainer.cluster import read_cluster
@@ -31,7 +29,6 @@ from components.trainer.job_file import await_job, job_file, read_number, wait_f
 
 _logger = logging.getLogger(__name__)
 
-_ROOT = Path(__file__).resolve().parents[2]
 CHECKPOINTS = "checkpoints"
 """The folder of all checkpoints below a pipeline's output (`pipeline.layout`)."""
 
@@ -40,13 +37,6 @@ _STORAGE_S = 120
 """Seconds after which every worker sees what the chief has written."""
 _PARTING_S = 1
 _ABORTED = "Collective ops is aborted"
-
-# Not `-m`, which would look for modules in the user's current folder before ours.
-_START = """\
-import runpy, sys
-sys.path[0] = sys.argv.pop(1)
-runpy.run_module("components.trainer.worker", run_name="__main__")
-"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,12 +74,8 @@ def run_worker(file: AnyPath, timeout_s: int) -> None:
     """
     read_end, write_end = os.pipe()
     options = ["--job", os.fspath(file), "--timeout-s", str(timeout_s), "--events", str(write_end)]
-    paths = filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])
-    process = subprocess.Popen(
-        [sys.executable, "-c", _START, str(_ROOT), *options],
-        stdin=subprocess.PIPE,
-        pass_fds=(write_end,),
-        env={**os.environ, "TF_USE_LEGACY_KERAS": "1", "PYTHONPATH": os.pathsep.join(paths)},
+    process = start(
+        "components.trainer.worker", *options, environment=os.environ, pass_fds=(write_end,)
     )
     os.close(write_end)
     assert process.stdin is not None
@@ -166,7 +152,7 @@ def _serve(options: argparse.Namespace) -> None:
 def _train(file: AnyPath, timeout_s: int, events: int | None) -> int:
     """The process of `run_worker`; returns its exit code, having told the reason of a failure."""
     if events is not None:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        end_with_parent()
         LOGGER.addHandler(EventHandler(os.fdopen(events, "w", encoding="utf-8")))
         # The parent says it again.
         LOGGER.propagate = False
@@ -233,7 +219,7 @@ def _code() -> int:
     import tensorflow as tf
 
     digest = hashlib.sha256(tf.__version__.encode())
-    for module in sorted((_ROOT / "components").rglob("*.py")):
+    for module in sorted((ROOT / "components").rglob("*.py")):
         digest.update(module.read_bytes())
     return int.from_bytes(digest.digest()[:6], "big")
 
@@ -246,16 +232,5 @@ def _reason(error: Exception) -> str:
     return text if "\n" in text else f"{type(error).__name__}: {text}"
 
 
-def _end_with_parent() -> None:
-    """Ends this process when its parent is gone, even by kill -9."""
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 if __name__ == "__main__":
-    # Not sys.exit: TensorFlow 2.21 can crash while its strategies are taken down.
-    exit_code = main()
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(exit_code)
+    leave(main())

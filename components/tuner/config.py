@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import Field, Tag, ValidationError, field_validator, model_validator
 
-from components.section import Section
+from components.section import Section, told_apart
 from components.trainer.config import Schedule, TrainingConfig
 
 Rate = Annotated[float, Field(gt=0)]
@@ -28,20 +28,13 @@ class RateRange(Section):
         return self
 
 
-def _kind_of_rates(value: Any) -> str | None:
-    if isinstance(value, (list, tuple)):
-        return "<list>"
-    return "<range>" if isinstance(value, (dict, RateRange)) else None
-
-
-# By hand, so that a mistake in one kind is not told as a mistake in both.
 Rates = Annotated[
     Annotated[tuple[Rate, ...], Field(strict=False), Tag("<list>")]
     | Annotated[RateRange, Tag("<range>")],
-    Discriminator(
-        _kind_of_rates,
-        custom_error_type="rates",
-        custom_error_message="Input should be a list of rates, or `low` and `high`",
+    told_apart(
+        {"<list>": (list, tuple), "<range>": (dict, RateRange)},
+        "rates",
+        "Input should be a list of rates, or `low` and `high`",
     ),
 ]
 

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import tensorflow as tf
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from components.progress import report
 from components.storage import as_path, write_whole
+from components.trainer.input_pipeline import files_of
 from components.tuner.config import describe
 from components.tuner.settings import TunerSettings
 from components.tuner.study import COMPLETE, Trial, best_of, search
@@ -44,9 +44,7 @@ class Executor(base_executor.BaseExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         settings = TunerSettings.model_validate_json(exec_properties["settings"])
         folders = artifact_utils.get_split_uris(input_dict["examples"], "train")
-        files = [
-            f for folder in folders for f in tf.io.gfile.glob(io_utils.all_files_pattern(folder))
-        ]
+        files = files_of(map(io_utils.all_files_pattern, folders))
         graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
         with Trials(settings, files, graph) as trials:
             shown = Shown(settings.search.most_trials)

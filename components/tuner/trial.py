@@ -14,16 +14,14 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components import progress
-from components.trainer.backbone import load_backbone
 from components.trainer.feed import feeds_of
 from components.trainer.input_pipeline import Split, chosen_of, stored_split
 from components.trainer.kept import Room
 from components.trainer.loop import Row
-from components.trainer.model import BiTClassifier
 from components.trainer.plan import Plan, make_plan
 from components.trainer.settings import TrainerSettings
 from components.trainer.strategy import make_strategy
-from components.trainer.train import MEGABYTE, Fit
+from components.trainer.train import MEGABYTE, Fit, make_model
 from components.tuner.holdout import held_out_count, hold_out
 from components.tuner.settings import TunerSettings
 from components.tuner.study import Look, TrialFailedError
@@ -104,14 +102,7 @@ class Trials:
         if key in self._begun:
             self._begun[key].restore()
         else:
-            tf.random.set_seed(settings.training.seed + 1)
-            backbone = load_backbone(
-                settings.backbone_path,
-                settings.mode,
-                settings.training.precision,
-                settings.trainable_parameters,
-            )
-            model = BiTClassifier(backbone, len(settings.class_names))
+            model = make_model(settings)
             feeds = feeds_of(settings, plan, model, self._splits, self._room)
             fit = Fit(settings, plan.mixup, model, feeds)
             self._begun[key] = _Begun(fit, str(self._folder / str(len(self._begun))))

@@ -7,8 +7,6 @@ import datetime
 import fcntl
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,9 +14,9 @@ from typing import Any, TextIO
 from rich.console import Console
 
 from components.errors import UserError
+from components.process import start
 from components.progress import read_events
 from components.pusher.versions import served
-from pipeline.code import ROOT
 from pipeline.config import Config, dump_config, write_yaml
 from pipeline.graph import steps_of
 from pipeline.layout import Layout
@@ -34,13 +32,6 @@ from pipeline.summary import (
     steps_named,
     write_summary,
 )
-
-# Not `-m`, which would look for modules in the user's current folder before ours.
-_START_WORKER = """\
-import runpy, sys
-sys.path[0] = sys.argv.pop(1)
-runpy.run_module("pipeline.local.worker", run_name="__main__")
-"""
 
 
 def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
@@ -65,16 +56,7 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
         logs = layout.logs(run_id)
         logs.mkdir(parents=True)
         write_yaml(dump_config(config), logs / "config.yaml")
-        summary = Summary(
-            pipeline=config.pipeline_name,
-            run_id=run_id,
-            config=dump_config(config),
-            steps=steps_named(steps_of(config)),
-        )
-        # What a run that is killed leaves behind.
-        summary.reasons = [UNFINISHED]
-        write_summary(layout.summary, summary)
-        summary.reasons = []
+        summary = _begin(config, layout, run_id)
         request = {
             "config": summary.config,
             "output": str(layout.output),
@@ -107,6 +89,20 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
             except Exception as error:  # The run is over, and its end is what counts.
                 console.print(f"The page of all runs could not be drawn: {error}", markup=False)
         return summary.exit_code
+
+
+def _begin(config: Config, layout: Layout, run_id: str) -> Summary:
+    """The summary of a run of which nothing is done; as it is left, should the run be killed."""
+    summary = Summary(
+        pipeline=config.pipeline_name,
+        run_id=run_id,
+        config=dump_config(config),
+        steps=steps_named(steps_of(config)),
+        reasons=[UNFINISHED],
+    )
+    write_summary(layout.summary, summary)
+    summary.reasons = []
+    return summary
 
 
 def write_failed_summary(output: Path, reason: str) -> None:
@@ -164,19 +160,17 @@ def _work(request: dict[str, Any], logs: Path, lock: TextIO) -> Iterator[dict[st
     environment = {
         "TF_CPP_MIN_LOG_LEVEL": "1",
         **os.environ,
-        "TF_USE_LEGACY_KERAS": "1",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
     }
     with (logs / "run.log").open("ab") as log:
-        worker = subprocess.Popen(
-            [sys.executable, "-c", _START_WORKER, str(ROOT), str(write_end)],
-            stdin=subprocess.PIPE,
+        worker = start(
+            "pipeline.local.worker",
+            str(write_end),
+            environment=environment,
             stdout=log,
             stderr=log,
             # The lock is the worker's too: a parent that is killed leaves no folder half claimed.
             pass_fds=(write_end, lock.fileno()),
-            env=environment,
             text=True,
         )
     os.close(write_end)

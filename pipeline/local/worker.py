@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 from components.errors import UserError
+from components.process import end_with_parent, leave
 from components.progress import LOGGER, EventHandler, report
 from components.pusher.versions import served_digest
 from pipeline.config import Config
@@ -29,7 +28,7 @@ from pipeline.local.step_logs import StepLogs
 def main() -> None:
     """Runs one request; how it ended is in the events."""
     request = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     layout, run_id = Layout(Path(request["output"])), request["run_id"]
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     LOGGER.setLevel(logging.INFO)
@@ -99,16 +98,6 @@ def _unchanged(inputs: Inputs, layout: Layout) -> bool:
         return False
 
 
-def _end_with_parent() -> None:
-    """Ends this process when its parent is gone, even by kill -9: nobody would read its verdict."""
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 if __name__ == "__main__":
-    # Not sys.exit: threads of TensorFlow and Beam can keep a finished interpreter from ending.
     main()
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    leave(0)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.code import ROOT
+from tests import cards
 from tests.e2e.conftest import QUICK
 
 STEPS = {
@@ -128,26 +129,8 @@ def test_the_pushed_model_carries_its_card(first):
     assert set(card["code"]["steps"]) < STEPS
     markdown = (folder / "assets.extra" / "model_card.md").read_text()
     assert markdown.startswith(f"# Model card: digits, version {folder.name}\n")
-    code = f"""
-import io, json, sys, tensorflow as tf
-from PIL import Image
-card, stream = json.loads(sys.argv[1]), io.BytesIO()
-Image.new("L", (8, 8)).save(stream, "PNG")
-feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[stream.getvalue()]))
-example = tf.train.Example(features=tf.train.Features(feature={{"image": feature}}))
-given = {{"image_bytes": stream.getvalue(), "examples": example.SerializeToString()}}
-model = tf.saved_model.load({str(folder)!r})
-assert set(model.signatures) == {{each["name"] for each in card["signatures"]}}
-for each in card["signatures"]:
-    argument = {{each["argument"]: tf.constant([given[each["argument"]]])}}
-    outputs = model.signatures[each["name"]](**argument)
-    assert outputs.keys() == card["outputs"].keys()
-    for name, kind in card["outputs"].items():
-        shape = ", ".join(["N", *(str(side) for side in outputs[name].shape[1:])])
-        assert kind.startswith(f"{{outputs[name].dtype.name}} [{{shape}}]"), (name, kind)
-    assert outputs["class_name"][0].numpy().decode() in card["data"]["class_names"]
-"""
-    subprocess.run([sys.executable, "-c", code, json.dumps(card)], check=True, cwd="/")
+    call = [sys.executable, "-c", cards.CALL, str(folder), json.dumps(card)]
+    subprocess.run(call, check=True, cwd="/")
 
 
 def test_the_report_says_what_the_summary_says(first):

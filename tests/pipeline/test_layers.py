@@ -33,6 +33,7 @@ POLICY = (
     "components.pusher.versions",
     "components.digests",
     "components.storage",
+    "components.process",
     "components.progress",
     "pipeline.beam",
     "pipeline.config",

@@ -1,0 +1,82 @@
+"""Processes of ours: how one starts another, ends with it, and ends at all."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder that holds our packages."""
+
+# Not `-m`, which would look for modules in the user's current folder before ours.
+_START = """\
+import runpy, sys
+sys.path[0], module = sys.argv.pop(1), sys.argv.pop(1)
+runpy.run_module(module, run_name="__main__")
+"""
+
+
+def start(
+    module: str, *arguments: str, environment: Mapping[str, str], **options: Any
+) -> subprocess.Popen[Any]:
+    """Starts a module of ours by this Python; its standard input is a pipe.
+
+    Args:
+      module: dotted name.
+      arguments: of its command line.
+      environment: its variables, but for Keras 2 and the path to our packages.
+      options: of `subprocess.Popen`.
+    """
+    paths = filter(None, [str(ROOT), environment.get("PYTHONPATH")])
+    return subprocess.Popen(
+        [sys.executable, "-c", _START, str(ROOT), module, *arguments],
+        stdin=subprocess.PIPE,
+        env={**environment, "TF_USE_LEGACY_KERAS": "1", "PYTHONPATH": os.pathsep.join(paths)},
+        **options,
+    )
+
+
+@contextlib.contextmanager
+def variable(name: str, value: str) -> Iterator[None]:
+    """Sets a variable of this process's environment for a while."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
+def end_with_parent() -> None:
+    """From now on this process ends when its standard input does: its parent is gone.
+
+    Even by kill -9; nobody would read what it still has to say.
+    """
+    threading.Thread(target=_wait_for_end_of_input, daemon=True).start()
+
+
+def _wait_for_end_of_input() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends this process at once, all that it said being said.
+
+    Not sys.exit: threads of TensorFlow and Beam can keep a finished interpreter from ending, and
+    TensorFlow 2.21 can crash while its strategies are taken down.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
