@@ -128,6 +128,7 @@ def make_job(config: Config, stored: Stored, graph: str, folder: Path, **trainin
     settings = TrainerSettings(
         backbone_path=backbone.path,
         backbone_sha256=backbone.sha256,
+        trainable_parameters=config.backbone.trainable_parameters,
         mode=config.backbone.mode,
         class_names=stored.class_names,
         sizes=sizes_of(config),
