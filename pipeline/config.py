@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from components.data_gate.config import DataGateConfig
 from components.errors import UserError
 from components.evaluator.config import EvaluationConfig
 from components.example_gen.config import DataConfig
@@ -44,6 +45,7 @@ class Config(Named):
     """One run of the pipeline."""
 
     data: DataConfig
+    data_gate: DataGateConfig = DataGateConfig()
     preprocessing: PreprocessingConfig = PreprocessingConfig()
     backbone: BackboneConfig
     training: TrainingConfig = TrainingConfig()
@@ -58,6 +60,8 @@ class Config(Named):
     def _sections_go_together(self) -> Config:
         if self.search:
             self.search.check(self.training)
+        if self.evaluation.split == "test" and self.data.splits.test is None:
+            raise ValueError("evaluation.split is test, and data.splits.test is not given")
         kubeflow = self.kubeflow
         paths = {
             "kubeflow.output": kubeflow.output_of(self.pipeline_name),
@@ -285,6 +289,7 @@ def _is_schema_file(name: str, base: Path) -> bool:
 
 _PATHS = (
     ("data", "data_dir", lambda text, base: True),
+    ("data", "folder", lambda text, base: True),
     ("data", "curated_schema", _is_schema_file),
     ("backbone", "handle", _is_folder),
     ("beam", "setup_file", lambda text, base: text != AUTO),

@@ -44,7 +44,11 @@ class SliceGate(Section):
 class EvaluationConfig(Section):
     """What a model must reach to be pushed."""
 
-    split: Literal["eval", "train"] = Field("eval", description="The split that is judged.")
+    split: Literal["eval", "test", "train"] = Field(
+        "eval",
+        description="The split that is judged. `test` needs data.splits.test; training looks at "
+        "`eval` whichever it is.",
+    )
     min_accuracy: Ratio | None = Field(None, description="Floor of the accuracy on the split.")
     max_regression: Ratio | None = Field(
         None,

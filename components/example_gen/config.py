@@ -1,26 +1,97 @@
-"""The `data` section: which data set, which splits of it."""
+"""The `data` section: where images come from, which splits of them, and which are set aside."""
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
 
 from components.section import Section
+
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+
+SOURCES = ("name", "folder", "tfrecords")
+"""Keys of `data` of which one is given."""
 
 
 class SplitsConfig(Section):
     """Slices of the source in tfds's own syntax (https://www.tensorflow.org/datasets/splits)."""
 
     train: str = Field("train[:85%]", min_length=1, description="What the Trainer learns from.")
-    eval: str = Field("train[85%:]", min_length=1, description="What every model is judged on.")
+    eval: str = Field(
+        "train[85%:]",
+        min_length=1,
+        description="What training looks at after every epoch, and what every model is judged on "
+        "unless evaluation.split says `test`.",
+    )
+    test: str | None = Field(
+        None,
+        min_length=1,
+        description="A third split that no training sees, for evaluation.split `test`; null is "
+        "none.",
+    )
+
+    def slices(self) -> dict[str, str]:
+        """The splits that there are, by name."""
+        return self.model_dump(exclude_none=True)
+
+
+class TfRecordsConfig(Section):
+    """TFRecord files of tf.Examples that are there already."""
+
+    files: Annotated[dict[str, str], Field(min_length=1)] = Field(
+        description="Pattern of the files of each split of the source: "
+        "`{train: /data/train-*.tfrecord.gz, validation: /data/validation-*}`. Plain or gzip. "
+        "data.splits slices these."
+    )
+    class_names: Annotated[Names, Field(min_length=1)] = Field(
+        description="The classes in the order of their numbers."
+    )
+    image_feature: str = Field(
+        "image", min_length=1, description="The feature that holds the encoded image."
+    )
+    label_feature: str = Field(
+        "label",
+        min_length=1,
+        description="The feature that holds the class: its number (int64), or its name (bytes).",
+    )
+
+
+class ScreenConfig(Section):
+    """Which images are set aside: into the `quarantine` artifact, with the reason."""
+
+    max_pixels: int = Field(
+        64_000_000,
+        ge=1,
+        description="Width times height in an image's header, at most. A PNG of 420 kB can decode "
+        "to 432 MB.",
+    )
+    max_bytes: int = Field(32_000_000, ge=1, description="Of an encoded image, at most.")
+    convert: Annotated[tuple[Literal["cmyk", "tiff", "webp"], ...], Field(strict=False)] = Field(
+        (),
+        description="Kinds of images that are converted to PNG and not set aside: `webp`, `tiff` "
+        "(TensorFlow decodes neither), `cmyk` (JPEGs, whose colours it gets wrong).",
+    )
 
 
 class DataConfig(Section):
-    """The data set. Its features must hold `image` (encoded image) and `label` (class)."""
+    """The data set: one of `name`, `folder` and `tfrecords`."""
 
-    name: str = Field(
+    name: str | None = Field(
+        None,
         min_length=1,
         description="A tfds name, with its config where it has several: cifar10, beans, "
-        "imagenette/160px. digits is shipped and needs no download.",
+        "imagenette/160px. Its features must hold `image` (encoded image) and `label` (class). "
+        "digits is shipped and needs no download.",
+    )
+    folder: str | None = Field(
+        None,
+        min_length=1,
+        description="A folder of images: `<folder>/<class>/*`, one split called train; or "
+        "`<folder>/<split>/<class>/*`.",
+    )
+    tfrecords: TfRecordsConfig | None = Field(
+        None, description="TFRecord files of tf.Examples that are there already."
     )
     version: str | None = Field(None, description="The data set's version; null is the newest.")
     data_dir: str | None = Field(
@@ -36,11 +107,22 @@ class DataConfig(Section):
     examples_seed: int = Field(
         42, ge=0, description="Of the draw: another seed draws other examples of each class."
     )
+    screen: ScreenConfig = ScreenConfig()
     curated_schema: str | None = Field(
         None,
         description="A TFMD schema as text proto that data is held against: one shipped with a "
         "preset by name, or a path. null infers it from the data.",
     )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataConfig:
+        given = [key for key in SOURCES if getattr(self, key) is not None]
+        if len(given) != 1:
+            found = f"these are given: {', '.join(given)}" if given else "none is given"
+            raise ValueError(f"give one of {', '.join(SOURCES)}; {found}")
+        if self.name is None and self.version is not None:
+            raise ValueError("version is of a tfds name")
+        return self
 
     @field_validator("version")
     @classmethod

@@ -116,7 +116,7 @@ def copy_shard(shard: Shard, folders: dict[str, str]) -> tuple[str, int]:
     unfinished = f"{folders[shard.split]}-unfinished-{name}"
     written = 0
     with tf.io.TFRecordWriter(unfinished, _GZIP) as writer:
-        for record in stored_records(shard):
+        for _, record in stored_records(shard):
             writer.write(record)
             written += 1
     tf.io.gfile.rename(unfinished, target, overwrite=True)

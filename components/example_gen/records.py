@@ -7,7 +7,7 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from components.example_gen.shard import Shard
 from components.storage import as_path
@@ -23,9 +23,27 @@ _LIMIT_BYTES = 1 << 31
 """Protocol buffers are smaller; a length above it was never written as one."""
 
 
-def stored_records(shard: Shard) -> Iterator[bytes]:
-    """The serialized tf.Examples that a shard takes, as stored, in the order of the file."""
+class Stored(NamedTuple):
+    """A record of the source.
+
+    Attributes:
+      source: where it is, `name-train.tfrecord-00000-of-00001#17`.
+      record: the serialized tf.Example, with `image` and `label`.
+    """
+
+    source: str
+    record: bytes
+
+
+def stored_records(shard: Shard) -> Iterator[Stored]:
+    """The records that a shard takes, as stored, in the order of the file."""
     wanted = range(shard.take) if shard.drawn is None else shard.drawn
+    name = os.path.basename(shard.path)
+    for place, record in zip(wanted, _records(shard, wanted), strict=False):
+        yield Stored(f"{name}#{shard.skip + place}", record)
+
+
+def _records(shard: Shard, wanted: Sequence[int]) -> Iterator[bytes]:
     if shard.file_format == _ARRAY_RECORD:
         # The one format that tfds reads by index and not through tf.data.
         from array_record.python.array_record_data_source import ArrayRecordDataSource
@@ -47,7 +65,7 @@ def stored_labels(shard: Shard) -> Iterator[int]:
     import tensorflow as tf
 
     if shard.file_format == _ARRAY_RECORD:
-        for record in stored_records(replace(shard, drawn=None)):
+        for _, record in stored_records(replace(shard, drawn=None)):
             feature = tf.train.Example.FromString(record).features.feature["label"]
             yield next(iter(feature.int64_list.value), -1)
         return
@@ -74,7 +92,9 @@ def first_records(shards: Sequence[Shard], count: int) -> Iterator[bytes]:
 
 
 def _glance(shard: Shard) -> Iterator[bytes]:
-    return _tf_records(shard) if shard.file_format == "tfrecord" else stored_records(shard)
+    if shard.file_format == "tfrecord":
+        return _tf_records(shard)
+    return (record for _, record in stored_records(shard))
 
 
 def _tf_records(shard: Shard) -> Iterator[bytes]:

@@ -100,7 +100,7 @@ def open_source(config: DataConfig) -> Source:
     if not builder.is_prepared():
         _prepare(tfds, builder)
     class_names = _class_names(tfds, builder)
-    slices = config.splits.model_dump()
+    slices = config.splits.slices()
     shards = {split: _shards(builder, split, slice_) for split, slice_ in slices.items()}
     if config.examples_per_class is not None:
         check_disjoint(shards["train"], slices["train"])

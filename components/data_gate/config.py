@@ -1,0 +1,53 @@
+"""The `data_gate` section: what about the data stops a run before it trains."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from components.section import Section
+
+Ratio = Annotated[float, Field(ge=0, le=1)]
+Action = Literal["stop", "report"]
+
+
+class DataGateConfig(Section):
+    """Limits. What is only reported is in the summary, the log and the report."""
+
+    max_reject_fraction: Ratio = Field(
+        0.01, description="Share of the images read that may be set aside (data.screen), at most."
+    )
+    anomalies: Action = Field(
+        "stop",
+        description="What TFDV finds against the schema, drift and skew by a curated schema's own "
+        "comparators included.",
+    )
+    max_label_drift: Ratio | None = Field(
+        None,
+        description="How far the share of any class in the train split may be from that in the "
+        "last span that passed (L-infinity); null does not compare.",
+    )
+    max_label_skew: Ratio | None = Field(
+        None,
+        description="How far it may be from that in the judged split of the same span, likewise.",
+    )
+    missing_classes: Action = Field(
+        "report", description="A class without an image in the train or the judged split."
+    )
+    max_imbalance: Annotated[float, Field(ge=1)] | None = Field(
+        None,
+        description="Images of the largest class in the train split for one of the smallest, at "
+        "most; null only reports.",
+    )
+    duplicates: Action = Field(
+        "report", description="The same bytes in the train split and in another."
+    )
+    near_duplicates: Action = Field(
+        "report",
+        description="Images of the train split and of another whose perceptual hashes differ in at "
+        "most `near_distance` of 64 bits.",
+    )
+    near_distance: Annotated[int, Field(ge=0, le=3)] = Field(
+        0, description="0 finds re-encoded and resized images; more finds retouched ones too."
+    )

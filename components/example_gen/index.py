@@ -1,0 +1,66 @@
+"""The image index: what is known of every example without decoding it again.
+
+Parquet files, a folder a split: `Split-<split>/part-00000-of-00003.parquet`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+from components.storage import as_path
+
+
+class IndexRow(NamedTuple):
+    """One example.
+
+    Attributes:
+      source: where it came from, `roses/12.jpg` or `name-train.tfrecord-00000-of-00001#17`.
+      label: class index.
+      format: jpeg, png, gif or bmp; of a converted image what it was, webp, tiff or cmyk.
+      width: in pixels.
+      height: in pixels.
+      num_bytes: length of the encoded image.
+      sha256: of the encoded image, 32 bytes.
+      phash: perceptual hash, 64 bits.
+    """
+
+    source: str
+    label: int
+    format: str
+    width: int
+    height: int
+    num_bytes: int
+    sha256: bytes
+    phash: int
+
+
+def schema() -> Any:
+    """The columns of the table (pyarrow.Schema)."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("source", pa.string()),
+            ("label", pa.int64()),
+            ("format", pa.string()),
+            ("width", pa.int32()),
+            ("height", pa.int32()),
+            ("num_bytes", pa.int64()),
+            ("sha256", pa.binary(32)),
+            ("phash", pa.uint64()),
+        ]
+    )
+
+
+def read_index(uri: str, split: str) -> Any:
+    """The rows of a split in the order of its examples (pyarrow.Table)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = as_path(os.path.join(uri, f"Split-{split}"))
+    parts = []
+    for path in sorted(folder.glob("*.parquet"), key=str):
+        with path.open("rb") as stream:
+            parts.append(pq.read_table(stream, schema=schema()))
+    return pa.concat_tables(parts) if parts else schema().empty_table()
