@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
@@ -11,6 +12,7 @@ from tfx.types import Artifact
 from tfx.types.artifact_utils import deserialize_artifact
 
 from components.evaluator.results import read_gates, read_metrics, summarise
+from components.example_gen.counts import counts_of, total
 from components.report.executor import PAGE
 from components.storage import as_path
 
@@ -24,11 +26,16 @@ def read_outcome(outputs: dict[str, Artifact], class_names: tuple[str, ...]) -> 
     """
     outcome: dict[str, Any] = {}
     if examples := outputs.get("TfdsExampleGen.examples"):
-        counts = {
-            split: examples.get_int_custom_property(f"num_examples_{split}")
-            for split in ("train", "eval")
+        counts = counts_of(examples)
+        everything = total(counts.values())
+        outcome["counts"] = {
+            "read": everything.read,
+            "rejected": everything.rejected,
+            **{split: of_split.kept for split, of_split in counts.items()},
+            "splits": {split: asdict(of_split) for split, of_split in counts.items()},
         }
-        outcome["counts"] = {"read": sum(counts.values()), "rejected": {}, **counts}
+        if everything.num_rejected:
+            outcome["quarantine"] = outputs["TfdsExampleGen.quarantine"].uri
     if "Evaluator.evaluation" in outputs:
         evaluation = outputs["Evaluator.evaluation"].uri
         failed = [gate.sentence for gate in read_gates(evaluation) if not gate.passed]

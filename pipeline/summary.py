@@ -64,7 +64,9 @@ class Summary:
       config: the resolved configuration.
       steps: every node of the configuration (`pipeline.graph.steps_of`) with its state and seconds;
         where it is not known, those that all have.
-      counts: records read, rejected (by reason), and in each split.
+      counts: records read, rejected (by reason), and kept in each split; the same of each split in
+        `splits`.
+      quarantine: where the rejected records are, or null.
       metrics: accuracy, loss, more by name, and `per_class` by class name.
       baseline_metrics: the same of the baseline; {} where there was none.
       blessed: the verdict; null where none was reached.
@@ -79,8 +81,9 @@ class Summary:
     config: dict[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=lambda: steps_named(_ALWAYS))
     counts: dict[str, Any] = field(
-        default_factory=lambda: {"read": 0, "rejected": {}, "train": 0, "eval": 0}
+        default_factory=lambda: {"read": 0, "rejected": {}, "train": 0, "eval": 0, "splits": {}}
     )
+    quarantine: str | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     baseline_metrics: dict[str, Any] = field(default_factory=dict)
     blessed: bool | None = None

@@ -9,8 +9,12 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from components.example_gen.artifacts import ImageIndex, Quarantine
 from components.example_gen.config import DataConfig
 from components.example_gen.executor import Executor
+
+_NOT_READ = {"curated_schema"}
+"""Keys of `data` that change no example."""
 
 
 class TfdsExampleGenSpec(ComponentSpec):
@@ -23,14 +27,17 @@ class TfdsExampleGenSpec(ComponentSpec):
     }
     INPUTS: ClassVar[dict[str, ChannelParameter]] = {}
     OUTPUTS: ClassVar[dict[str, ChannelParameter]] = {
-        "examples": ChannelParameter(type=standard_artifacts.Examples)
+        "examples": ChannelParameter(type=standard_artifacts.Examples),
+        "index": ChannelParameter(type=ImageIndex),
+        "quarantine": ChannelParameter(type=Quarantine),
     }
 
 
 class TfdsExampleGen(base_beam_component.BaseBeamComponent):
-    """Any prepared tfds image classification data set, as `examples` with a split a slice.
+    """Any source of images with classes, as `examples` with a split a slice.
 
-    TFX's own ExampleGens read files or queries; none knows tfds (tensorflow/tfx#2027).
+    Beside them the `index` of the images, and the `quarantine` of those that were set aside. TFX's
+    own ExampleGens read files or queries; none knows tfds (tensorflow/tfx#2027).
     """
 
     SPEC_CLASS = TfdsExampleGenSpec
@@ -46,9 +53,11 @@ class TfdsExampleGen(base_beam_component.BaseBeamComponent):
         """
         super().__init__(
             spec=TfdsExampleGenSpec(
-                data=data.model_dump_json(),
+                data=data.model_dump_json(exclude=_NOT_READ),
                 fingerprint=fingerprint,
                 code=code,
                 examples=types.Channel(type=standard_artifacts.Examples),
+                index=types.Channel(type=ImageIndex),
+                quarantine=types.Channel(type=Quarantine),
             )
         )

@@ -11,7 +11,7 @@ import hashlib
 import heapq
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from components.errors import UserError
@@ -84,11 +84,34 @@ def only_drawn(shards: Sequence[Shard], places: Iterable[Place]) -> list[Shard]:
     drawn = defaultdict(list)
     for index, record in places:
         drawn[index].append(record)
-    kept = [shard for shard in shards if shard.index in drawn]
     return [
-        replace(shard, index=index, count=len(kept), drawn=tuple(sorted(drawn[shard.index])))
-        for index, shard in enumerate(kept)
+        replace(shard, drawn=tuple(sorted(drawn[shard.index])))
+        for shard in shards
+        if shard.index in drawn
     ]
+
+
+def numbered(shards: Sequence[Shard]) -> list[Shard]:
+    """The shards of a split, numbered anew."""
+    return [replace(shard, index=index, count=len(shards)) for index, shard in enumerate(shards)]
+
+
+def first_passing(
+    found: Mapping[int, Sequence[Place]], passing: Container[Place], wanted: int
+) -> dict[int, list[Place]]:
+    """Of each label the places up to the one with which `wanted` pass; all where fewer do.
+
+    Args:
+      found: places in the order of the draw, by label.
+      passing: those of records that pass the screen.
+      wanted: how many of each label should.
+    """
+    drawn = {}
+    for label, places in found.items():
+        passed = itertools.accumulate(place in passing for place in places)
+        last = next((n for n, count in enumerate(passed) if count == wanted), len(places))
+        drawn[label] = list(places[: last + 1])
+    return drawn
 
 
 def check_enough(

@@ -28,11 +28,14 @@ class Stored(NamedTuple):
 
     Attributes:
       source: where it is, `name-train.tfrecord-00000-of-00001#17`.
-      record: the serialized tf.Example, with `image` and `label`.
+      record: the serialized tf.Example, with `image` and `label`; of a file that is larger than
+        data.screen.max_bytes, with its beginning.
+      error: why it could not be read; empty where it was.
     """
 
     source: str
     record: bytes
+    error: str = ""
 
 
 def stored_records(shard: Shard) -> Iterator[Stored]:
@@ -65,8 +68,8 @@ def stored_labels(shard: Shard) -> Iterator[int]:
     import tensorflow as tf
 
     if shard.file_format == _ARRAY_RECORD:
-        for _, record in stored_records(replace(shard, drawn=None)):
-            feature = tf.train.Example.FromString(record).features.feature["label"]
+        for stored in stored_records(replace(shard, drawn=None)):
+            feature = tf.train.Example.FromString(stored.record).features.feature["label"]
             yield next(iter(feature.int64_list.value), -1)
         return
     spec = {"label": tf.io.FixedLenFeature([], tf.int64, default_value=-1)}
@@ -92,20 +95,29 @@ def first_records(shards: Sequence[Shard], count: int) -> Iterator[bytes]:
 
 
 def _glance(shard: Shard) -> Iterator[bytes]:
+    """A shard's records; of a damaged TFRecord file those before, as its copying will tell."""
     if shard.file_format == "tfrecord":
-        return _tf_records(shard)
-    return (record for _, record in stored_records(shard))
+        end = shard.skip + shard.take
+        return itertools.islice(tf_records(shard.path, shard.skip), end - shard.skip)
+    return (stored.record for stored in stored_records(shard))
 
 
-def _tf_records(shard: Shard) -> Iterator[bytes]:
-    """A shard's records up to where its file is damaged, which the step that copies it tells."""
-    with as_path(shard.path).open("rb") as stream:
-        for index in range(shard.skip + shard.take):
+def tf_records(path: str, skip: int = 0) -> Iterator[bytes]:
+    """The records of a TFRecord file, not compressed, read without TensorFlow.
+
+    They end where the file is damaged; checksums are not looked at.
+
+    Args:
+      path: of the file.
+      skip: records that are passed over, unread.
+    """
+    with as_path(path).open("rb") as stream:
+        for index in itertools.count():
             header = stream.read(_HEADER.size)
             length, _ = _HEADER.unpack(header) if len(header) == _HEADER.size else (_LIMIT_BYTES, 0)
             if length >= _LIMIT_BYTES:
                 return
-            if index < shard.skip:
+            if index < skip:
                 stream.seek(length + _CHECKSUM_BYTES, os.SEEK_CUR)
                 continue
             record = stream.read(length)

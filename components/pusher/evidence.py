@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from components.evaluator.results import read_gates, read_metrics
+from components.example_gen.counts import counts_of
 from components.pusher.card import Evidence
 from components.storage import as_path
 
@@ -23,10 +24,7 @@ def read_evidence(examples: Any, model_run: str, evaluation: str) -> Evidence:
     run = as_path(model_run)
     trained = run / _TRAINED
     return Evidence(
-        counts={
-            split: examples.get_int_custom_property(f"num_examples_{split}")
-            for split in ("train", "eval")
-        },
+        counts={split: counts.kept for split, counts in counts_of(examples).items()},
         history=json.loads((run / _HISTORY).read_text(encoding="utf-8")),
         trained=json.loads(trained.read_text(encoding="utf-8")) if trained.exists() else {},
         metrics=read_metrics(evaluation),

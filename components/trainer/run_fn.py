@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from components.example_gen.counts import read_counts
 from components.trainer.chief import train_with_workers
 from components.trainer.input_pipeline import files_of
 from components.trainer.settings import Job, TrainerSettings
@@ -33,6 +35,9 @@ def make_job(fn_args: Any) -> Job:
     """TFX's arguments as plain values."""
     told = fn_args.custom_config
     settings = TrainerSettings.model_validate_json(told["settings"])
+    # TFX tells of patterns in the splits' folders, and not of the artifact.
+    examples = os.path.dirname(os.path.dirname(fn_args.train_files[0]))
+    settings = settings.with_counts(read_counts(examples))
     return Job(
         settings=settings.with_hyperparameters(fn_args.hyperparameters or {}),
         train_files=files_of(fn_args.train_files),

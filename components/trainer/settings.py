@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from components.example_gen.counts import Counts
 from components.section import Section
 from components.trainer.config import TrainingConfig
 from components.transform.config import ImageSizes
@@ -25,8 +26,9 @@ class TrainerSettings(Section):
       class_names: names by class index.
       sizes: of the images.
       training: the `training` section.
-      num_train: images of the train split.
-      num_eval: images of the eval split.
+      num_train: images of the train split; before the step knows what was set aside of them, those
+        of the source.
+      num_eval: images of the eval split, likewise.
     """
 
     backbone_path: str
@@ -38,6 +40,11 @@ class TrainerSettings(Section):
     training: TrainingConfig
     num_train: int
     num_eval: int
+
+    def with_counts(self, counts: Counts) -> TrainerSettings:
+        """These settings with the numbers of images that the screen kept."""
+        kept = {"num_train": counts["train"].kept, "num_eval": counts["eval"].kept}
+        return self.model_copy(update=kept)
 
     def with_hyperparameters(self, chosen: dict[str, Any]) -> TrainerSettings:
         """These settings with what a search chose: `mode`, and keys of `training`."""

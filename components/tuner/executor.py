@@ -13,6 +13,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
+from components.example_gen.counts import counts_of
 from components.progress import report
 from components.storage import as_path, write_whole
 from components.trainer.input_pipeline import files_of
@@ -43,6 +44,8 @@ class Executor(base_executor.BaseExecutor):
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         settings = TunerSettings.model_validate_json(exec_properties["settings"])
+        counts = counts_of(artifact_utils.get_single_instance(input_dict["examples"]))
+        settings = settings.model_copy(update={"trainer": settings.trainer.with_counts(counts)})
         folders = artifact_utils.get_split_uris(input_dict["examples"], "train")
         files = files_of(map(io_utils.all_files_pattern, folders))
         graph = artifact_utils.get_single_uri(input_dict["transform_graph"])

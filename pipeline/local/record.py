@@ -76,9 +76,28 @@ class Record:
             self.summary.reasons = [f"{name}: {reason}"]
 
 
+_REPEATED = (
+    "exit_code",
+    "counts",
+    "quarantine",
+    "metrics",
+    "baseline_metrics",
+    "blessed",
+    "reasons",
+)
+
+
 def _repeat(summary: Summary, last: Summary) -> None:
     """An unchanged run ends as the last one did, with every step cached and nothing pushed."""
-    for name in ("exit_code", "counts", "metrics", "baseline_metrics", "blessed", "reasons"):
+    for name in (
+        "exit_code",
+        "counts",
+        "quarantine",
+        "metrics",
+        "baseline_metrics",
+        "blessed",
+        "reasons",
+    ):
         setattr(summary, name, getattr(last, name))
     summary.report = last.report
     for step in last.steps:

@@ -4,15 +4,24 @@ from pipeline.beam import IN_PROCESS
 
 
 def run(folder, config, fingerprint=None, options=()):
-    """Runs the executor as the launcher does and returns the filled artifact."""
+    """Runs the executor as the launcher does and returns the filled Examples artifact.
+
+    The index and the quarantine are in folders of these names beside it.
+    """
     from tfx.dsl.components.base import base_beam_executor
     from tfx.types import standard_artifacts
 
+    from components.example_gen.artifacts import ImageIndex, Quarantine
     from components.example_gen.executor import Executor
     from components.example_gen.source import open_source
 
-    examples = standard_artifacts.Examples()
-    examples.uri = str(folder)
+    outputs = {
+        "examples": standard_artifacts.Examples(),
+        "index": ImageIndex(),
+        "quarantine": Quarantine(),
+    }
+    for name, artifact in outputs.items():
+        artifact.uri = str(folder) if name == "examples" else f"{folder}-{name}"
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=[f"--runner={IN_PROCESS}", *options],
         tmp_dir=str(folder),
@@ -20,8 +29,8 @@ def run(folder, config, fingerprint=None, options=()):
     )
     fingerprint = fingerprint or open_source(config).fingerprint
     properties = {"data": config.model_dump_json(), "fingerprint": fingerprint, "code": ""}
-    Executor(context).Do({}, {"examples": [examples]}, properties)
-    return examples
+    Executor(context).Do({}, {name: [artifact] for name, artifact in outputs.items()}, properties)
+    return outputs["examples"]
 
 
 def records(folder, split):

@@ -56,7 +56,8 @@ def five(tmp_path_factory, tfds_dir):
 def test_labels_are_those_of_the_records_in_their_order(request, data):
     for shard in open_source(digits(request.getfixturevalue(data), 5)).shards:
         features = [
-            tf.train.Example.FromString(record).features.feature for record in stored_records(shard)
+            tf.train.Example.FromString(stored.record).features.feature
+            for stored in stored_records(shard)
         ]
         labels = [feature["label"].int64_list.value[0] for feature in features]
         assert len(labels) == shard.take
@@ -159,7 +160,9 @@ def test_the_draw_is_written_to_an_object_store(store, tfds_dir, five):
 def test_a_class_with_fewer_is_refused_by_name_and_nothing_is_left(tmp_path, tfds_dir):
     config = digits(tfds_dir, 9, splits=SplitsConfig(train="train[:90]"))
     shard = next(shard for shard in open_source(config).shards if shard.split == "train")
-    have = collections.Counter(label for _, label in contents(stored_records(shard)))
+    have = collections.Counter(
+        label for _, label in contents(stored.record for stored in stored_records(shard))
+    )
     short = ", ".join(f"'{name}' has {have[name]}" for name in range(10) if have[name] < 9)
     assert 0 < short.count("has") < 10
     with pytest.raises(Exception, match="has") as error:

@@ -3,8 +3,11 @@
 import pytest
 import tensorflow as tf
 
-from components.example_gen.config import DataConfig, SplitsConfig
-from components.example_gen.executor import check_count, copy_shard, stored_records
+from components.errors import UserError
+from components.example_gen.config import DataConfig, ScreenConfig, SplitsConfig
+from components.example_gen.counts import SplitCounts
+from components.example_gen.executor import check_counts, copy_shard
+from components.example_gen.records import stored_records
 from components.example_gen.source import open_source
 from tests.components.example_gen.conftest import prepare_digits, records, run
 
@@ -37,10 +40,14 @@ def test_a_slice_of_several_pieces_becomes_a_shard_each(tmp_path, tfds_dir):
     assert len(records(tmp_path, "eval")) == 2
 
 
-def test_nothing_but_data_is_left(tmp_path, digits):
-    run(tmp_path, digits)
-    names = [path.name for path in tmp_path.rglob("*") if path.is_file()]
-    assert names == ["data_tfrecord-00000-of-00001.gz"] * 2
+def test_nothing_but_data_and_counts_is_left(tmp_path, digits):
+    run(tmp_path / "out", digits)
+    names = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert names == [
+        "counts.json",
+        *["data_tfrecord-00000-of-00001.gz"] * 2,
+        *["part-00000-of-00001.parquet"] * 2,
+    ]
 
 
 def test_data_that_changed_since_its_fingerprint_stops_the_step(tmp_path, digits):
@@ -60,32 +67,42 @@ def test_a_file_with_fewer_records_than_promised_stops_the_step(tmp_path):
         for record in kept:
             writer.write(record)
     assert os.path.getsize(path)
-    with pytest.raises(Exception, match=r"split eval: 173 records were written .* holds 270"):
+    with pytest.raises(Exception, match=r"split eval: 173 records were read .* holds 270"):
         run(tmp_path / "out", config)
 
 
 def test_an_interrupted_copy_leaves_no_shard_and_is_done_again(tmp_path, digits, monkeypatch):
     shard = next(s for s in open_source(digits).shards if s.split == "eval")
-    folder = tmp_path / "Split-eval"
-    folder.mkdir()
+    uris = {name: str(tmp_path / name) for name in ("examples", "index", "quarantine")}
 
     def breaks(shard):
         yield from list(stored_records(shard))[:5]
         raise OSError("the disk went away")
 
-    monkeypatch.setattr("components.example_gen.executor.stored_records", breaks)
+    monkeypatch.setattr("components.example_gen.examine.stored_records", breaks)
     with pytest.raises(OSError, match="disk went away"):
-        copy_shard(shard, {"eval": str(folder)})
-    assert list(folder.iterdir()) == []
+        copy_shard(shard, ScreenConfig(), 10, uris)
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and _is_data(path)] == []
     monkeypatch.undo()
-    assert copy_shard(shard, {"eval": str(folder)}) == ("eval", 270)
-    assert len(records(tmp_path, "eval")) == 270
+    assert copy_shard(shard, ScreenConfig(), 10, uris) == ("eval", SplitCounts(270, 270))
+    assert len(records(tmp_path / "examples", "eval")) == 270
 
 
-def test_counts_are_compared(digits):
-    check_count(("train", 3), {"train": 3})
-    with pytest.raises(RuntimeError, match="split train: 2 records"):
-        check_count(("train", 2), {"train": 3})
+def _is_data(path):
+    return path.parent.name.startswith("Split-")
+
+
+def test_counts_are_held_against_the_source(digits):
+    shards = open_source(digits).shards
+    right = {"train": SplitCounts(1527, 1527), "eval": SplitCounts(270, 269, {"empty": 1})}
+    check_counts(right, shards)
+    with pytest.raises(RuntimeError, match="split train: 2 records were read"):
+        check_counts({**right, "train": SplitCounts(2, 2)}, shards)
+    none = SplitCounts(270, 0, {"empty": 1, "not_an_image": 269})
+    with pytest.raises(
+        UserError, match="all 270 records were set aside: 269 not an image, 1 empty"
+    ):
+        check_counts({**right, "eval": none}, shards)
 
 
 def test_other_file_formats_of_tfds_are_read_too(tmp_path, tfds_dir):

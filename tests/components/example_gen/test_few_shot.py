@@ -13,6 +13,8 @@ from components.example_gen.few_shot import (
     candidates,
     check_disjoint,
     check_enough,
+    first_passing,
+    numbered,
     only_drawn,
     order_key,
     smallest,
@@ -124,7 +126,7 @@ def test_of_a_shard_only_what_can_be_drawn_goes_on(found, wanted):
 def test_shards_without_a_drawn_record_are_left_out():
     places = [(0, 8), (3, 1), (0, 2)]
     random.Random(1).shuffle(places)
-    first, second = only_drawn(cut(40, {10, 20, 30}), places)
+    first, second = numbered(only_drawn(cut(40, {10, 20, 30}), places))
     assert (first.index, first.count, first.path, first.drawn) == (0, 2, "file-0", (2, 8))
     assert (second.index, second.count, second.path, second.drawn) == (1, 2, "file-3", (1,))
 
@@ -166,3 +168,31 @@ def test_a_record_that_is_in_the_split_twice_is_found(shards, twice):
         return
     with pytest.raises(UserError, match=r"data\.splits\.train 'the slice' .* twice"):
         check_disjoint(shards, "the slice")
+
+
+places = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 50)), unique=True)
+
+
+@given(st.dictionaries(st.integers(0, 4), places), st.data(), st.integers(1, 8))
+def test_a_draw_goes_on_past_what_does_not_pass(found, data, wanted):
+    everything = [place for of_label in found.values() for place in of_label]
+    passing = set(data.draw(st.lists(st.sampled_from(everything))) if everything else [])
+    drawn = first_passing(found, passing, wanted)
+    assert drawn.keys() == found.keys()
+    for label, of_label in drawn.items():
+        assert of_label == found[label][: len(of_label)]
+        passed = [place for place in of_label if place in passing]
+        if len(passed) == wanted:
+            assert of_label[-1] in passing
+        else:
+            assert len(passed) < wanted
+            assert of_label == found[label]
+
+
+def test_shards_are_numbered_anew():
+    chosen = numbered(cut(40, {10, 20, 30})[1:])
+    assert [(shard.index, shard.count, shard.path) for shard in chosen] == [
+        (0, 3, "file-1"),
+        (1, 3, "file-2"),
+        (2, 3, "file-3"),
+    ]

@@ -1,0 +1,150 @@
+"""K examples of every class that pass the screen, drawn through Beam."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+
+from components.example_gen.config import DataConfig, ScreenConfig
+from components.example_gen.examine import Kept, examined
+from components.example_gen.few_shot import (
+    Candidate,
+    Place,
+    candidates,
+    check_enough,
+    first_passing,
+    numbered,
+    only_drawn,
+    smallest,
+    with_starts,
+)
+from components.example_gen.records import stored_labels
+from components.example_gen.shard import Shard
+from components.example_gen.source import Source
+from components.storage import as_path, write_whole
+
+
+class Drawer:
+    """Draws from a split that is read once for its labels, and of which little is decoded.
+
+    What a pipeline found comes back in a file and is checked here: the UserError of a worker in
+    another process would arrive as a failure.
+    """
+
+    def __init__(
+        self, source: Source, config: DataConfig, file: str, make_pipeline: Callable[[], Any]
+    ):
+        """Makes a drawer.
+
+        Args:
+          source: the data set.
+          config: `examples_per_class` is given.
+          file: where a pipeline leaves what it found; removed again.
+          make_pipeline: makes a Beam pipeline with the step's options.
+        """
+        self._classes = source.class_names
+        self._config = config
+        self._wanted = int(config.examples_per_class or 0)
+        self._where = f"data.splits.train {config.splits.train!r} of {source.full_name}"
+        self._file = as_path(file)
+        self._make_pipeline = make_pipeline
+
+    def draw(self, shards: Sequence[Shard]) -> list[Shard]:
+        """The shards of a split with the records that are drawn from them.
+
+        Of every class those of smallest keys up to the K-th that passes the screen. What is before
+        it and does not pass is among them: it is read, and set aside.
+
+        Raises:
+          UserError: a class has fewer that pass.
+        """
+        looked_at = self._wanted
+        while True:
+            found = self._find(shards, looked_at)
+            passing = self._passing(only_drawn(shards, _joined(found.values())))
+            drawn = first_passing(found, passing, self._wanted)
+            passed = {
+                label: [place for place in places if place in passing]
+                for label, places in drawn.items()
+            }
+            # There may be more of a class than was looked at.
+            if all(
+                len(passed[label]) == self._wanted or len(places) < looked_at
+                for label, places in found.items()
+            ):
+                check_enough(passed, self._wanted, self._classes, self._where)
+                return numbered(only_drawn(shards, _joined(drawn.values())))
+            looked_at *= 2
+
+    def _find(self, shards: Sequence[Shard], wanted: int) -> dict[int, list[Place]]:
+        """The places of smallest keys of each class, in their order."""
+        config, classes = self._config, len(self._classes)
+        with self._make_pipeline() as pipeline:
+            _ = (
+                pipeline
+                | "Shards" >> beam.Create(with_starts(shards))
+                | "Spread" >> beam.Reshuffle()
+                | "Look" >> beam.FlatMap(candidates_in, config.examples_seed, classes, wanted)
+                | "Draw" >> beam.combiners.Top.SmallestPerKey(wanted)
+                | "Gather" >> beam.combiners.ToList()
+                | "Tell" >> beam.Map(write_found, str(self._file))
+            )
+        return {label: _places(places) for label, places in self._read()}
+
+    def _passing(self, drawn: Sequence[Shard]) -> set[Place]:
+        """The places of the records that pass the screen."""
+        with self._make_pipeline() as pipeline:
+            _ = (
+                pipeline
+                | "Shards" >> beam.Create(drawn)
+                | "Spread" >> beam.Reshuffle()
+                | "Screen" >> beam.FlatMap(passing_in, self._config.screen, len(self._classes))
+                | "Gather" >> beam.combiners.ToList()
+                | "Tell" >> beam.Map(write_passing, str(self._file))
+            )
+        return set(_places(self._read()))
+
+    def _read(self) -> list[Any]:
+        found = json.loads(self._file.read_text(encoding="utf-8"))
+        self._file.unlink()
+        return list(found)
+
+
+def candidates_in(
+    numbered_shard: tuple[int, Shard], seed: int, classes: int, wanted: int
+) -> Iterator[tuple[int, Candidate]]:
+    """(label, candidate) of what a shard alone would give, told where it starts in its split."""
+    start, shard = numbered_shard
+    found = candidates(start, shard, stored_labels(shard), seed, classes)
+    # Beam takes longer for an element than the reading does.
+    yield from smallest(found, wanted)
+
+
+def passing_in(shard: Shard, limits: ScreenConfig, classes: int) -> Iterator[Place]:
+    """The places of the drawn records of a shard that pass the screen."""
+    for record, found in zip(shard.drawn or (), examined(shard, limits, classes), strict=True):
+        if isinstance(found, Kept):
+            yield shard.index, record
+
+
+def write_found(found: list[tuple[int, list[Candidate]]], path: str) -> None:
+    """Writes [label, its places in the order of their keys] of every class as JSON."""
+    places = [(label, [place for _, place in chosen]) for label, chosen in found]
+    write_whole(as_path(path), json.dumps(places))
+
+
+def write_passing(places: list[Place], path: str) -> None:
+    """Writes places as JSON."""
+    write_whole(as_path(path), json.dumps(places))
+
+
+def _places(read: Iterable[Sequence[int]]) -> list[Place]:
+    return [(index, record) for index, record in read]
+
+
+def _joined(places: Iterable[Iterable[Place]]) -> Iterable[Place]:
+    return itertools.chain.from_iterable(places)

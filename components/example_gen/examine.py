@@ -1,0 +1,114 @@
+"""Every record of a shard is kept, with its row in the image index, or set aside with a reason."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from components.example_gen.config import ScreenConfig
+from components.example_gen.index import IndexRow
+from components.example_gen.quarantine import Reject
+from components.example_gen.records import Stored, stored_records
+from components.example_gen.screen import Reason, Refused, check_label, screen
+from components.example_gen.shard import Shard
+
+_MOST_THREADS = 8
+_AHEAD = 4
+"""Records a thread that are read before they are needed: more would only take memory."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A record that becomes an example.
+
+    Attributes:
+      record: the serialized tf.Example; byte for byte as stored, unless its image was converted.
+      row: what the index says of it.
+    """
+
+    record: bytes
+    row: IndexRow
+
+
+def examined(shard: Shard, limits: ScreenConfig, classes: int) -> Iterator[Kept | Reject]:
+    """The records that a shard takes, in their order, each kept or set aside.
+
+    Images are decoded on several threads: TensorFlow and Pillow let Python go on meanwhile.
+    """
+    threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
+    with ThreadPoolExecutor(threads) as pool:
+        records = stored_records(shard)
+        yield from _in_order(
+            pool, lambda stored: examine(stored, limits, classes), records, threads * _AHEAD
+        )
+
+
+def examine(stored: Stored, limits: ScreenConfig, classes: int) -> Kept | Reject:
+    """Holds one record against the screen.
+
+    Args:
+      stored: the record.
+      limits: the `data.screen` section.
+      classes: how many there are.
+    """
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    if stored.error:
+        return _rejected(stored, Reason.UNREADABLE, stored.error)
+    try:
+        example = tf.train.Example.FromString(stored.record)
+    except DecodeError:
+        return _rejected(stored, Reason.MALFORMED, "it is no tf.Example")
+    images = example.features.feature["image"].bytes_list.value
+    labels = example.features.feature["label"].int64_list.value
+    if len(images) != 1 or len(labels) > 1:
+        detail = f"it has {len(images)} images and {len(labels)} labels"
+        return _rejected(stored, Reason.MALFORMED, detail)
+    label = labels[0] if labels else None
+    found = check_label(label, classes) or screen(images[0], limits)
+    if isinstance(found, Refused):
+        return Reject(stored.source, found.reason.value, found.detail, images[0], label)
+    row = IndexRow(
+        source=stored.source,
+        label=labels[0],
+        format=found.format,
+        width=found.width,
+        height=found.height,
+        num_bytes=len(found.image),
+        sha256=hashlib.sha256(found.image).digest(),
+        phash=found.phash,
+    )
+    if found.image == images[0]:
+        return Kept(stored.record, row)
+    images[0] = found.image
+    return Kept(example.SerializeToString(deterministic=True), row)
+
+
+def _rejected(stored: Stored, reason: Reason, detail: str) -> Reject:
+    """Of a record in which no image was found: its own bytes are what is kept."""
+    return Reject(stored.source, reason.value, detail, stored.record, None)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    ahead: int,
+) -> Iterator[Result]:
+    """`map` that has at most so many items under way."""
+    under_way: deque[Future[Any]] = deque()
+    for item in items:
+        under_way.append(pool.submit(function, item))
+        if len(under_way) >= ahead:
+            yield under_way.popleft().result()
+    while under_way:
+        yield under_way.popleft().result()

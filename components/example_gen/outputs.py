@@ -1,0 +1,119 @@
+"""What a shard becomes: a file of examples, a part of the image index, a file of rejects.
+
+Each takes its name only when it is whole, so that a retry leaves no half of one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+from components.example_gen import index
+from components.example_gen.counts import SplitCounts
+from components.example_gen.examine import Kept
+from components.example_gen.quarantine import Reject, to_record
+from components.example_gen.shard import Shard
+from components.storage import as_path
+
+EXAMPLES, INDEX, QUARANTINE = "examples", "index", "quarantine"
+"""The outputs of TfdsExampleGen."""
+
+# Stored images are compressed already; the fastest level makes the gzip that TFX expects.
+_GZIP = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
+_ROWS = 8192
+"""Rows of the index in memory, and in a row group."""
+
+
+def split_folder(uri: str, split: str) -> str:
+    """The folder of a split in an artifact."""
+    return os.path.join(uri, f"Split-{split}")
+
+
+def write_shard(
+    records: Iterable[Kept | Reject], shard: Shard, uris: Mapping[str, str]
+) -> SplitCounts:
+    """Writes what became of a shard's records, and counts it.
+
+    Args:
+      records: in their order.
+      shard: which of its split's.
+      uris: of the artifacts by output.
+    """
+    rejected = Counter[str]()
+    kept, rejects = 0, None
+    with contextlib.ExitStack() as files:
+        examples = files.enter_context(
+            _tf_records(uris[EXAMPLES], shard, "data_tfrecord-{}.gz", _GZIP)
+        )
+        rows = files.enter_context(_index(uris[INDEX], shard))
+        for record in records:
+            if isinstance(record, Kept):
+                examples.write(record.record)
+                rows.add(record.row)
+                kept += 1
+                continue
+            if rejects is None:
+                name = "rejects-{}.tfrecord"
+                rejects = files.enter_context(_tf_records(uris[QUARANTINE], shard, name))
+            rejects.write(to_record(record))
+            rejected[record.reason] += 1
+    return SplitCounts(kept + sum(rejected.values()), kept, dict(sorted(rejected.items())))
+
+
+@contextlib.contextmanager
+def _tf_records(
+    uri: str, shard: Shard, name: str, options: Any = None
+) -> Iterator[tf.io.TFRecordWriter]:
+    with _whole(uri, shard, name) as path, tf.io.TFRecordWriter(path, options) as writer:
+        yield writer
+
+
+@contextlib.contextmanager
+def _index(uri: str, shard: Shard) -> Iterator[_Rows]:
+    content = io.BytesIO()
+    with _whole(uri, shard, "part-{}.parquet") as path:
+        with pq.ParquetWriter(content, index.schema()) as writer:
+            rows = _Rows(writer)
+            yield rows
+            rows.flush()
+        as_path(path).write_bytes(content.getvalue())
+
+
+class _Rows:
+    """Rows of the index that are written some thousand at a time."""
+
+    def __init__(self, writer: pq.ParquetWriter):
+        self._writer = writer
+        self._rows: list[index.IndexRow] = []
+
+    def add(self, row: index.IndexRow) -> None:
+        self._rows.append(row)
+        if len(self._rows) == _ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            columns = zip(*self._rows, strict=True)
+            table = dict(zip(index.IndexRow._fields, columns, strict=True))
+            self._writer.write_table(pa.table(table, index.schema()))
+            self._rows = []
+
+
+@contextlib.contextmanager
+def _whole(uri: str, shard: Shard, name: str) -> Iterator[str]:
+    """A file to write, which gets its name where no exception is raised."""
+    folder = split_folder(uri, shard.split)
+    name = name.format(f"{shard.index:05d}-of-{shard.count:05d}")
+    tf.io.gfile.makedirs(folder)
+    # Beside the split's folder: whatever is inside it is data.
+    unfinished = f"{folder}-unfinished-{name}"
+    yield unfinished
+    tf.io.gfile.rename(unfinished, os.path.join(folder, name), overwrite=True)
