@@ -67,21 +67,24 @@ def copy_examples(config: DataConfig, folder: Path) -> Stored:
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.types.standard_artifacts import Examples
 
+    from components.example_gen.artifacts import ImageIndex, Quarantine
+    from components.example_gen.counts import counts_of
     from components.example_gen.executor import Executor
     from components.example_gen.source import open_source
 
     source = open_source(config)
-    examples = Examples()
-    examples.uri = str(folder)
+    outputs = {"examples": Examples(), "index": ImageIndex(), "quarantine": Quarantine()}
+    for name, artifact in outputs.items():
+        artifact.uri = str(folder) if name == "examples" else f"{folder}-{name}"
     context = BaseBeamExecutor.Context(
         beam_pipeline_args=[f"--runner={IN_PROCESS}"], tmp_dir=tempfile.gettempdir(), unique_id="1"
     )
     properties = {
         "data": config.model_dump_json(), "fingerprint": source.fingerprint, "code": ""
     }  # fmt: skip
-    Executor(context).Do({}, {"examples": [examples]}, properties)
-    counts = [source.num_examples(split) for split in ("train", "eval")]
-    return Stored(folder, source.class_names, *counts)
+    Executor(context).Do({}, {name: [artifact] for name, artifact in outputs.items()}, properties)
+    counts = counts_of(outputs["examples"])
+    return Stored(folder, source.class_names, counts["train"].kept, counts["eval"].kept)
 
 
 def write_graph(folder: Path, sizes: ImageSizes) -> str:

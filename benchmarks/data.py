@@ -1,0 +1,189 @@
+"""Time and memory of the steps before training, as the data grows.
+
+    TF_USE_LEGACY_KERAS=1 .venv/bin/python -m benchmarks.data
+
+Each size is a run of its own through the pipeline's own steps, from TfdsExampleGen to DataGate, in
+one process: tfds's fashion_mnist of 70,000 real images (from Debian's dataset-fashion-mnist), and
+folders of generated JPEGs of 60 kB. A step's peak is the most memory that the process held while
+the step ran. Then the same folder with a tenth of its images spoiled, in ten ways.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import runpy
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks import measure
+from components.progress import EVENT, LOGGER
+
+_UPSTREAM_OF_TRAINING = (
+    "TfdsExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "DataGate"
+)  # fmt: skip
+_DRAWN = 200
+"""Different JPEGs; the others are copies with a comment of their own."""
+_CLASSES = 10
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = measure.arguments(__doc__, 1)
+    parser.add_argument("--fashion", type=int, nargs="*", default=[1_000, 10_000, 70_000])
+    parser.add_argument("--jpegs", type=int, nargs="*", default=[1_000, 5_000, 20_000])
+    parser.add_argument("--poisoned", type=int, default=10_000, help="images, a tenth of them bad")
+    parser.add_argument("--one", help="internal: the configuration of one run, as JSON")
+    options = parser.parse_args()
+    if options.one:
+        measure.write(options.json, run_steps(json.loads(options.one)))
+        return
+    before = measure.conditions()
+    found: dict[str, list[dict[str, Any]]] = {"fashion_mnist": [], "JPEGs of 60 kB": []}
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        for count in options.fashion:
+            found["fashion_mnist"].append(_measured(folder, fashion(folder, count), count))
+        for count in options.jpegs:
+            write_jpegs(folder / f"jpegs-{count}", count)
+            found["JPEGs of 60 kB"].append(
+                _measured(folder, {"folder": str(folder / f"jpegs-{count}")}, count)
+            )
+        if options.poisoned:
+            found["with and without poison"] = list(_poisoned(folder, options.poisoned))
+    text = "\n\n".join(f"{name}\n\n{as_table(runs)}" for name, runs in found.items() if runs)
+    measure.tell(options, before, text, found)
+
+
+def _measured(folder: Path, data: dict[str, Any], count: int, **more: Any) -> dict[str, Any]:
+    given = {"data": data, "output": tempfile.mkdtemp(dir=folder), **more}
+    return {"images": count, **measure.run("benchmarks.data", ["--one", json.dumps(given)])}
+
+
+def _poisoned(folder: Path, count: int) -> Iterator[dict[str, Any]]:
+    """The same images, then with a tenth of them bad."""
+    poison = runpy.run_path(str(measure.ROOT / "tests" / "poison.py"))
+    for name, bad in (("clean", 0), ("poisoned", count // 10)):
+        poison["write_folder"](folder / name, count - bad, bad)
+        data = {"folder": str(folder / name)}
+        yield _measured(folder, data, count, data_gate={"max_reject_fraction": 0.2})
+
+
+def fashion(folder: Path, count: int) -> dict[str, Any]:
+    """The `data` section for so many of tfds's images."""
+    from components.trainer.bit_mini.fashion_mnist import fashion_mnist
+
+    fashion_mnist(str(folder))
+    train, evaluation = count * 6 // 7, count - count * 6 // 7
+    splits = {"train": f"train[:{train}]", "eval": f"test[:{evaluation}]"}
+    return {"name": "fashion_mnist", "data_dir": str(folder), "splits": splits}
+
+
+def write_jpegs(folder: Path, count: int) -> None:
+    """A folder of classes with `count` JPEGs of about 60 kB, no two of the same bytes."""
+    random = np.random.default_rng(0)
+    drawn = [_jpeg(random) for _ in range(min(_DRAWN, count))]
+    for number in range(count):
+        path = folder / f"class-{number % _CLASSES}" / f"{number:06d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = drawn[number % len(drawn)]
+        comment = f"{number:08d}".encode()
+        # After the start of the image, a comment segment: its length counts itself.
+        path.write_bytes(content[:2] + b"\xff\xfe\x00\x0a" + comment + content[2:])
+
+
+def _jpeg(random: np.random.Generator) -> bytes:
+    """Smooth colours under noise, 320 x 240."""
+    smooth = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((320, 240))
+    noisy = np.asarray(smooth, np.int16) + random.integers(-32, 33, (240, 320, 3))
+    content = io.BytesIO()
+    Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(content, "JPEG", quality=92)
+    return content.getvalue()
+
+
+def run_steps(given: dict[str, Any]) -> measure.Figures:
+    """Runs the steps before training on a `data` section; seconds and peak memory of each."""
+    from tfx.orchestration import metadata
+
+    from pipeline.beam_flags import checked_flags
+    from pipeline.config import override_config
+    from pipeline.inputs import resolve
+    from pipeline.layout import Layout
+    from pipeline.local.dag_runner import LocalDagRunner
+    from pipeline.outcome import read_outcome, read_outputs
+    from pipeline.pipeline import create_pipeline
+
+    output = given.pop("output")
+    config = override_config(
+        {
+            "pipeline_name": "data",
+            "backbone": {"handle": "bit-mini"},
+            "evaluation": {"min_accuracy": 0.0},
+            **given,
+        },
+        (),
+    )
+    layout = Layout(output)
+    layout.metadata.parent.mkdir(parents=True)
+    connection = metadata.sqlite_metadata_connection_config(str(layout.metadata))
+    inputs = resolve(config, layout)
+    pipeline = create_pipeline(
+        config,
+        inputs,
+        pipeline_root=str(layout.artifacts),
+        serving=str(layout.serving),
+        checkpoints=str(layout.checkpoints),
+        run_id="1",
+        metadata=connection,
+        beam_pipeline_args=checked_flags(config.beam),
+    )
+    pipeline.components = [c for c in pipeline.components if c.id in _UPSTREAM_OF_TRAINING]
+    meter = Meter()
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.addHandler(meter)
+    LocalDagRunner().run_as(pipeline, "1")
+    outcome = read_outcome(read_outputs(connection, "1"), inputs.source.class_names)
+    return {"steps": meter.steps, "counts": outcome["counts"]}
+
+
+class Meter(logging.Handler):
+    """Takes seconds and peak memory of every step from the run's events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: dict[str, dict[str, float]] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Logging's hook."""
+        event = record.__dict__.get(EVENT) or {}
+        if event.get("event") != "step":
+            return
+        if event["state"] == "running":
+            # 5 resets the peak (man 5 proc, clear_refs).
+            Path("/proc/self/clear_refs").write_text("5")
+            return
+        peak = measure.peak_mb()
+        self.steps[event["id"]] = {"seconds": event["seconds"], "peak_mb": peak}
+
+
+def as_table(runs: list[dict[str, Any]]) -> str:
+    """A row a run, two columns a step."""
+    steps = list(runs[0]["steps"])
+    header = ["images", "kept", *(f"{step}, s / MB" for step in steps)]
+    rows = []
+    for each in runs:
+        figures = (each["steps"][step] for step in steps)
+        kept = sum(split["kept"] for split in each["counts"]["splits"].values())
+        cells = (f"{figure['seconds']:.1f} / {figure['peak_mb']:,.0f}" for figure in figures)
+        rows.append([f"{each['images']:,}", f"{kept:,}", *cells])
+    return measure.table(header, rows)
+
+
+if __name__ == "__main__":
+    main()
