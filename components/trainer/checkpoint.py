@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from components.errors import UserError
 from components.storage import AnyPath, as_path, io_errors, is_local, remove_tree
 from components.trainer.strategy import chiefs_value
 
@@ -76,12 +77,23 @@ class Checkpoints:
         """Where training broke off; the beginning where there is nothing to go on from.
 
         All workers go on from what the chief sees.
+
+        Raises:
+          UserError: it is damaged.
         """
         newest = self._manager.latest_checkpoint
         step = chiefs_value(-1 if newest is None else int(newest.rpartition("-")[2]))
         if step < 0:
             return State()
-        self._checkpoint.restore(str(self._folder / f"ckpt-{step}")).assert_consumed()
+        newest = str(self._folder / f"ckpt-{step}")
+        try:
+            self._checkpoint.restore(newest).assert_consumed()
+        except io_errors(AssertionError, ValueError) as error:
+            # Some variables may have been read already: this process cannot begin anew.
+            raise UserError(
+                f"The checkpoint {newest} cannot be read ({str(error).splitlines()[0]}). Remove "
+                f"{self._folder} and run again: the training then begins anew."
+            ) from error
         return self._state.value
 
     def due(self) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.errors import UserError
 from components.trainer.train import train
 from pipeline.code import ROOT
 from tests.components.trainer.jobs import learned, make_job, png
@@ -167,3 +168,14 @@ def test_a_killed_training_goes_on_where_it_was_and_ends_the_same(digits_folder,
     assert not folder.exists()
     history = json.loads(Path(broken.model_run, "history.json").read_text())
     assert learned(history) == learned(rows)
+
+
+def test_a_damaged_checkpoint_is_named_with_what_to_do(digits_folder, monkeypatch):
+    job = make_job(digits_folder, "damaged", checkpoint_seconds=0)
+    with monkeypatch.context() as patched:
+        patched.setattr("components.trainer.train.remove_checkpoints", lambda folder: None)
+        train(job)
+    (data,) = Path(job.own_checkpoints).glob("ckpt-*.data-*")
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(UserError, match=r"ckpt-\d+ cannot be read .*Remove .* run again"):
+        train(job)
