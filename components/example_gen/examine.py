@@ -78,7 +78,8 @@ def examine(stored: Stored, limits: ScreenConfig, classes: int) -> Kept | Reject
     if isinstance(found, Refused):
         return Reject(stored.source, found.reason.value, found.detail, images[0], label)
     row = IndexRow(
-        source=stored.source,
+        # A file's name need not be UTF-8, and a table's text must be.
+        source=stored.source.encode("utf-8", "backslashreplace").decode(),
         label=labels[0],
         format=found.format,
         width=found.width,
