@@ -68,9 +68,9 @@ def _measured(folder: Path, data: dict[str, Any], count: int, **more: Any) -> di
 
 def _poisoned(folder: Path, count: int) -> Iterator[dict[str, Any]]:
     """The same images, then with a tenth of them bad."""
-    poison = runpy.run_path(str(measure.ROOT / "tests" / "poison.py"))
+    folders = runpy.run_path(str(measure.ROOT / "tests" / "folders.py"))
     for name, bad in (("clean", 0), ("poisoned", count // 10)):
-        poison["write_folder"](folder / name, count - bad, bad)
+        folders["write_folder"](folder / name, count - bad, bad)
         data = {"folder": str(folder / name)}
         yield _measured(folder, data, count, data_gate={"max_reject_fraction": 0.2})
 

@@ -16,35 +16,14 @@ from tests.components.trainer.jobs import learned
 from tests.e2e.conftest import QUICK
 
 
-@pytest.fixture(scope="module")
-def poisoned(tmp_path_factory):
-    """A tfds data set with one record that is no image."""
-    import tensorflow as tf
-    import tensorflow_datasets as tfds
-
-    from components.example_gen import digits as _digits  # noqa: F401
-
-    folder = tmp_path_factory.mktemp("poisoned")
-    tfds.builder("digits", data_dir=str(folder)).download_and_prepare()
-    path = str(next((folder / "digits" / "1.0.0").glob("*.tfrecord*")))
-    records = list(tf.data.TFRecordDataset(path).as_numpy_iterator())
-    example = tf.train.Example.FromString(records[5])
-    example.features.feature["image"].bytes_list.value[0] = b"this is no image"
-    records[5] = example.SerializeToString()
-    with tf.io.TFRecordWriter(path) as writer:
-        for record in records:
-            writer.write(record)
-    return folder
-
-
 def history(ended):
     (path,) = (ended.output / "artifacts" / "Trainer" / "model_run").glob("*/history.json")
     return json.loads(path.read_text())
 
 
-def start(output, tfds_dir, until, *overrides):
+def start(output, tfds_dir, until, *overrides, arguments=()):
     """A run that has just printed a line with `until` in it."""
-    command = [sys.executable, str(ROOT / "local_runner.py"), "--output", str(output)]
+    command = [sys.executable, str(ROOT / "local_runner.py"), "--output", str(output), *arguments]
     for override in overrides:
         command += ["--set", override]
     parent = subprocess.Popen(
@@ -71,24 +50,32 @@ def workers(parent):
     ]
 
 
-def test_a_step_that_fails_is_named_with_its_log_and_nothing_is_pushed(run, tmp_path, poisoned):
-    ended = run(tmp_path / "out", *QUICK, f"data.data_dir={poisoned}")
+def test_a_step_that_fails_is_named_with_its_log_and_nothing_is_pushed(run, tmp_path):
+    schema = tmp_path / "schema.pbtxt"
+    # Transform finds no image in it, and the gate that would say so is told to let it pass.
+    schema.write_text('feature { name: "label" type: INT int_domain { is_categorical: true } }')
+    ended = run(
+        tmp_path / "out",
+        *QUICK,
+        f"data.curated_schema={schema}",
+        "data_gate.anomalies=report",
+    )
     assert ended.exit_code == 1
     failed = [step for step, state in ended.states.items() if state == "failed"]
-    assert failed == ["Trainer"]
+    assert failed == ["Transform"]
     assert ended.states["TfdsExampleGen"] == "complete"
     assert ended.states["Evaluator"] == ended.states["Pusher"] == "skipped"
     (reason,) = ended.summary["reasons"]
-    assert reason.startswith("Trainer: ")
+    assert reason.startswith("Transform: ")
     log = reason.rpartition("(see ")[2].rstrip(")")
-    assert "Unknown image file format" in Path(log).read_text()
-    assert "Trainer" in ended.out
+    assert "KeyError" in Path(log).read_text()
+    assert "Transform" in ended.out
     assert ended.served == []
     # The report shows what there is, the failure first.
     page = Path(ended.summary["report"]).read_text()
     body = page[page.index("<body") :]
-    assert "Unknown image file format" in body
-    assert body.index("Unknown image file format") < body.index('id="data"')
+    assert "KeyError" in body
+    assert body.index("KeyError") < body.index('id="data"')
     assert 'id="confusion"' not in body
     assert "failed" in (ended.output / "report" / "runs.html").read_text()
 
