@@ -2,67 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+import re
+from typing import Any
 
 from components.example_gen.config import ScreenConfig
+from components.example_gen.convert import to_png
+from components.example_gen.formats import CONVERTIBLE, format_of
+from components.example_gen.header import Header, read_header
+from components.example_gen.phash import phash
+from components.example_gen.verdict import Accepted, Reason, Refused, UnfitError
 
+__all__ = ["Accepted", "Reason", "Refused", "check_label", "screen"]
 
-class Reason(str, Enum):
-    """Why a record is set aside. Names in run_summary.json, ML Metadata and the quarantine."""
+_DECODABLE_PIXELS = 2**29 // 3
+"""TensorFlow refuses a JPEG of more (jpeg_mem.cc)."""
 
-    MALFORMED = "malformed"
-    """No tf.Example with one image and one label."""
-    LABEL = "label"
-    """Its label is no class."""
-    UNREADABLE = "unreadable"
-    """The file cannot be read."""
-    EMPTY = "empty"
-    """No byte."""
-    TOO_MANY_BYTES = "too_many_bytes"
-    """More than data.screen.max_bytes."""
-    NOT_AN_IMAGE = "not_an_image"
-    """No format that is known."""
-    UNSUPPORTED = "unsupported"
-    """A known image format that TensorFlow does not decode, or not rightly."""
-    TOO_MANY_PIXELS = "too_many_pixels"
-    """More than data.screen.max_pixels."""
-    TRUNCATED = "truncated"
-    """The end is missing."""
-    DAMAGED = "damaged"
-    """It cannot be decoded."""
+_HELD = 3
+"""Bytes of a decoded pixel. A GIF's other frames are held in one each."""
 
-
-@dataclass(frozen=True)
-class Accepted:
-    """An image that can be trained on.
-
-    Attributes:
-      image: the encoded image; as it was, or converted to PNG.
-      format: jpeg, png, gif or bmp; of a converted image what it was, webp, tiff or cmyk.
-      width: in pixels.
-      height: in pixels.
-      phash: perceptual hash, 64 bits.
-    """
-
-    image: bytes
-    format: str
-    width: int
-    height: int
-    phash: int
-
-
-@dataclass(frozen=True)
-class Refused:
-    """An image that is set aside.
-
-    Attributes:
-      reason: its kind.
-      detail: a sentence for people.
-    """
-
-    reason: Reason
-    detail: str
+_MAX_SCANS = 500
+"""Of a progressive JPEG, as in libjpeg-turbo's own fuzzers; cameras and tools write a dozen."""
 
 
 def screen(image: bytes, limits: ScreenConfig) -> Accepted | Refused:
@@ -72,4 +31,107 @@ def screen(image: bytes, limits: ScreenConfig) -> Accepted | Refused:
       image: the encoded image.
       limits: the `data.screen` section.
     """
-    raise NotImplementedError
+    try:
+        return _accept(image, limits)
+    except UnfitError as unfit:
+        return unfit.refused
+
+
+def check_label(label: int | None, classes: int) -> Refused | None:
+    """Refuses a label that is no class.
+
+    Args:
+      label: None where there is none.
+      classes: how many there are.
+    """
+    if label is None:
+        return Refused(Reason.LABEL, "no label")
+    if not 0 <= label < classes:
+        detail = f"label {label} is no class; they are numbered 0 to {classes - 1}"
+        return Refused(Reason.LABEL, detail)
+    return None
+
+
+def _accept(image: bytes, limits: ScreenConfig) -> Accepted:
+    _check_bytes(image, limits)
+    kind = format_of(image)
+    if kind in CONVERTIBLE and kind not in limits.convert:
+        name = {"webp": "WebP", "tiff": "TIFF"}[kind]
+        raise _convertible(f"{name}, which TensorFlow does not decode", kind)
+    header = read_header(image, kind)
+    _check_pixels(header, limits)
+    if header.obstacle:
+        raise UnfitError(Reason.UNSUPPORTED, header.obstacle)
+    if header.cmyk and "cmyk" not in limits.convert:
+        raise _convertible(f"CMYK {kind.upper()}, whose colours TensorFlow gets wrong", "cmyk")
+    if header.cmyk or kind in CONVERTIBLE:
+        image = to_png(image, header)
+        _check_bytes(image, limits, f"converted from {kind.upper()} to PNG, ")
+        kind = kind if kind in CONVERTIBLE else "cmyk"
+        header = read_header(image, "png")
+    pixels = _decode(image, header)
+    return Accepted(image, kind, header.width, header.height, phash(pixels))
+
+
+def _convertible(detail: str, name: str) -> UnfitError:
+    return UnfitError(
+        Reason.UNSUPPORTED, f"{detail}; to convert such images add {name} to data.screen.convert"
+    )
+
+
+def _check_bytes(image: bytes, limits: ScreenConfig, how: str = "") -> None:
+    if not image:
+        raise UnfitError(Reason.EMPTY, "0 bytes")
+    if len(image) > limits.max_bytes:
+        detail = f"{how}{len(image):,} bytes, more than data.screen.max_bytes {limits.max_bytes:,}"
+        raise UnfitError(Reason.TOO_MANY_BYTES, detail)
+
+
+def _check_pixels(header: Header, limits: ScreenConfig) -> None:
+    size = f"{header.width} x {header.height} pixels"
+    pixels, limit = header.width * header.height, limits.max_pixels
+    detail = ""
+    if pixels > limit:
+        detail = f"{size}, more than data.screen.max_pixels {limit:,}"
+    elif pixels > _DECODABLE_PIXELS:
+        detail = f"{size}, more than the {_DECODABLE_PIXELS:,} that TensorFlow decodes"
+    elif header.held_pixels > _HELD * limit:
+        detail = (
+            f"{header.held_pixels:,} pixels in frames or tiles of which all are held to decode one,"
+            f" more than {_HELD} times data.screen.max_pixels {limit:,}"
+        )
+    elif header.scans > _MAX_SCANS:
+        detail = f"{header.scans:,} scans of {size}, more than the {_MAX_SCANS} that are decoded"
+    if detail:
+        raise UnfitError(Reason.TOO_MANY_PIXELS, detail)
+
+
+def _decode(image: bytes, header: Header) -> Any:
+    """uint8 [height, width, 3] (np.ndarray) by the op that training decodes with."""
+    import numpy as np
+    import tensorflow as tf
+
+    try:
+        with tf.device("CPU:0"):
+            decoded = tf.io.decode_image(image, channels=3, expand_animations=False)
+    except tf.errors.ResourceExhaustedError:
+        # The machine's fault, not the image's.
+        raise
+    except tf.errors.OpError as error:
+        reason = Reason.DAMAGED if header.complete else Reason.TRUNCATED
+        detail = f"TensorFlow cannot decode the {header.format.upper()}: {_gist(error)}"
+        raise UnfitError(reason, detail) from error
+    if decoded.shape != (header.height, header.width, 3):
+        height, width = decoded.shape[:2]
+        detail = f"{header.width} x {header.height} pixels, but decoded they are {width} x {height}"
+        raise UnfitError(Reason.DAMAGED, detail)
+    # The tensor's own memory; numpy() would copy it.
+    return np.asarray(memoryview(decoded))
+
+
+_NOISE = re.compile(r"\{\{.*?\}\}|\[Op:.*|\[\[.*")
+
+
+def _gist(error: Any) -> str:
+    """What a decoder said, without the names of ops."""
+    return " ".join(_NOISE.sub("", error.message).split()).rstrip(".")

@@ -12,7 +12,12 @@ GRAPH = grimp.build_graph(
 FRAMEWORKS = ("tensorflow", "tfx", "apache_beam", "tf_keras", "tensorflow_hub", "ml_metadata")
 
 POLICY = (
+    "components.example_gen.convert",
     "components.example_gen.few_shot",
+    "components.example_gen.formats",
+    "components.example_gen.header",
+    "components.example_gen.phash",
+    "components.example_gen.verdict",
     "components.trainer.hyperrule",
     "components.trainer.plan",
     "components.trainer.schedule",
