@@ -19,7 +19,7 @@ from tests.e2e.test_failure import start
 
 PHOTOS = """\
 pipeline_name: photos
-data: {folder: photos}
+data: {folder: photos, screen: {max_bytes: 1_000_000}}
 data_gate: {max_reject_fraction: 0.15}
 preprocessing: {resize: 32, crop: null}
 backbone: {handle: bit-mini, mode: full}
