@@ -80,7 +80,7 @@ def copy_examples(config: DataConfig, folder: Path) -> Stored:
         beam_pipeline_args=[f"--runner={IN_PROCESS}"], tmp_dir=tempfile.gettempdir(), unique_id="1"
     )
     properties = {
-        "data": config.model_dump_json(), "fingerprint": source.fingerprint, "code": ""
+        "data": config.model_dump_json(), "fingerprint": source.fingerprint, "span": 1, "code": ""
     }  # fmt: skip
     Executor(context).Do({}, {name: [artifact] for name, artifact in outputs.items()}, properties)
     counts = counts_of(outputs["examples"])

@@ -79,7 +79,7 @@ def run_config(options: argparse.Namespace) -> Config:
     fixed = ("pipeline_name", "kubeflow")
     changed = [name for name in fixed if getattr(config, name) != getattr(compiled, name)]
     if graph_of(config) != graph_of(compiled):
-        changed.append("data.curated_schema or search, given or not,")
+        changed.append("data.curated_schema, search or training.warm_start, given or not,")
     if changed:
         raise UserError(
             f"{' and '.join(changed)} cannot change from run to run: the package's tasks are made "
@@ -90,7 +90,8 @@ def run_config(options: argparse.Namespace) -> Config:
 
 def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     config, layout = run_config(options), folder.layout
-    open_first(connection_config(options.metadata))
+    connection = connection_config(options.metadata)
+    open_first(connection)
     inputs = resolve(config, layout)
 
     from tfx.dsl.compiler import compiler, constants
@@ -99,12 +100,14 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     from pipeline.beam_flags import checked_flags
     from pipeline.pipeline import create_pipeline
     from pipeline.report import report_settings
+    from pipeline.spans import settle_span
 
     settings = report_settings(config, inputs, options.run_id)
     folder.write_config(dump_config(config), settings.model_dump_json())
     pipeline = create_pipeline(
         config,
         inputs,
+        settle_span(connection, config.pipeline_name, inputs.source.fingerprint),
         pipeline_root=str(layout.artifacts),
         serving=str(layout.serving),
         checkpoints=str(layout.checkpoints),

@@ -28,6 +28,7 @@ def read_outcome(outputs: dict[str, Artifact], class_names: tuple[str, ...]) -> 
     if examples := outputs.get("TfdsExampleGen.examples"):
         counts = counts_of(examples)
         everything = total(counts.values())
+        outcome["span"] = examples.span
         outcome["counts"] = {
             "read": everything.read,
             "rejected": everything.rejected,

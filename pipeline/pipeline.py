@@ -47,6 +47,7 @@ _IMAGES = """feature { name: "image" type: BYTES image_domain {} }
 def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bind.
     config: Config,
     inputs: Inputs,
+    span: int,
     pipeline_root: str,
     serving: str,
     checkpoints: str,
@@ -60,6 +61,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
     Args:
       config: the whole configuration.
       inputs: what `pipeline.inputs.resolve` found for it.
+      span: of the examples (`pipeline.spans.settle_span`).
       pipeline_root: where the steps write their artifacts.
       serving: where blessed models are pushed.
       checkpoints: where a training that is broken off goes on from.
@@ -69,7 +71,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
       enable_cache: whether a step whose inputs, properties and code are known is skipped.
     """
     example_gen = TfdsExampleGen(
-        config.data, inputs.source.fingerprint, inputs.code["TfdsExampleGen"]
+        config.data, inputs.source.fingerprint, span, inputs.code["TfdsExampleGen"]
     )
     examples = example_gen.outputs["examples"]
 

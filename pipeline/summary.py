@@ -64,6 +64,7 @@ class Summary:
       config: the resolved configuration.
       steps: every node of the configuration (`pipeline.graph.steps_of`) with its state and seconds;
         where it is not known, those that all have.
+      span: number of the data in this pipeline's lineage; null before it is known.
       counts: records read, rejected (by reason), and kept in each split; the same of each split in
         `splits`.
       quarantine: where the rejected records are, or null.
@@ -80,6 +81,7 @@ class Summary:
     exit_code: int = STEP_FAILED
     config: dict[str, Any] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=lambda: steps_named(_ALWAYS))
+    span: int | None = None
     counts: dict[str, Any] = field(
         default_factory=lambda: {"read": 0, "rejected": {}, "train": 0, "eval": 0, "splits": {}}
     )

@@ -23,6 +23,7 @@ class TfdsExampleGenSpec(ComponentSpec):
     PARAMETERS: ClassVar[dict[str, ExecutionParameter]] = {
         "data": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
+        "span": ExecutionParameter(type=int),
         "code": ExecutionParameter(type=str),
     }
     INPUTS: ClassVar[dict[str, ChannelParameter]] = {}
@@ -43,18 +44,20 @@ class TfdsExampleGen(base_beam_component.BaseBeamComponent):
     SPEC_CLASS = TfdsExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
-    def __init__(self, data: DataConfig, fingerprint: str, code: str):
+    def __init__(self, data: DataConfig, fingerprint: str, span: int, code: str):
         """Makes the node.
 
         Args:
           data: which data set, which slices.
           fingerprint: `Source.fingerprint` of the data as it is now; new data is a new key.
+          span: number of that data in this pipeline (`pipeline.spans`).
           code: digest of the modules that the step runs and of the libraries below them.
         """
         super().__init__(
             spec=TfdsExampleGenSpec(
                 data=data.model_dump_json(exclude=_NOT_READ),
                 fingerprint=fingerprint,
+                span=span,
                 code=code,
                 examples=types.Channel(type=standard_artifacts.Examples),
                 index=types.Channel(type=ImageIndex),

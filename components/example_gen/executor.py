@@ -66,6 +66,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         check_counts(counts, shards)
         write_counts(counts, uris[EXAMPLES])
         _describe(artifacts, source, counts)
+        artifacts[EXAMPLES].span = exec_properties["span"]
         _tell(counts)
 
     def _copy(

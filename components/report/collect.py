@@ -217,7 +217,7 @@ def _gate_row(gate: Any) -> GateRow:
 
 def _lineage(artifacts: Mapping[str, Any], settings: ReportSettings) -> tuple[LineageRow, ...]:
     made = [
-        LineageRow(artifact.type_name, name, artifact.uri, f"artifact {artifact.id}")
+        LineageRow(artifact.type_name, name, artifact.uri, _identity(artifact))
         for name, artifact in artifacts.items()
     ]
     blessing = artifacts.get("Evaluator.blessing")
@@ -225,6 +225,12 @@ def _lineage(artifacts: Mapping[str, Any], settings: ReportSettings) -> tuple[Li
         uri = blessing.get_string_custom_property(_BASELINE_URI)
         made.append(LineageRow("Model", "baseline", uri, f"artifact {baseline}"))
     return (*(LineageRow(*source) for source in settings.sources), *made)
+
+
+def _identity(artifact: Any) -> str:
+    # 0 where it was never set, and none of types that have no span.
+    span = getattr(artifact, "span", 0)
+    return f"artifact {artifact.id}" + (f", span {span}" if span else "")
 
 
 def _records(artifacts: Mapping[str, Any], split: str) -> Iterator[bytes]:

@@ -124,7 +124,7 @@ class LineageRow:
       kind: Data, Backbone, Code, Library, or the artifact's type.
       name: which one; of an artifact, what made it (`Trainer.model`).
       where: its URI or path; empty where it has none.
-      identity: its digest, version or id.
+      identity: its digest, version, or id and span.
     """
 
     kind: str

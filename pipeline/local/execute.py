@@ -25,6 +25,7 @@ from pipeline.local.events import StepStates
 from pipeline.outcome import read_outcome, read_outputs, read_page
 from pipeline.pipeline import create_pipeline
 from pipeline.report import publish, report_settings
+from pipeline.spans import settle_span
 
 _logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ def execute(
     pipeline = create_pipeline(
         config,
         inputs,
+        settle_span(connection, config.pipeline_name, inputs.source.fingerprint),
         pipeline_root=str(layout.artifacts),
         serving=str(layout.serving),
         checkpoints=str(layout.checkpoints),

@@ -78,27 +78,20 @@ class Record:
 
 _REPEATED = (
     "exit_code",
+    "span",
     "counts",
     "quarantine",
     "metrics",
     "baseline_metrics",
     "blessed",
     "reasons",
+    "report",
 )
 
 
 def _repeat(summary: Summary, last: Summary) -> None:
     """An unchanged run ends as the last one did, with every step cached and nothing pushed."""
-    for name in (
-        "exit_code",
-        "counts",
-        "quarantine",
-        "metrics",
-        "baseline_metrics",
-        "blessed",
-        "reasons",
-    ):
+    for name in _REPEATED:
         setattr(summary, name, getattr(last, name))
-    summary.report = last.report
     for step in last.steps:
         summary.step(step.id).state = "cached"

@@ -29,6 +29,7 @@ from pipeline.local.dag_runner import LocalDagRunner
 from pipeline.outcome import read_outcome, read_outputs
 from pipeline.pipeline import create_pipeline
 from pipeline.report import publish, publish_runs
+from pipeline.spans import settle_span
 from pipeline.summary import Summary, write_json
 
 local, overrides, ended = sys.argv[1], json.loads(sys.argv[2]), {}
@@ -45,6 +46,7 @@ def run(name, output, handle):
         pipeline = create_pipeline(
             config,
             inputs,
+            settle_span(connection, config.pipeline_name, inputs.source.fingerprint),
             pipeline_root=str(layout.artifacts),
             serving=str(layout.serving),
             checkpoints=str(layout.checkpoints),

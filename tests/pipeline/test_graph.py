@@ -25,6 +25,7 @@ def test_it_is_tfxs(tmp_path, overrides):
     pipeline = create_pipeline(
         config,
         resolve(config, Layout(tmp_path / "out")),
+        span=1,
         pipeline_root=str(tmp_path),
         serving=str(tmp_path),
         checkpoints=str(tmp_path),

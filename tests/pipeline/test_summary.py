@@ -13,12 +13,13 @@ from pipeline.local.worker import _unchanged
 from pipeline.summary import Step, Summary, write_json, write_summary
 
 CONTRACT = {
-    "pipeline", "run_id", "exit_code", "config", "steps", "counts", "metrics",
+    "pipeline", "run_id", "exit_code", "config", "steps", "span", "counts", "metrics",
     "baseline_metrics", "blessed", "reasons", "pushed", "report",
 }  # fmt: skip
 
 STEPS = [step.id for step in Summary().steps]
 OUTCOME = {
+    "span": 2,
     "counts": {"read": 3, "rejected": {}, "train": 2, "eval": 1},
     "metrics": {"accuracy": 0.5},
     "baseline_metrics": {},
@@ -51,7 +52,7 @@ def test_every_key_is_there_from_the_start(layout):
     assert [item["id"] for item in written["steps"]] == STEPS
     assert {item["state"] for item in written["steps"]} == {"skipped"}
     assert written["counts"] == {"read": 0, "rejected": {}, "train": 0, "eval": 0}
-    assert (written["blessed"], written["pushed"], written["report"]) == (None, None, None)
+    assert {written[key] for key in ("span", "blessed", "pushed", "report")} == {None}
 
 
 def test_a_summary_reads_back_as_itself():

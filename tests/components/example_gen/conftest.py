@@ -28,7 +28,12 @@ def run(folder, config, fingerprint=None, options=()):
         unique_id="1",
     )
     fingerprint = fingerprint or open_source(config).fingerprint
-    properties = {"data": config.model_dump_json(), "fingerprint": fingerprint, "code": ""}
+    properties = {
+        "data": config.model_dump_json(),
+        "fingerprint": fingerprint,
+        "span": 3,
+        "code": "",
+    }
     Executor(context).Do({}, {name: [artifact] for name, artifact in outputs.items()}, properties)
     return outputs["examples"]
 

@@ -27,6 +27,7 @@ def test_stored_bytes_are_copied_verbatim_and_split_as_asked(tmp_path, digits, t
     assert examples.get_int_custom_property("num_examples_train") == 1527
     assert examples.get_int_custom_property("num_examples_eval") == 270
     assert examples.get_string_custom_property("source") == "digits/1.0.0"
+    assert examples.span == 3
 
 
 def test_a_slice_of_several_pieces_becomes_a_shard_each(tmp_path, tfds_dir):
