@@ -15,15 +15,17 @@ Graph = dict[str, tuple[str, ...]]
 def graph_of(config: Config) -> Graph:
     """The steps of this configuration's pipeline."""
     curated = config.data.curated_schema is not None
-    tuner: Graph = {"Tuner": ("TfdsExampleGen", "Transform")} if config.search else {}
+    warm: Graph = {"WarmStart": ()} if config.training.warm_start else {}
+    tuner: Graph = {"Tuner": ("TfdsExampleGen", "Transform", *warm)} if config.search else {}
     return {
         "TfdsExampleGen": (),
         "StatisticsGen": ("TfdsExampleGen", "SchemaGen") if curated else ("TfdsExampleGen",),
         "SchemaGen": () if curated else ("StatisticsGen",),
         "ExampleValidator": ("StatisticsGen", "SchemaGen"),
         "Transform": ("TfdsExampleGen", "SchemaGen"),
+        **warm,
         **tuner,
-        "Trainer": ("TfdsExampleGen", "Transform", *tuner),
+        "Trainer": ("TfdsExampleGen", "Transform", *warm, *tuner),
         # The newest that passed when there is something to compare with it.
         "BaselineModel": ("Trainer",),
         "Evaluator": ("TfdsExampleGen", "Transform", "Trainer", "BaselineModel"),

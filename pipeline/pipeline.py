@@ -31,6 +31,7 @@ from components.evaluator.settings import EvaluatorSettings
 from components.example_gen.component import TfdsExampleGen
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
+from components.trainer.base_model import BaseModelStrategy
 from components.trainer.settings import TrainerSettings
 from components.tuner.component import OptunaTuner
 from components.tuner.settings import TunerSettings
@@ -84,10 +85,13 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
     transform = _transform(inputs, examples, schema)
     transform_graph = transform.outputs["transform_graph"]
 
-    tuner = _tuner(config, inputs, examples, transform_graph)
+    warm_start = _warm_start(config, inputs)
+    base_model = warm_start.outputs["model"] if warm_start else None
+    tuner = _tuner(config, inputs, examples, transform_graph, base_model)
     trainer = Trainer(
         examples=examples,
         transform_graph=transform_graph,
+        base_model=base_model,
         hyperparameters=tuner.outputs["best_hyperparameters"] if tuner else None,
         run_fn="components.trainer.run_fn.run_fn",
         custom_config={
@@ -147,6 +151,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
             schema_gen,
             example_validator,
             transform,
+            *([warm_start] if warm_start else []),
             *([tuner] if tuner else []),
             trainer,
             baseline,
@@ -190,14 +195,33 @@ def _transform(inputs: Inputs, examples: BaseChannel, schema: BaseChannel) -> Tr
     )
 
 
+def _warm_start(config: Config, inputs: Inputs) -> Resolver | None:
+    """The model whose weights the training starts from, where it is to and there is one."""
+    if not config.training.warm_start:
+        return None
+    return Resolver(
+        strategy_class=BaseModelStrategy,
+        config={
+            "class_names": digest_of_classes(inputs.source.class_names),
+            "fingerprint": inputs.source.fingerprint,
+        },
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+    ).with_id("WarmStart")
+
+
 def _tuner(
-    config: Config, inputs: Inputs, examples: BaseChannel, transform_graph: BaseChannel
+    config: Config,
+    inputs: Inputs,
+    examples: BaseChannel,
+    transform_graph: BaseChannel,
+    base_model: BaseChannel | None,
 ) -> OptunaTuner | None:
     """Chooses hyper-parameters, where the configuration searches."""
     if config.search is None:
         return None
     settings = TunerSettings(trainer=_trainer_settings(config, inputs), search=config.search)
-    return OptunaTuner(examples, transform_graph, settings, inputs.code["Tuner"])
+    return OptunaTuner(examples, transform_graph, settings, inputs.code["Tuner"], base_model)
 
 
 def _baseline(config: Config, inputs: Inputs) -> Resolver:

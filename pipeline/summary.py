@@ -24,6 +24,7 @@ STEPS = (
     "SchemaGen",
     "ExampleValidator",
     "Transform",
+    "WarmStart",
     "Tuner",
     "Trainer",
     "BaselineModel",
@@ -32,7 +33,7 @@ STEPS = (
     "Report",
 )
 """Node ids of every configuration in the order of the data flow."""
-OPTIONAL = ("Tuner",)
+OPTIONAL = ("WarmStart", "Tuner")
 """Those that only some configurations have."""
 
 

@@ -23,7 +23,8 @@ class Evidence:
     Attributes:
       counts: examples by split.
       history: a row an epoch, as the Trainer keeps it.
-      trained: `mode`, `training` and `plan` as the Trainer keeps them, with what a Tuner chose.
+      trained: `mode`, `training`, `plan` and `base_model` as the Trainer keeps them, with what a
+        Tuner chose.
       metrics: the model's.
       baseline: the baseline's; {} where there was none.
       gates: as they were applied.
@@ -122,7 +123,9 @@ class ModelCard:
       data: what it learned from and was judged on.
       counts: examples by split.
       preprocessing: sizes and augmentation.
-      backbone: where it started from.
+      backbone: what it is made of.
+      base_model: folder of the earlier model whose weights it started from; None where it started
+        from the backbone.
       hyperparameters: how it was trained.
       training: how that went.
       split: the split that was judged.
@@ -141,6 +144,7 @@ class ModelCard:
     counts: Mapping[str, int]
     preprocessing: Mapping[str, Any]
     backbone: BackboneFacts
+    base_model: str | None
     hyperparameters: Hyperparameters
     training: TrainingSummary
     split: str
@@ -190,6 +194,7 @@ def make_card(settings: CardSettings, evidence: Evidence, version: int, pushed: 
         counts=evidence.counts,
         preprocessing=settings.preprocessing,
         backbone=settings.backbone.model_copy(update={"mode": mode}),
+        base_model=evidence.trained.get("base_model"),
         hyperparameters=Hyperparameters(
             settings.training, _tuned(settings, evidence.trained), evidence.trained.get("plan", {})
         ),

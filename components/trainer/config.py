@@ -93,6 +93,11 @@ class TrainingConfig(Section):
     )
     cache_limit_mb: int = Field(2048, ge=0, description="Megabytes that may be kept so.")
     seed: int = Field(42, ge=0, lt=2**31 - 2, description="Of shuffling, augmentation and MixUp.")
+    warm_start: bool = Field(
+        False,
+        description="Begin from the weights of the last model that passed its gates, where there "
+        "is one, and not from the backbone alone (docs/training.md).",
+    )
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
         "auto",
         description="`one_device`; `mirrored`: every GPU, or where there is none every logical "

@@ -12,7 +12,7 @@ import tensorflow as tf
 from components import progress
 from components.finite import to_json
 from components.trainer.plan import Plan
-from components.trainer.settings import TrainerSettings
+from components.trainer.settings import Job
 
 _METRICS = ("loss", "accuracy")
 
@@ -72,17 +72,19 @@ def write_history(rows: list[dict[str, Any]], folder: str) -> None:
         writer.writerows(rows)
 
 
-def write_hyperparameters(settings: TrainerSettings, plan: Plan, folder: str) -> None:
+def write_hyperparameters(job: Job, plan: Plan) -> None:
     """Keeps what was trained with, what a search chose among it: `hyperparameters.json`.
 
-    Its keys are `mode`, `training` with every key of that section, and `plan`, what came of it.
+    Its keys are `mode`, `training` with every key of that section, `plan`, what came of it, and
+    `base_model`, the folder of the model that it started from; null for the backbone alone.
     """
     values = {
-        "mode": settings.mode,
-        "training": settings.training.model_dump(mode="json"),
+        "mode": job.settings.mode,
+        "training": job.settings.training.model_dump(mode="json"),
         "plan": asdict(plan),
+        "base_model": job.base_model,
     }
-    write_json(os.path.join(folder, "hyperparameters.json"), values)
+    write_json(os.path.join(job.model_run, "hyperparameters.json"), values)
 
 
 def write_json(path: str, value: Any) -> None:

@@ -21,8 +21,8 @@ def run_fn(fn_args: Any) -> None:
         of the code.
 
     Raises:
-      UserError: the backbone cannot be trained as configured, or the batch cannot be shared out to
-        the devices.
+      UserError: the backbone cannot be trained as configured, the base model does not fit, or the
+        batch cannot be shared out to the devices.
     """
     job = make_job(fn_args)
     if job.settings.training.strategy == "multi_worker":
@@ -47,4 +47,5 @@ def make_job(fn_args: Any) -> Job:
         model_run=fn_args.model_run_dir,
         serving_model=fn_args.serving_model_dir,
         checkpoints=told["checkpoints"],
+        base_model=fn_args.base_model,
     )

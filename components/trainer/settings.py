@@ -62,6 +62,7 @@ class Job(Section):
       train_files: TFRecord files (gzip) of serialized tf.Examples.
       eval_files: the same of the eval split.
       transform_graph: the Transform step's output.
+      base_model: folder of the SavedModel to start from; None starts from the backbone.
       code: digest of the code that trains.
       model_run: folder for the history.
       serving_model: folder for the SavedModel.
@@ -76,6 +77,7 @@ class Job(Section):
     model_run: str
     serving_model: str
     checkpoints: str
+    base_model: str | None = None
 
     @property
     def own_checkpoints(self) -> str:

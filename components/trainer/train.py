@@ -24,6 +24,7 @@ from components.trainer.settings import Job, TrainerSettings
 from components.trainer.signatures import export
 from components.trainer.steps import Steps
 from components.trainer.strategy import Workers, make_strategy, spread, sum_of_workers, worker
+from components.trainer.warm_start import start_from
 
 MEGABYTE = 1_000_000
 
@@ -37,8 +38,8 @@ def train(job: Job, workers: Workers | None = None) -> list[Row]:
         something.
 
     Raises:
-      UserError: the backbone cannot be trained as configured, or the batch cannot be shared out to
-        the devices.
+      UserError: the backbone cannot be trained as configured, the base model does not fit, or the
+        batch cannot be shared out to the devices.
     """
     settings, training = job.settings, job.settings.training
     plan = make_plan(training, settings.num_train)
@@ -48,7 +49,7 @@ def train(job: Job, workers: Workers | None = None) -> list[Row]:
         strategy.scope(),
         Room(training.cache, training.cache_limit_mb * MEGABYTE) as room,
     ):
-        model = make_model(settings)
+        model = make_model(settings, job.base_model)
         feeds = make_feeds(job, plan, model, graph, room)
         index, _ = worker()
         record = Record(job.model_run if index == 0 else None, plan.epochs)
@@ -58,18 +59,22 @@ def train(job: Job, workers: Workers | None = None) -> list[Row]:
         return rows
     write_history(rows, job.model_run)
     write_curves(rows, job.model_run)
-    write_hyperparameters(settings, plan, job.model_run)
+    write_hyperparameters(job, plan)
     model.backbone.compute_in_float32()
     export(model, graph, settings.class_names, job.serving_model)
     remove_checkpoints(job.own_checkpoints)
     return rows
 
 
-def make_model(settings: TrainerSettings) -> BiTClassifier:
+def make_model(settings: TrainerSettings, base_model: str | None = None) -> BiTClassifier:
     """The backbone under a new head, in the scope of a strategy.
 
+    Args:
+      settings: backbone, mode and classes.
+      base_model: folder of an earlier model, whose weights both then have; None for none.
+
     Raises:
-      UserError: the backbone cannot be trained as configured.
+      UserError: the backbone cannot be trained as configured, or the base model does not fit.
     """
     # Not 0, which tf.data cannot tell from none when it has a seed of its own.
     tf.random.set_seed(settings.training.seed + 1)
@@ -80,7 +85,10 @@ def make_model(settings: TrainerSettings) -> BiTClassifier:
         settings.training.precision,
         settings.trainable_parameters,
     )
-    return BiTClassifier(backbone, len(settings.class_names))
+    model = BiTClassifier(backbone, len(settings.class_names))
+    if base_model is not None:
+        start_from(model, base_model)
+    return model
 
 
 class Fit:

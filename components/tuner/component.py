@@ -22,6 +22,7 @@ class OptunaTunerSpec(ComponentSpec):
     INPUTS: ClassVar[dict[str, ChannelParameter]] = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph),
+        "base_model": ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
     OUTPUTS: ClassVar[dict[str, ChannelParameter]] = {
         "best_hyperparameters": ChannelParameter(type=standard_artifacts.HyperParameters),
@@ -41,6 +42,7 @@ class OptunaTuner(base_component.BaseComponent):
         transform_graph: BaseChannel,
         settings: TunerSettings,
         code: str,
+        base_model: BaseChannel | None = None,
     ):
         """Makes the node.
 
@@ -49,6 +51,7 @@ class OptunaTuner(base_component.BaseComponent):
           transform_graph: channel of the Transform step's output.
           settings: the search, and the training that it is for.
           code: digest of the modules that the step runs.
+          base_model: channel of the model that trials start from, as the Trainer will.
         """
         super().__init__(
             spec=OptunaTunerSpec(
@@ -56,6 +59,7 @@ class OptunaTuner(base_component.BaseComponent):
                 code=code,
                 examples=examples,
                 transform_graph=transform_graph,
+                base_model=base_model,
                 best_hyperparameters=Channel(type=standard_artifacts.HyperParameters),
                 tuner_results=Channel(type=standard_artifacts.TunerResults),
             )

@@ -11,7 +11,7 @@ from typing import Any
 
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
-from tfx.utils import io_utils
+from tfx.utils import io_utils, path_utils
 
 from components.example_gen.counts import counts_of
 from components.progress import report
@@ -49,7 +49,10 @@ class Executor(base_executor.BaseExecutor):
         folders = artifact_utils.get_split_uris(input_dict["examples"], "train")
         files = files_of(map(io_utils.all_files_pattern, folders))
         graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
-        with Trials(settings, files, graph) as trials:
+        base = input_dict.get("base_model")
+        base_uri = artifact_utils.get_single_uri(base) if base else None
+        base_model = path_utils.serving_model_path(base_uri) if base_uri else None
+        with Trials(settings, files, graph, base_model) as trials:
             shown = Shown(settings.search.most_trials)
             found = search(settings.search, trials.run, shown.show)
         results = as_path(artifact_utils.get_single_uri(output_dict["tuner_results"]))

@@ -34,18 +34,26 @@ class Trials:
     `training.cache` has room; and the network with its traced steps, one of each mode.
     """
 
-    def __init__(self, settings: TunerSettings, files: Sequence[str], transform_graph: str):
+    def __init__(
+        self,
+        settings: TunerSettings,
+        files: Sequence[str],
+        transform_graph: str,
+        base_model: str | None = None,
+    ):
         """Takes the train split apart.
 
         Args:
           settings: what is trained, and the part that is held out.
           files: TFRecord files (gzip) of the train split.
           transform_graph: the Transform step's output.
+          base_model: folder of the model that every trial starts from; None for the backbone.
 
         Raises:
           UserError: nothing would be held out, or too little would be left.
         """
         self._settings = settings
+        self._base_model = base_model
         trainer, config = settings.trainer, settings.search
         count, training = trainer.num_train, trainer.training
         held_out = held_out_count(count, config.holdout, len(trainer.class_names))
@@ -77,8 +85,8 @@ class Trials:
         Raises:
           TrialPrunedError: `look` says so.
           TrialFailedError: a loss is not finite, or the memory is too small.
-          UserError: the backbone cannot be trained as configured, or the batch cannot be shared
-            out to the devices.
+          UserError: the backbone cannot be trained as configured, the base model does not fit, or
+            the batch cannot be shared out to the devices.
         """
         settings = self._settings.of_trial(values, self._splits[1].count)
         # The schedule of the Trainer, who learns from the images held out too.
@@ -102,7 +110,7 @@ class Trials:
         if key in self._begun:
             self._begun[key].restore()
         else:
-            model = make_model(settings)
+            model = make_model(settings, self._base_model)
             feeds = feeds_of(settings, plan, model, self._splits, self._room)
             fit = Fit(settings, plan.mixup, model, feeds)
             self._begun[key] = _Begun(fit, str(self._folder / str(len(self._begun))))

@@ -36,6 +36,7 @@ def digests(project):
         ("components/trainer/input_pipeline.py", {"Trainer", "Tuner"}),
         ("components/trainer/signatures.py", {"Trainer", "Tuner"}),
         ("components/trainer/bit.py", {"Trainer", "Tuner"}),
+        ("components/trainer/warm_start.py", {"Trainer", "Tuner"}),
         ("components/tuner/study.py", {"Tuner"}),
         ("components/tuner/trial.py", {"Tuner"}),
         ("components/transform/preprocessing.py", {"Transform"}),

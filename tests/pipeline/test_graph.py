@@ -10,9 +10,10 @@ from pipeline.summary import OPTIONAL, STEPS, Summary
 
 INFERRED = "data.curated_schema=null"
 SEARCH = "search.mode=[head_only, full]"
+WARM = "training.warm_start=true"
 
 
-@pytest.mark.parametrize("overrides", [(), (INFERRED,), (SEARCH,)])
+@pytest.mark.parametrize("overrides", [(), (INFERRED,), (SEARCH,), (WARM,), (WARM, SEARCH)])
 def test_it_is_tfxs(tmp_path, overrides):
     from ml_metadata.proto import metadata_store_pb2
     from tfx.dsl.compiler import compiler
@@ -38,7 +39,7 @@ def test_it_is_tfxs(tmp_path, overrides):
     assert compiled == {step: set(upstream) for step, upstream in graph_of(config).items()}
 
 
-@pytest.mark.parametrize("overrides", [(), (INFERRED,), (SEARCH,)])
+@pytest.mark.parametrize("overrides", [(), (INFERRED,), (SEARCH,), (WARM, SEARCH)])
 def test_every_step_comes_after_those_that_it_waits_for(overrides):
     graph = graph_of(load_config("digits", overrides=overrides))
     order = in_order(graph)
@@ -56,10 +57,11 @@ def test_one_at_a_time_is_the_same_steps_in_a_row():
     assert json.dumps(row) != json.dumps(graph)
 
 
-def test_the_tuner_is_a_step_where_there_is_a_search_alone():
-    assert steps_of(load_config("digits", overrides=[SEARCH])) == STEPS
+def test_some_steps_are_there_where_the_configuration_asks_for_them_alone():
+    assert steps_of(load_config("digits", overrides=[SEARCH, WARM])) == STEPS
     without = steps_of(load_config("digits"))
-    assert set(STEPS) - set(without) == set(OPTIONAL) == {"Tuner"}
+    assert set(STEPS) - set(without) == set(OPTIONAL) == {"WarmStart", "Tuner"}
+    assert set(steps_of(load_config("digits", overrides=[WARM]))) - set(without) == {"WarmStart"}
     assert tuple(step.id for step in Summary().steps) == without
 
 

@@ -115,6 +115,15 @@ def test_where_it_comes_from_is_there(page):
         assert page.beside(label)[0] == value
 
 
+def test_an_earlier_model_that_it_started_from_is_named(page):
+    assert card().base_model is None
+    assert "Started from the model in" not in page.cells
+    left = evidence(trained={"base_model": "/runs/digits/artifacts/a|b"})
+    assert card(left=left).base_model == "/runs/digits/artifacts/a|b"
+    warm = Page(render_markdown(card(left=left)))
+    assert warm.beside("Started from the model in")[0] == "/runs/digits/artifacts/a|b"
+
+
 def test_outside_of_an_image_none_is_named():
     told = settings(code=settings().code.model_copy(update={"image": "", "commit": ""}))
     assert not {"Image", "Commit"} & set(Page(render_markdown(card(told))).cells)

@@ -30,10 +30,11 @@ kept, export = [], module.export
 module.export = lambda model, *rest: (kept.append(model), export(model, *rest))
 
 
-def train(name, **training):
+def train(name, base=None, **training):
     job = make_job(folder, name, **{
         "crop": 20, "flip": True, "schedule": {"steps": 9, "boundaries": [4]}, "epochs": 6,
         "early_stopping_patience": 9, **training})
+    job = job.model_copy(update={"base_model": base})
     module.train(job)
     served = tf.saved_model.load(job.serving_model)
     answer = served.signatures["predict_image"](tf.constant([png(0), png(1), png(2)]))
@@ -50,6 +51,11 @@ came["parts"] = train("parts", strategy="mirrored", batch_split=4)
 came["frozen"] = [
     train(f"frozen {strategy}", mode="head_only", strategy=strategy, crop=None, flip=False)
     for strategy in ("one_device", "mirrored")
+]
+still = {"schedule": {"steps": 1}, "base_learning_rate": 1e-12, "strategy": "mirrored"}
+came["warm"] = [
+    train(f"warm {mode}", base=f"{folder}/one_device/model", mode=mode, **still)
+    for mode in ("full", "head_only")
 ]
 came["devices"] = [len(variable.values) for variable in mirrored]
 came["apart"] = max(
@@ -107,6 +113,14 @@ def test_the_exported_model_is_the_same(came):
     assert two["signatures"] == one["signatures"] == ["predict_image", "serving_default"]
     for before, after in zip(one["probabilities"], two["probabilities"], strict=True):
         assert after == pytest.approx(before, abs=1e-5)
+
+
+def test_two_devices_start_from_what_one_has_learned(came):
+    for warm in came["warm"]:
+        for before, after in zip(
+            came["one_device"]["probabilities"], warm["probabilities"], strict=True
+        ):
+            assert after == pytest.approx(before, abs=1e-5)
 
 
 def test_epochs_end_training_before_the_schedule_does(came):

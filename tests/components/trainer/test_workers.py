@@ -93,6 +93,21 @@ def test_workers_learn_what_one_device_learns(digits_folder, make_cluster, count
     assert list(Path(job.checkpoints).iterdir()) == []
 
 
+@pytest.mark.slow
+def test_workers_start_from_the_same_model(digits_folder, make_cluster):
+    base = make_job(digits_folder, "base of workers")
+    train(base)
+    started = {"base_model": base.serving_model}
+    alone = make_job(digits_folder, "warm alone").model_copy(update=started)
+    one = learned(train(alone))
+    job = make_job(digits_folder, "warm together", strategy="multi_worker")
+    job = job.model_copy(update=started)
+    rows = learned(together(make_cluster(2), job))
+    assert_alike(one, rows)
+    assert one[0]["loss"] < np.log(10) - 0.02
+    np.testing.assert_allclose(answers(job), answers(alone), atol=1e-5)
+
+
 TWO_DEVICES = """
 import os, sys
 import tensorflow as tf

@@ -164,6 +164,23 @@ def test_a_trial_has_no_other_workers():
     assert told.of_trial({}, held_out=25).training.strategy == "auto"
 
 
+@pytest.mark.parametrize("mode", ["full", "head_only"])
+def test_every_trial_starts_from_the_base_model(digits_folder, mode):
+    base = jobs.make_job(digits_folder, "base", schedule={"steps": 20}, steps_per_epoch=20)
+    train(base)
+    job = jobs.make_job(digits_folder, "warm", mode=mode, schedule={"steps": 1})
+    told = settings_of(job), job.train_files, job.transform_graph
+    still = {"base_learning_rate": 1e-12}
+    with Trials(*told) as trials:
+        _, cold = trials.run(1, still, ignore)
+    with Trials(*told, base.serving_model) as trials:
+        _, warm = trials.run(1, still, ignore)
+        trials.run(2, {"base_learning_rate": 4.0}, ignore)
+        assert trials.run(3, still, ignore)[1] == warm
+    assert cold == pytest.approx(math.log(10), abs=1e-5)
+    assert warm < cold - 0.2
+
+
 def test_too_small_a_split_is_refused(digits_folder):
     job = jobs.make_job(digits_folder, "small", mode="head_only")
     with pytest.raises(UserError, match=r"search\.holdout 0\.95 leaves 5 of 100"):
