@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from kubeflow import parameters
+from kubeflow.connection import connection_config
 from kubeflow.node import main
 from pipeline.config import dump_config, load_config
+from pipeline.outcome import read_outputs
+from pipeline.spans import settle_span
 
 KILLED_BEFORE_ITS_END = """if True:
     import os, signal, sys
@@ -29,9 +32,12 @@ class Run:
 
     def __init__(self, folder: Path, tfds_dir: Path):
         self.folder, self.output = folder, folder / "out"
-        self.config = load_config(
-            "digits", overrides=[f"data.data_dir={tfds_dir}", "kubeflow.image=registry/bit:1"]
+        told = (
+            f"data.data_dir={tfds_dir}",
+            "kubeflow.image=registry/bit:1",
+            "training.warm_start=true",
         )
+        self.config = load_config("digits", overrides=told)
         self.common = [
             "--run-id=run",
             f"--output={self.output}",
@@ -108,6 +114,20 @@ def test_a_retry_empties_what_the_killed_attempt_left(run, killed, retried):
     assert [path.name for path in (killed / "Split-train").iterdir()] == [
         "data_tfrecord-00000-of-00001.gz"
     ]
+
+
+def test_prepare_settled_the_span_of_the_data(run, retried):
+    connection = connection_config(json.dumps({"sqlite": str(run.folder / "m.sqlite")}))
+    (examples,) = read_outputs(connection, "run").values()
+    assert examples.span == 1
+    fingerprint = examples.get_string_custom_property("fingerprint")
+    assert settle_span(connection, "digits", fingerprint) == 1
+    assert settle_span(connection, "digits", "other data") == 2
+
+
+def test_a_warm_start_before_there_is_a_model_is_no_failure(run):
+    assert main(run.arguments("WarmStart")) == 0
+    assert run.step("WarmStart")["state"] == "complete"
 
 
 def test_a_step_that_is_done_is_not_done_again(run, killed, retried):

@@ -23,6 +23,7 @@ SQLITE = (
     "kubeflow.steps.Trainer.accelerator.count=0",
 )
 SEARCH = "search.mode=[head_only, full]"
+WARM = "training.warm_start=true"
 
 
 def compile_(output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -44,7 +45,7 @@ def packages(tmp_path_factory):
         "flowers": ("--preset", "flowers", "--image", IMAGE),
         "everything": ("--config", str(EVERYTHING)),
         "sqlite": ("--image", IMAGE, *(f"--set={each}" for each in SQLITE)),
-        "search": ("--image", IMAGE, f"--set={SEARCH}"),
+        "search": ("--image", IMAGE, f"--set={SEARCH}", f"--set={WARM}"),
     }
     found = {}
     for name, arguments in asked.items():
@@ -88,15 +89,16 @@ def test_every_pod_is_one_that_kubernetes_takes(pods, name):
 def test_the_tuner_is_a_task_before_the_trainer_and_its_pod_the_same(packages, pods):
     spec, _ = read(packages["search"])
     tasks = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
-    assert "tuner" in tasks["trainer"]["dependentTasks"]
-    waits = {"prepare", "tfdsexamplegen", "transform"}
+    assert {"tuner", "warmstart"} < set(tasks["trainer"]["dependentTasks"])
+    assert tasks["warmstart"]["dependentTasks"] == ["prepare"]
+    waits = {"prepare", "tfdsexamplegen", "transform", "warmstart"}
     assert set(tasks["tuner"]["dependentTasks"]) == waits
     tuner, trainer = (pods["search"][f"exec-{name}"]["spec"] for name in ("tuner", "trainer"))
     one, other = (each["containers"][0] for each in (tuner, trainer))
     assert one["resources"] == other["resources"]
     assert one["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert "--gpu" in one["args"]
-    assert "exec-tuner" not in pods["digits"]
+    assert not {"exec-tuner", "exec-warmstart"} & pods["digits"].keys()
 
 
 def test_the_graph_is_tfxs(packages):

@@ -77,6 +77,7 @@ class TestParameters:
             ("kubeflow.rejected=fail", "kubeflow"),
             ("data.curated_schema=null", "curated_schema"),
             ("search.mode=[head_only, full]", "search"),
+            ("training.warm_start=true", "warm_start"),
         ],
     )
     def test_what_the_package_is_made_of_stays(self, override, named):
