@@ -1,0 +1,277 @@
+"""The checks of the data: what is held against which limit, as numbers and as sentences."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.data_gate.config import Action
+from components.example_gen.counts import SplitCounts, total
+from components.storage import as_path, write_whole
+
+TRAIN = "train"
+CHECKS = "checks.json"
+CLASS_COUNTS = "class_counts.json"
+"""Files of the `checks` artifact."""
+
+_TOLERANCE = 1e-9
+_NAMED = 10
+"""So many classes are named in a sentence."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition on the data.
+
+    Attributes:
+      key: where it is configured, `data_gate.max_reject_fraction`.
+      subject: what it looks at, `eval split`.
+      passed: whether the data are as the key wants them.
+      stops: whether a run ends before training where they are not.
+      value: the number that was found; None where there is none.
+      limit: what it may be at most; None where any is accepted.
+      sentence: all of it, as the user reads it.
+    """
+
+    key: str
+    subject: str
+    passed: bool
+    stops: bool
+    value: float | None
+    limit: float | None
+    sentence: str
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the run ends here."""
+        return self.stops and not self.passed
+
+
+class Anomaly(NamedTuple):
+    """What TFDV says of one feature, in its words.
+
+    Attributes:
+      split: of the data.
+      feature: its name; empty where it is about the whole split.
+      short: TFDV's short description.
+      description: the long one.
+      note: what its words stand for here.
+      warning: TFDV itself takes it lightly; it never stops a run.
+    """
+
+    split: str
+    feature: str
+    short: str
+    description: str
+    note: str = ""
+    warning: bool = False
+
+
+def rejects(counts: Mapping[str, SplitCounts], limit: float, quarantine: str) -> Iterator[Check]:
+    """The share of all images that were set aside, and whether any are left in every split.
+
+    A single bad photograph is a large share of a small split, and no reason to stop.
+
+    Args:
+      counts: by split.
+      limit: the share that is accepted.
+      quarantine: where those that were set aside are.
+    """
+    whole = total(counts.values())
+    share = whole.num_rejected / whole.read if whole.read else 0.0
+    key = "data_gate.max_reject_fraction"
+    if whole.num_rejected:
+        reasons = "; ".join(
+            f"{split}: {_listed(found.rejected)}"
+            for split, found in counts.items()
+            if found.rejected
+        )
+        says = (
+            f"{whole.num_rejected:,} of the {whole.read:,} images read ({percent(share)}) were set "
+            f"aside, and {key} allows {percent(limit)}: {reasons}. They are in {quarantine}; "
+            "`python -m pipeline.quarantine` shows them"
+        )
+    else:
+        says = f"none of the {whole.read:,} images read was set aside"
+    yield Check(key, "all splits", share <= limit + _TOLERANCE, True, share, limit, says)
+    for split, found in counts.items():
+        if not found.kept:
+            says = f"no image of the {split} split is left of {found.read:,} read"
+            yield Check(f"data.splits.{split}", f"{split} split", False, True, 0, None, says)
+
+
+def _listed(rejected: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in rejected.items())
+
+
+def anomalies(found: Sequence[Anomaly], splits: Sequence[str], action: Action) -> Iterator[Check]:
+    """Every anomaly in TFDV's words, or one check that there is none.
+
+    Args:
+      found: by ExampleValidator, and by the schema's comparators.
+      splits: that were looked at.
+      action: data_gate.anomalies.
+    """
+    key = "data_gate.anomalies"
+    for anomaly in found:
+        subject = ", ".join(filter(None, [f"{anomaly.split} split", anomaly.feature]))
+        stops = action == "stop" and not anomaly.warning
+        note = f" ({anomaly.note})" if anomaly.note else ""
+        words = f"{anomaly.short}: {anomaly.description.strip()}"
+        says = f"{subject}: {words}{note} ({key}: {'stop' if stops else 'report'})"
+        yield Check(key, subject, False, stops, None, None, says)
+    if not found:
+        says = f"TFDV finds no anomaly in {', '.join(splits)}"
+        yield Check(key, "all splits", True, action == "stop", None, None, says)
+
+
+def missing_classes(
+    counts: Mapping[str, NDArray[np.int64]], class_names: Sequence[str], action: Action
+) -> Iterator[Check]:
+    """Whether every class has an image.
+
+    Args:
+      counts: images by class index [C], of each split where none may be missing.
+      class_names: names by class index.
+      action: data_gate.missing_classes.
+    """
+    key = "data_gate.missing_classes"
+    for split, of_split in counts.items():
+        missing = [class_names[index] for index in np.flatnonzero(of_split == 0)]
+        says = f"each of the {len(class_names)} classes has an image in the {split} split"
+        if missing:
+            says = (
+                f"{len(missing)} of the {len(class_names)} classes have no image in the {split} "
+                f"split: {named(missing)} ({key}: {action})"
+            )
+        stops = action == "stop"
+        yield Check(key, f"{split} split", not missing, stops, len(missing), 0, says)
+
+
+def imbalance(
+    counts: NDArray[np.int64], class_names: Sequence[str], limit: float | None
+) -> Iterator[Check]:
+    """Images of the largest class for one of the smallest that has any; nothing without images.
+
+    Args:
+      counts: images of the train split by class index [C].
+      class_names: names by class index.
+      limit: data_gate.max_imbalance.
+    """
+    there = np.flatnonzero(counts)
+    if not there.size:
+        return
+    key = "data_gate.max_imbalance"
+    largest = there[np.argmax(counts[there])]
+    smallest = there[np.argmin(counts[there])]
+    ratio = float(counts[largest] / counts[smallest])
+    says = (
+        f"the largest class of the train split, {class_names[largest]!r}, has {counts[largest]:,} "
+        f"images and the smallest, {class_names[smallest]!r}, {counts[smallest]:,}: {ratio:.4g} "
+        "to one"
+    )
+    if limit is not None:
+        says += f"; {key} allows {limit:.4g}"
+    passed = limit is None or ratio <= limit + _TOLERANCE
+    yield Check(key, "train split", passed, limit is not None, ratio, limit, says)
+
+
+class Compared(NamedTuple):
+    """Data whose classes the train split's are compared with.
+
+    Attributes:
+      key: where the limit is, `data_gate.max_label_drift`.
+      what: as in "and 3 % of <what>".
+      counts: images by class index [C]; None where there are no such data yet.
+    """
+
+    key: str
+    what: str
+    counts: NDArray[np.int64] | None
+
+
+def label_shift(
+    counts: NDArray[np.int64], other: Compared, class_names: Sequence[str], limit: float | None
+) -> Iterator[Check]:
+    """How far the share of any class is from that in other data (L-infinity).
+
+    From counts and not by TFDV: its statistics keep the 1,000 most frequent classes, none at all
+    unless the schema calls the label categorical, and it then takes any two splits for equal.
+
+    Args:
+      counts: images of the train split by class index [C].
+      other: the data to compare with.
+      class_names: names by class index.
+      limit: the distance that is accepted; None does not compare.
+    """
+    if limit is None:
+        return
+    if other.counts is None or not other.counts.sum() or not counts.sum():
+        says = f"there is no {other.what} to compare the classes with ({other.key})"
+        yield Check(other.key, other.what, True, True, None, limit, says)
+        return
+    here, there = counts / counts.sum(), other.counts / other.counts.sum()
+    apart = np.abs(here - there)
+    farthest = int(np.argmax(apart))
+    value = float(apart[farthest])
+    says = (
+        f"class {class_names[farthest]!r} is {percent(here[farthest])} of the train split and "
+        f"{percent(there[farthest])} of the {other.what}: {value:.4g} apart, and {other.key} "
+        f"allows {limit:.4g}"
+    )
+    yield Check(other.key, other.what, value <= limit + _TOLERANCE, True, value, limit, says)
+
+
+def refusal(checks: Iterable[Check]) -> str:
+    """The sentences of the checks that stop the run, one a line; empty where none does."""
+    lines = [f"  {check.sentence}." for check in checks if check.refuses]
+    return "\n".join(["The data gate stopped the run before training:", *lines]) if lines else ""
+
+
+def write_checks(
+    checks: Sequence[Check], class_counts: Mapping[str, Mapping[str, int]], uri: str
+) -> None:
+    """Fills the `checks` artifact.
+
+    Args:
+      checks: all, passed or not.
+      class_counts: images by class name, by split.
+      uri: the artifact's folder.
+    """
+    for name, value in (
+        (CHECKS, [asdict(check) for check in checks]),
+        (CLASS_COUNTS, class_counts),
+    ):
+        write_whole(as_path(os.path.join(uri, name)), json.dumps(value, indent=1) + "\n")
+
+
+def read_checks(uri: str) -> list[Check]:
+    """The checks as they were made."""
+    return [Check(**check) for check in _read(uri, CHECKS)]
+
+
+def read_class_counts(uri: str, split: str, class_names: Sequence[str]) -> NDArray[np.int64]:
+    """Images of a split by class index [C], as a gate counted them."""
+    counts = _read(uri, CLASS_COUNTS)[split]
+    return np.array([counts.get(name, 0) for name in class_names], np.int64)
+
+
+def _read(uri: str, name: str) -> Any:
+    return json.loads(as_path(os.path.join(uri, name)).read_text(encoding="utf-8"))
+
+
+def percent(share: float) -> str:
+    """A share for people."""
+    return f"{100 * share:.4g} %"
+
+
+def named(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(map(repr, names[:_NAMED])) + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,152 @@
+"""Holds the data against the limits, and stops the run where they do not keep them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+
+from components.data_gate import checks as policy
+from components.data_gate.checks import TRAIN, Check, Compared
+from components.data_gate.duplicates import duplicates, images_of, near_duplicates
+from components.data_gate.passed import (
+    CLASSES_PROPERTY,
+    PASSED_PROPERTY,
+    SPAN_PROPERTY,
+    STATISTICS_PROPERTY,
+)
+from components.data_gate.settings import DataGateSettings
+from components.data_gate.validation import (
+    found_by_comparators,
+    found_by_validator,
+    read_schema,
+    read_statistics,
+)
+from components.errors import UserError
+from components.evaluator.baseline import digest_of_classes
+from components.example_gen.counts import counts_of
+from components.example_gen.index import read_index
+from components.progress import report
+
+_logger = logging.getLogger(__name__)
+
+ClassCounts = dict[str, NDArray[np.int64]]
+
+
+class Executor(base_executor.BaseExecutor):
+    """Looks at what the steps before it found, never at an image."""
+
+    def Do(  # noqa: N802  # TFX's name.
+        self,
+        input_dict: dict[str, list[Any]],
+        output_dict: dict[str, list[Any]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Fills `checks`.
+
+        Raises:
+          UserError: a check that stops a run was not passed; all of these are told.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        settings = DataGateSettings.model_validate_json(exec_properties["settings"])
+        inputs = {
+            name: artifact_utils.get_single_instance(found)
+            for name, found in input_dict.items()
+            if found
+        }
+        splits = artifact_utils.decode_split_names(inputs["examples"].split_names)
+        images = images_of({split: read_index(inputs["index"].uri, split) for split in splits})
+        counts = {
+            split: np.bincount(found.labels, minlength=len(settings.class_names))
+            for split, found in images.items()
+        }
+        config = settings.data_gate
+        made = [
+            *policy.rejects(
+                counts_of(inputs["examples"]), config.max_reject_fraction, inputs["quarantine"].uri
+            ),
+            *_tfdv(settings, inputs, splits),
+            *_classes(settings, inputs, counts),
+            *duplicates(images, settings.class_names, config.duplicates),
+            *near_duplicates(images, config.near_distance, config.near_duplicates),
+        ]
+        _tell(made)
+        refusal = policy.refusal(made)
+        if refusal:
+            raise UserError(refusal)
+        _keep(made, counts, settings, inputs, output_dict)
+
+
+def _tfdv(settings: DataGateSettings, inputs: dict[str, Any], splits: list[str]) -> Iterator[Check]:
+    """ExampleValidator's anomalies, and those that show beside other data."""
+    statistics = inputs["statistics"].uri
+    previous = inputs.get("previous_statistics")
+    found = [
+        anomaly
+        for split in splits
+        for anomaly in found_by_validator(inputs["anomalies"].uri, split)
+    ]
+    found += found_by_comparators(
+        read_statistics(statistics, TRAIN),
+        read_schema(inputs["schema"].uri),
+        read_statistics(previous.uri, TRAIN) if previous else None,
+        read_statistics(statistics, settings.split),
+        settings.split,
+    )
+    return policy.anomalies(found, splits, settings.data_gate.anomalies)
+
+
+def _classes(
+    settings: DataGateSettings, inputs: dict[str, Any], counts: ClassCounts
+) -> Iterator[Check]:
+    """How the images spread over the classes."""
+    config, names, judged = settings.data_gate, settings.class_names, settings.split
+    required = {split: counts[split] for split in (TRAIN, judged)}
+    yield from policy.missing_classes(required, names, config.missing_classes)
+    yield from policy.imbalance(counts[TRAIN], names, config.max_imbalance)
+    passed = inputs.get("previous_checks")
+    drift = Compared(
+        "data_gate.max_label_drift",
+        "train split of the last data that passed",
+        policy.read_class_counts(passed.uri, TRAIN, names) if passed else None,
+    )
+    yield from policy.label_shift(counts[TRAIN], drift, names, config.max_label_drift)
+    skew = Compared("data_gate.max_label_skew", f"{judged} split", counts[judged])
+    yield from policy.label_shift(counts[TRAIN], skew, names, config.max_label_skew)
+
+
+def _tell(made: list[Check]) -> None:
+    """Logs every check; what is only reported shows beside the step too."""
+    for check in made:
+        level = logging.INFO if check.passed else logging.WARNING
+        _logger.log(level, "%s", check.sentence)
+    found = dict.fromkeys(c.key.rpartition(".")[2] for c in made if not c.passed and not c.stops)
+    if found:
+        text = f"reported, and not stopped: {', '.join(found)}"
+        report(text, event="finding", text=text)
+
+
+def _keep(
+    made: list[Check],
+    counts: ClassCounts,
+    settings: DataGateSettings,
+    inputs: dict[str, Any],
+    output_dict: dict[str, list[Any]],
+) -> None:
+    """Writes the artifact that says that these data passed."""
+    artifact = artifact_utils.get_single_instance(output_dict["checks"])
+    by_name = {
+        split: dict(zip(settings.class_names, of_split.tolist(), strict=True))
+        for split, of_split in counts.items()
+    }
+    policy.write_checks(made, by_name, os.fspath(artifact.uri))
+    artifact.set_int_custom_property(PASSED_PROPERTY, 1)
+    artifact.set_int_custom_property(SPAN_PROPERTY, settings.span)
+    artifact.set_int_custom_property(STATISTICS_PROPERTY, inputs["statistics"].id)
+    artifact.set_string_custom_property(CLASSES_PROPERTY, digest_of_classes(settings.class_names))

@@ -1,0 +1,126 @@
+"""What TFDV says of the data, in its words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+
+from components.data_gate.checks import TRAIN, Anomaly
+from components.storage import as_path
+
+_COMPARATOR = "COMPARATOR_"
+"""How the types of anomalies begin that need other data to compare with."""
+
+
+def read_statistics(uri: str, split: str) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """The statistics of a split from an ExampleStatistics artifact."""
+    return tfdv.load_stats_binary(os.path.join(uri, f"Split-{split}", "FeatureStats.pb"))
+
+
+def read_schema(uri: str) -> schema_pb2.Schema:
+    """The schema from a Schema artifact."""
+    return tfdv.load_schema_text(os.path.join(uri, "schema.pbtxt"))
+
+
+def found_by_validator(uri: str, split: str) -> Iterator[Anomaly]:
+    """The anomalies of a split from an ExampleAnomalies artifact."""
+    path = as_path(os.path.join(uri, f"Split-{split}", "SchemaDiff.pb"))
+    found = anomalies_pb2.Anomalies.FromString(path.read_bytes())
+    if found.data_missing:
+        yield Anomaly(split, "", "Data missing", "The statistics hold no example.")
+    yield from _told(found, split)
+
+
+def found_by_comparators(
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+    schema: schema_pb2.Schema,
+    previous: statistics_pb2.DatasetFeatureStatisticsList | None,
+    judged: statistics_pb2.DatasetFeatureStatisticsList,
+    judged_split: str,
+) -> Iterator[Anomaly]:
+    """Drift and skew of the train split by the comparators of the schema.
+
+    Args:
+      statistics: of the train split.
+      schema: with or without comparators.
+      previous: of the train split of the last data that passed; None where there are none.
+      judged: of the split that models are judged on; TFDV calls it serving.
+      judged_split: its name.
+    """
+    found = tfdv.validate_statistics(
+        statistics, schema, previous_statistics=previous, serving_statistics=judged
+    )
+    note = f"previous: the last data that passed; serving: the {judged_split} split"
+    for anomaly, kind in _reasons(found, TRAIN):
+        # All other types are ExampleValidator's, which has told them.
+        if kind.startswith(_COMPARATOR):
+            yield anomaly._replace(note=note)
+    for kind, control in (("drift_comparator", previous), ("skew_comparator", judged)):
+        if control is not None:
+            yield from _not_measured(schema, kind, statistics, control)
+
+
+def _told(found: anomalies_pb2.Anomalies, split: str) -> Iterator[Anomaly]:
+    return (anomaly for anomaly, _ in _reasons(found, split))
+
+
+def _reasons(found: anomalies_pb2.Anomalies, split: str) -> Iterator[tuple[Anomaly, str]]:
+    """Each reason of each anomaly, with the name of its type."""
+    infos = sorted(found.anomaly_info.items())
+    if found.HasField("dataset_anomaly_info"):
+        infos.append(("", found.dataset_anomaly_info))
+    for feature, info in infos:
+        warning = info.severity == anomalies_pb2.AnomalyInfo.WARNING
+        for reason in info.reason:
+            told = Anomaly(
+                split, feature, reason.short_description, reason.description, warning=warning
+            )
+            yield told, anomalies_pb2.AnomalyInfo.Type.Name(reason.type)
+
+
+def _not_measured(
+    schema: schema_pb2.Schema, kind: str, *statistics: statistics_pb2.DatasetFeatureStatisticsList
+) -> Iterator[Anomaly]:
+    """Comparators that TFDV passes over in silence, as if there were no difference.
+
+    It takes values that it has no histogram of for equal (infinity_norm), and leaves out what is
+    not numeric (jensen_shannon_divergence, in some versions).
+    """
+    for feature in schema.feature:
+        comparator = getattr(feature, kind)
+        compared = [_feature(of_data, feature.name) for of_data in statistics]
+        # A feature that is missing altogether is an anomaly of its own.
+        if not all(compared):
+            continue
+        if comparator.infinity_norm.HasField("threshold") and not all(
+            stats.string_stats.rank_histogram.buckets for stats in compared
+        ):
+            yield Anomaly(
+                TRAIN,
+                feature.name,
+                "Not compared",
+                f"{kind}.infinity_norm needs a histogram of values, which the statistics have of "
+                "text and of categorical integers alone: give it int_domain {is_categorical: true}",
+            )
+        if comparator.jensen_shannon_divergence.HasField("threshold") and not all(
+            stats.HasField("num_stats") for stats in compared
+        ):
+            yield Anomaly(
+                TRAIN,
+                feature.name,
+                "Not compared",
+                f"{kind}.jensen_shannon_divergence is for numbers that are not categorical; "
+                "give it infinity_norm",
+            )
+
+
+def _feature(statistics: statistics_pb2.DatasetFeatureStatisticsList, name: str) -> Any:
+    """The statistics of a feature; None where it is not there."""
+    for feature in statistics.datasets[0].features:
+        if (feature.name or ".".join(feature.path.step)) == name:
+            return feature
+    return None
