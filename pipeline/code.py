@@ -21,6 +21,7 @@ PACKAGES = ("components", "pipeline")
 
 ENTRY_MODULES = {
     "TfdsExampleGen": "components.example_gen.executor",
+    "DataGate": "components.data_gate.executor",
     "Transform": "components.transform.preprocessing",
     "Tuner": "components.tuner.executor",
     "Trainer": "components.trainer.run_fn",

@@ -19,8 +19,12 @@ from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGe
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import BaseChannel, Channel
-from tfx.types.standard_artifacts import Model, ModelBlessing
+from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing
 
+from components.data_gate.artifacts import DataChecks
+from components.data_gate.component import DataGate
+from components.data_gate.passed import LastPassedStrategy
+from components.data_gate.settings import DataGateSettings
 from components.evaluator.baseline import (
     BestBlessedStrategy,
     LastBlessedStrategy,
@@ -43,6 +47,9 @@ from pipeline.report import report_settings
 # Without an image domain, StatisticsGen takes encoded images for text and says so for every one.
 _IMAGES = """feature { name: "image" type: BYTES image_domain {} }
              feature { name: "label" type: INT int_domain { is_categorical: true } }"""
+
+_SPAN = 0
+"""Number of the data."""
 
 
 def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bind.
@@ -82,7 +89,23 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         statistics=statistics_gen.outputs["statistics"], schema=schema
     )
 
+    passed = _passed_span(inputs, _SPAN)
+    data_gate = _data_gate(
+        config,
+        inputs,
+        _SPAN,
+        examples=examples,
+        index=example_gen.outputs["index"],
+        quarantine=example_gen.outputs["quarantine"],
+        statistics=statistics_gen.outputs["statistics"],
+        schema=schema,
+        anomalies=example_validator.outputs["anomalies"],
+        previous_statistics=passed.outputs["statistics"],
+        previous_checks=passed.outputs["checks"],
+    )
+
     transform = _transform(inputs, examples, schema)
+    transform.add_upstream_node(data_gate)
     transform_graph = transform.outputs["transform_graph"]
 
     warm_start = _warm_start(config, inputs)
@@ -150,6 +173,8 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
             statistics_gen,
             schema_gen,
             example_validator,
+            passed,
+            data_gate,
             transform,
             *([warm_start] if warm_start else []),
             *([tuner] if tuner else []),
@@ -175,6 +200,28 @@ def _statistics_and_schema(
     options = tfdv.StatsOptions(schema=text_format.Parse(_IMAGES, schema_pb2.Schema()))
     statistics_gen = StatisticsGen(examples=examples, stats_options=options)
     return statistics_gen, SchemaGen(statistics=statistics_gen.outputs["statistics"])
+
+
+def _passed_span(inputs: Inputs, span: int) -> Resolver:
+    """The data of the last span before this one that passed the gate, if there is one."""
+    classes = digest_of_classes(inputs.source.class_names)
+    return Resolver(
+        strategy_class=LastPassedStrategy,
+        config={"span": span, "class_names": classes},
+        statistics=Channel(type=ExampleStatistics),
+        checks=Channel(type=DataChecks),
+    ).with_id("PassedSpan")
+
+
+def _data_gate(config: Config, inputs: Inputs, span: int, **channels: BaseChannel) -> DataGate:
+    """Stops the run where the data are not as the configuration wants them."""
+    settings = DataGateSettings(
+        data_gate=config.data_gate,
+        split=config.evaluation.split,
+        class_names=inputs.source.class_names,
+        span=span,
+    )
+    return DataGate(channels, settings, inputs.code["DataGate"])
 
 
 def _transform(inputs: Inputs, examples: BaseChannel, schema: BaseChannel) -> Transform:

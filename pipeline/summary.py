@@ -23,6 +23,8 @@ STEPS = (
     "StatisticsGen",
     "SchemaGen",
     "ExampleValidator",
+    "PassedSpan",
+    "DataGate",
     "Transform",
     "WarmStart",
     "Tuner",

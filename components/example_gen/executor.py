@@ -159,4 +159,4 @@ def _tell(counts: Counts) -> None:
             f"{everything.num_rejected:,} of {everything.read:,} images set aside: "
             f"{by_reason(everything)}"
         )
-        report(text, event="note", text=text)
+        report(text, event="finding", text=text)

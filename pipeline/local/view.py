@@ -60,7 +60,7 @@ class View:
             )
         elif kind == "step":
             self._step(event)
-        elif kind in ("epoch", "trial", "note"):
+        elif kind in ("epoch", "trial", "finding"):
             text = _epoch_text(event) if kind == "epoch" else event["text"]
             self._notes.update(dict.fromkeys(self._running, text))
             self._line(f"    {text}")

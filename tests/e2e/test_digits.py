@@ -16,8 +16,8 @@ from tests import cards
 from tests.e2e.conftest import QUICK
 
 STEPS = {
-    "TfdsExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform", "Trainer",
-    "BaselineModel", "Evaluator", "Pusher", "Report",
+    "TfdsExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "PassedSpan",
+    "DataGate", "Transform", "Trainer", "BaselineModel", "Evaluator", "Pusher", "Report",
 }  # fmt: skip
 
 

@@ -13,6 +13,9 @@ FRAMEWORKS = ("tensorflow", "tfx", "apache_beam", "tf_keras", "tensorflow_hub", 
 
 POLICY = (
     "components.example_gen.convert",
+    "components.data_gate.checks",
+    "components.data_gate.duplicates",
+    "components.data_gate.settings",
     "components.example_gen.few_shot",
     "components.example_gen.formats",
     "components.example_gen.header",
