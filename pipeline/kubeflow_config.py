@@ -87,8 +87,9 @@ _SHIPPED = {
     ),
     "Tuner": _TRAINS,
     "Trainer": _TRAINS,
-    # A configuration that is refused once is refused again; an evicted pod is worth another.
+    # What is refused once is refused again; an evicted pod is worth another.
     PREPARE: Step(retries=Retries(count=1, backoff_s=10)),
+    "DataGate": Step(retries=Retries(count=1, backoff_s=10)),
 }
 """What every step gets that the configuration does not speak of."""
 

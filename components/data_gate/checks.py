@@ -93,8 +93,8 @@ def rejects(counts: Mapping[str, SplitCounts], limit: float, quarantine: str) ->
             if found.rejected
         )
         says = (
-            f"{whole.num_rejected:,} of the {whole.read:,} images read ({percent(share)}) were set "
-            f"aside, and {key} allows {percent(limit)}: {reasons}. They are in {quarantine}; "
+            f"{whole.num_rejected:,} of the {whole.read:,} images read ({percent(share)}) "
+            f"{plural(whole.num_rejected, 'was', 'were')} set aside, and {key} allows {percent(limit)}: {reasons}. They are in {quarantine}; "
             "`python -m pipeline.quarantine` shows them"
         )
     else:
@@ -147,8 +147,8 @@ def missing_classes(
         says = f"each of the {len(class_names)} classes has an image in the {split} split"
         if missing:
             says = (
-                f"{len(missing)} of the {len(class_names)} classes have no image in the {split} "
-                f"split: {named(missing)} ({key}: {action})"
+                f"{len(missing)} of the {len(class_names)} classes "
+                f"{plural(len(missing), 'has', 'have')} no image in the {split} split: {named(missing)} ({key}: {action})"
             )
         stops = action == "stop"
         yield Check(key, f"{split} split", not missing, stops, len(missing), 0, says)
@@ -269,6 +269,11 @@ def _read(uri: str, name: str) -> Any:
 def percent(share: float) -> str:
     """A share for people."""
     return f"{100 * share:.4g} %"
+
+
+def plural(count: int, one: str, many: str) -> str:
+    """The word that goes with so many."""
+    return one if count == 1 else many
 
 
 def named(names: Sequence[str]) -> str:

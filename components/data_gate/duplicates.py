@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.data_gate.checks import TRAIN, Check
+from components.data_gate.checks import TRAIN, Check, plural
 from components.data_gate.config import Action
 
 _HASH_BITS = 64
@@ -78,14 +78,14 @@ def duplicates(
         says = f"no image of the {split} split is in the train split too"
         if twice.size:
             says = (
-                f"{twice.size:,} of the {len(other.contents):,} images of the {split} split are in "
-                f"the train split too, byte for byte: "
+                f"{twice.size:,} of the {len(other.contents):,} images of the {split} split "
+                f"{plural(twice.size, 'is', 'are')} in the train split too, byte for byte: "
                 f"{_pairs(other, twice, train, originals, 'is')} ({key}: {action})"
             )
         stops = action == "stop"
         yield Check(key, f"{split} split", not twice.size, stops, int(twice.size), 0, says)
     copies = len(train.contents) - known.size
-    says = f"{copies:,} images of the train split are copies of others in it, byte for byte"
+    says = f"train split: {copies:,} {plural(copies, 'copy', 'copies')} of other images in it"
     yield Check(key, "train split", not copies, False, copies, None, says)
     yield _two_classes(images, class_names, key)
 
@@ -105,8 +105,8 @@ def _two_classes(images: Mapping[str, Images], class_names: Sequence[str], key: 
             for place in again[:_EXAMPLES]
         ]
         says = (
-            f"{disputed:,} images are in the data under more than one class, byte for byte the "
-            f"same: {_listed(named, disputed)}; one label of each is wrong"
+            f"{disputed:,} {plural(disputed, 'image is', 'images are')} in the data under more than "
+            f"one class, byte for byte the same: {_listed(named, disputed)}; one label of each is wrong"
         )
     return Check(key, "labels", not disputed, False, disputed, None, says)
 
@@ -138,8 +138,8 @@ def near_duplicates(images: Mapping[str, Images], distance: int, action: Action)
         says = f"no image of the {split} split looks like one of the train split"
         if near.size:
             says = (
-                f"{near.size:,} of the {len(other.contents):,} images of the {split} split look "
-                f"like one of the train split (perceptual hashes within {distance} of {_HASH_BITS} "
+                f"{near.size:,} of the {len(other.contents):,} images of the {split} split "
+                f"{plural(near.size, 'looks', 'look')} like one of the train split (perceptual hashes within {distance} of {_HASH_BITS} "
                 f"bits): {_pairs(other, near, train, first[match[:_EXAMPLES]], 'like')} "
                 f"({key}: {action})"
             )

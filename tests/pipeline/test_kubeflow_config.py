@@ -180,7 +180,8 @@ def test_argo_takes_whole_factors_alone():
 
 
 def test_what_refuses_once_is_hardly_asked_again():
-    assert section().step("prepare").retries == Retries(count=1, backoff_s=10)
+    for task in ("prepare", "DataGate"):
+        assert section().step(task).retries == Retries(count=1, backoff_s=10)
     assert section().step("Trainer").retries == Retries(count=2)
     given = section(steps={"default": {"retries": {"count": 5}}})
     assert given.step("prepare").retries == Retries(count=5)
