@@ -94,8 +94,9 @@ def rejects(counts: Mapping[str, SplitCounts], limit: float, quarantine: str) ->
         )
         says = (
             f"{whole.num_rejected:,} of the {whole.read:,} images read ({percent(share)}) "
-            f"{plural(whole.num_rejected, 'was', 'were')} set aside, and {key} allows {percent(limit)}: {reasons}. They are in {quarantine}; "
-            "`python -m pipeline.quarantine` shows them"
+            f"{plural(whole.num_rejected, 'was', 'were')} set aside, and {key} allows "
+            f"{percent(limit)}: {reasons}. They are in {quarantine}; `python -m pipeline.quarantine` "
+            "shows them"
         )
     else:
         says = f"none of the {whole.read:,} images read was set aside"
@@ -148,7 +149,8 @@ def missing_classes(
         if missing:
             says = (
                 f"{len(missing)} of the {len(class_names)} classes "
-                f"{plural(len(missing), 'has', 'have')} no image in the {split} split: {named(missing)} ({key}: {action})"
+                f"{plural(len(missing), 'has', 'have')} no image in the {split} split: "
+                f"{named(missing)} ({key}: {action})"
             )
         stops = action == "stop"
         yield Check(key, f"{split} split", not missing, stops, len(missing), 0, says)

@@ -105,8 +105,9 @@ def _two_classes(images: Mapping[str, Images], class_names: Sequence[str], key: 
             for place in again[:_EXAMPLES]
         ]
         says = (
-            f"{disputed:,} {plural(disputed, 'image is', 'images are')} in the data under more than "
-            f"one class, byte for byte the same: {_listed(named, disputed)}; one label of each is wrong"
+            f"{disputed:,} {plural(disputed, 'image is', 'images are')} in the data under more "
+            f"than one class, byte for byte the same: {_listed(named, disputed)}; one label of "
+            "each is wrong"
         )
     return Check(key, "labels", not disputed, False, disputed, None, says)
 
@@ -139,8 +140,8 @@ def near_duplicates(images: Mapping[str, Images], distance: int, action: Action)
         if near.size:
             says = (
                 f"{near.size:,} of the {len(other.contents):,} images of the {split} split "
-                f"{plural(near.size, 'looks', 'look')} like one of the train split (perceptual hashes within {distance} of {_HASH_BITS} "
-                f"bits): {_pairs(other, near, train, first[match[:_EXAMPLES]], 'like')} "
+                f"{plural(near.size, 'looks', 'look')} like one of the train split "
+                f"(perceptual hashes within {distance} of {_HASH_BITS} bits): {_pairs(other, near, train, first[match[:_EXAMPLES]], 'like')} "
                 f"({key}: {action})"
             )
         stops = action == "stop"
