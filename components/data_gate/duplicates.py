@@ -135,14 +135,14 @@ def near_duplicates(images: Mapping[str, Images], distance: int, action: Action)
         rest = np.flatnonzero(~np.isin(other.contents, train.contents))
         wanted, places = np.unique(other.hashes[rest], return_inverse=True)
         match = match_within(hashes, wanted, distance)[places]
-        near, match = rest[match >= 0], match[match >= 0]
+        near, originals = rest[match >= 0], first[match[match >= 0][:_EXAMPLES]]
         says = f"no image of the {split} split looks like one of the train split"
         if near.size:
             says = (
                 f"{near.size:,} of the {len(other.contents):,} images of the {split} split "
                 f"{plural(near.size, 'looks', 'look')} like one of the train split "
-                f"(perceptual hashes within {distance} of {_HASH_BITS} bits): {_pairs(other, near, train, first[match[:_EXAMPLES]], 'like')} "
-                f"({key}: {action})"
+                f"(perceptual hashes within {distance} of {_HASH_BITS} bits): "
+                f"{_pairs(other, near, train, originals, 'like')} ({key}: {action})"
             )
         stops = action == "stop"
         yield Check(key, f"{split} split", not near.size, stops, int(near.size), 0, says)

@@ -142,7 +142,7 @@ def shift(here, there, limit):
 
 
 def test_a_shift_names_the_class_that_moved_most():
-    (check,) = shift(counts(60, 20, 20), counts(5, 2, 3), 0.05)
+    (check,) = shift(counts(60, 20, 20), counts(11, 3, 6), 0.05)
     assert check.refuses
     assert check.value == pytest.approx(0.1)
     assert check.sentence == (
