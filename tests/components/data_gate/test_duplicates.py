@@ -117,6 +117,16 @@ def test_many_images_of_one_hash_are_quick():
     assert time.monotonic() - started < 5
 
 
+def test_hashes_that_agree_in_half_of_their_bits_are_quick():
+    """As of drawings on a white ground; in halves, most pairs would be candidates."""
+    generator = np.random.default_rng(3)
+    free = np.uint64(0xFFFFFFFF) << np.uint64(16)
+    hashes = np.unique(generator.integers(0, 2**64, 50_000, np.uint64) & free)
+    started = time.monotonic()
+    assert (match_within(hashes, hashes ^ np.uint64(7 << 20), 3) >= 0).all()
+    assert time.monotonic() - started < 5
+
+
 HASHES = st.one_of(
     st.integers(0, 2**64 - 1),
     # Close to one another, so that there is something to find.
