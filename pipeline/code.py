@@ -23,6 +23,7 @@ ENTRY_MODULES = {
     "TfdsExampleGen": "components.example_gen.executor",
     "DataGate": "components.data_gate.executor",
     "Transform": "components.transform.preprocessing",
+    "Pictures": "components.pictures.executor",
     "Tuner": "components.tuner.executor",
     "Trainer": "components.trainer.run_fn",
     "Evaluator": "components.evaluator.executor",

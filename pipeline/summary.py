@@ -26,6 +26,7 @@ STEPS = (
     "PassedSpan",
     "DataGate",
     "Transform",
+    "Pictures",
     "WarmStart",
     "Tuner",
     "Trainer",

@@ -14,7 +14,7 @@ from components.trainer.backbone import load_backbone
 from components.trainer.checkpoint import Checkpoints, NoCheckpoints, remove_checkpoints
 from components.trainer.curves import write_curves
 from components.trainer.feed import Feed, make_feeds
-from components.trainer.input_pipeline import Draws, one_pass, train_batches
+from components.trainer.input_pipeline import Draws, draw_by, one_pass, train_batches
 from components.trainer.kept import Room
 from components.trainer.loop import Loop, Row
 from components.trainer.model import BiTClassifier, make_optimizer
@@ -76,8 +76,7 @@ def make_model(settings: TrainerSettings, base_model: str | None = None) -> BiTC
     Raises:
       UserError: the backbone cannot be trained as configured, or the base model does not fit.
     """
-    # Not 0, which tf.data cannot tell from none when it has a seed of its own.
-    tf.random.set_seed(settings.training.seed + 1)
+    draw_by(settings.training.seed)
     # Its variables are made when it is loaded.
     backbone = load_backbone(
         settings.backbone_path,

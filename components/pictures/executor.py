@@ -1,0 +1,52 @@
+"""Draws the pictures of the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow_transform as tft
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import io_utils
+
+from components.pictures.grid import draw_grid
+from components.pictures.samples import stored, trained_on
+from components.pictures.settings import PicturesSettings
+from components.storage import as_path
+from components.trainer.input_pipeline import files_of, stored_split
+
+BEFORE, AFTER = "before.png", "after.png"
+_BEFORE_COLUMNS, _BEFORE_SIDE_PX = 3, 240
+_AFTER_COLUMNS, _AFTER_SIDE_PX = 5, 192
+
+
+class Executor(base_executor.BaseExecutor):
+    """Reads the first step of training, and draws it."""
+
+    def Do(  # noqa: N802  # TFX's name.
+        self,
+        input_dict: dict[str, list[Any]],
+        output_dict: dict[str, list[Any]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Fills `pictures` with `before.png` and `after.png`."""
+        self._log_startup(input_dict, output_dict, exec_properties)
+        settings = PicturesSettings.model_validate_json(exec_properties["settings"])
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        folders = artifact_utils.get_split_uris(input_dict["examples"], "train")
+        files = files_of(map(io_utils.all_files_pattern, folders))
+        graph = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"]))
+        count = examples.get_int_custom_property("num_examples_train")
+        split = stored_split(files, graph, count, training=True)
+        pictures = {
+            BEFORE: draw_grid(
+                stored(split, settings, _BEFORE_COLUMNS**2), _BEFORE_COLUMNS, _BEFORE_SIDE_PX
+            ),
+            AFTER: draw_grid(
+                trained_on(split, settings, _AFTER_COLUMNS**2), _AFTER_COLUMNS, _AFTER_SIDE_PX
+            ),
+        }
+        folder = as_path(artifact_utils.get_single_uri(output_dict["pictures"]))
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, picture in pictures.items():
+            (folder / name).write_bytes(picture)

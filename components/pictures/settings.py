@@ -1,0 +1,30 @@
+"""All that the Pictures step is told, as one value in its execution properties."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from components.section import Section
+from components.transform.config import ImageSizes
+
+
+class PicturesSettings(Section):
+    """How training draws its images.
+
+    Attributes:
+      class_names: names by class index.
+      sizes: crop and flip.
+      batch_size: images in a step, over all workers.
+      shuffle_buffer: examples in the shuffle buffer.
+      seed: of order, augmentation and MixUp.
+      mixup: alpha; 0 is none.
+    """
+
+    class_names: Annotated[tuple[str, ...], Field(strict=False)]
+    sizes: ImageSizes
+    batch_size: int
+    shuffle_buffer: int
+    seed: int
+    mixup: float
