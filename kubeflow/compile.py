@@ -66,6 +66,7 @@ def _config(options: argparse.Namespace) -> Config:
         {
             "data.data_dir": config.data.data_dir,
             "data.curated_schema": config.data.curated_schema,
+            "data.write_schema": config.data.write_schema,
             "backbone.handle": config.backbone.handle,
             "beam.setup_file": config.beam.setup_file,
         }

@@ -13,6 +13,7 @@ from components.report.settings import ReportSettings
 from kubeflow.connection import connection_config
 from kubeflow.run_folder import RunFolder
 from pipeline.config import Config
+from pipeline.curation import write_inferred
 from pipeline.failure import draw_failure
 from pipeline.gist import gist
 from pipeline.graph import steps_of
@@ -105,6 +106,8 @@ def _enter_outcome(
     """Numbers and verdict from the lineage, and the report."""
     whole = all(step.state in ("complete", "cached") for step in summary.steps)
     outputs = read_outputs(connection, folder.run_id)
+    data = Config.model_validate_json(json.dumps(summary.config)).data
+    write_inferred(data, outputs, len(settings.class_names))
     outcome = read_outcome(outputs, settings.class_names)
     summary.enter(outcome, but=() if whole else ("reasons",))
     if whole:

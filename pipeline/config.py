@@ -161,9 +161,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: byte {error.start} is not valid.") from error
-    values = parse_yaml(text, str(path))
-    if values is None:
-        values = {}
+    found = parse_yaml(text, str(path))
+    values = {} if found is None else found
     if not isinstance(values, dict):
         raise UserError(
             f"{path} must hold `section:` blocks of `key: value`, not a {_kind(values)}."
@@ -291,6 +290,7 @@ _PATHS = (
     ("data", "data_dir", lambda text, base: True),
     ("data", "folder", lambda text, base: True),
     ("data", "curated_schema", _is_schema_file),
+    ("data", "write_schema", lambda text, base: True),
     ("backbone", "handle", _is_folder),
     ("beam", "setup_file", lambda text, base: text != AUTO),
 )

@@ -14,12 +14,13 @@ Graph = dict[str, tuple[str, ...]]
 
 def graph_of(config: Config) -> Graph:
     """The steps of this configuration's pipeline."""
+    # One that data.write_schema finds is not known here; then SchemaGen waits in vain, and briefly.
     curated = config.data.curated_schema is not None
     warm: Graph = {"WarmStart": ()} if config.training.warm_start else {}
     tuner: Graph = {"Tuner": ("TfdsExampleGen", "Transform", *warm)} if config.search else {}
     return {
         "TfdsExampleGen": (),
-        "StatisticsGen": ("TfdsExampleGen", "SchemaGen") if curated else ("TfdsExampleGen",),
+        "StatisticsGen": ("TfdsExampleGen",),
         "SchemaGen": () if curated else ("StatisticsGen",),
         "ExampleValidator": ("StatisticsGen", "SchemaGen"),
         "PassedSpan": (),
@@ -31,6 +32,7 @@ def graph_of(config: Config) -> Graph:
             "PassedSpan",
         ),
         "Transform": ("TfdsExampleGen", "SchemaGen", "DataGate"),
+        "Pictures": ("TfdsExampleGen", "Transform"),
         **warm,
         **tuner,
         "Trainer": ("TfdsExampleGen", "Transform", *warm, *tuner),
@@ -44,6 +46,7 @@ def graph_of(config: Config) -> Graph:
             "SchemaGen",
             "ExampleValidator",
             "Transform",
+            "Pictures",
             "Trainer",
             "Evaluator",
             "Pusher",

@@ -13,7 +13,7 @@ from components.errors import UserError
 from components.evaluator.config import EvaluationConfig
 from components.example_gen.source import Source, open_source
 from components.pusher.versions import served_digest
-from components.storage import AnyPath, as_path, io_errors
+from components.storage import AnyPath
 from components.trainer.backbone import Backbone, find_backbone
 from components.trainer.hyperrule import resolution
 from components.transform.config import SEED_SIZES, ImageSizes
@@ -21,7 +21,8 @@ from components.transform.features import IMAGE, LABEL, SLICE_FEATURES
 from components.tuner.holdout import held_out_count
 from pipeline.beam import check_reachable, check_workers
 from pipeline.code import project_digest, step_digests
-from pipeline.config import SCHEMAS, Config, dump_config
+from pipeline.config import Config, dump_config
+from pipeline.curation import settle_schema
 from pipeline.graph import graph_of
 from pipeline.layout import Layout
 
@@ -67,7 +68,7 @@ def resolve(config: Config, layout: Layout) -> Inputs:
     if config.search:
         classes = len(source.class_names)
         held_out_count(source.num_examples("train"), config.search.holdout, classes)
-    schema = _keep_schema(config.data.curated_schema, layout)
+    schema = settle_schema(config.data, layout)
     depends_on = [
         dump_config(config),
         source.fingerprint,
@@ -122,24 +123,3 @@ def _check_name(mistake: str, name: str, known: Sequence[str]) -> None:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}."
     raise UserError(f"{mistake} {name!r}{hint if len(hint) < 500 else '.'}")
-
-
-def _keep_schema(name: str | None, layout: Layout) -> AnyPath | None:
-    """Copies the curated schema under a name made of its digest.
-
-    ImportSchemaGen's cache key holds the file's name and not its content.
-    """
-    if name is None:
-        return None
-    shipped = SCHEMAS / f"{name}.pbtxt"
-    path = shipped if shipped.exists() else as_path(name)
-    try:
-        content = path.read_bytes()
-    except io_errors() as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"data.curated_schema {path} cannot be read: {reason}.") from error
-    folder = layout.schemas / hashlib.sha256(content).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / "schema.pbtxt"
-    kept.write_bytes(content)
-    return kept

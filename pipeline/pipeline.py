@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import tensorflow_data_validation as tfdv
 from google.protobuf import text_format
 from ml_metadata.proto import metadata_store_pb2
@@ -33,10 +31,15 @@ from components.evaluator.baseline import (
 from components.evaluator.component import GatedEvaluator
 from components.evaluator.settings import EvaluatorSettings
 from components.example_gen.component import TfdsExampleGen
+from components.pictures.component import Pictures
+from components.pictures.settings import PicturesSettings
 from components.pusher.component import VersionedPusher
 from components.report.component import Report
+from components.storage import AnyPath
 from components.trainer.base_model import BaseModelStrategy
+from components.trainer.plan import make_plan
 from components.trainer.settings import TrainerSettings
+from components.transform.features import IMAGE, LABEL
 from components.tuner.component import OptunaTuner
 from components.tuner.settings import TunerSettings
 from pipeline.card import card_settings
@@ -45,8 +48,8 @@ from pipeline.inputs import Inputs
 from pipeline.report import report_settings
 
 # Without an image domain, StatisticsGen takes encoded images for text and says so for every one.
-_IMAGES = """feature { name: "image" type: BYTES image_domain {} }
-             feature { name: "label" type: INT int_domain { is_categorical: true } }"""
+_IMAGES = f"""feature {{ name: "{IMAGE}" type: BYTES image_domain {{}} }}
+              feature {{ name: "{LABEL}" type: INT int_domain {{ is_categorical: true }} }}"""
 
 _SPAN = 0
 """Number of the data."""
@@ -108,6 +111,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
     transform.add_upstream_node(data_gate)
     transform_graph = transform.outputs["transform_graph"]
 
+    pictures = _pictures(config, inputs, examples, transform_graph)
     warm_start = _warm_start(config, inputs)
     base_model = warm_start.outputs["model"] if warm_start else None
     tuner = _tuner(config, inputs, examples, transform_graph, base_model)
@@ -158,6 +162,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         schema=schema,
         anomalies=example_validator.outputs["anomalies"],
         transform_graph=transform_graph,
+        pictures=pictures.outputs["pictures"],
         model=model,
         model_run=trainer.outputs["model_run"],
         evaluation=evaluator.outputs["evaluation"],
@@ -176,6 +181,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
             passed,
             data_gate,
             transform,
+            pictures,
             *([warm_start] if warm_start else []),
             *([tuner] if tuner else []),
             trainer,
@@ -191,15 +197,20 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
 
 
 def _statistics_and_schema(
-    examples: BaseChannel, schema: Path | None
+    examples: BaseChannel, schema: AnyPath | None
 ) -> tuple[StatisticsGen, SchemaGen | ImportSchemaGen]:
     """StatisticsGen, and SchemaGen: the curated schema, or one inferred from the statistics."""
-    if schema is not None:
-        curated = ImportSchemaGen(schema_file=str(schema)).with_id("SchemaGen")
-        return StatisticsGen(examples=examples, schema=curated.outputs["schema"]), curated
-    options = tfdv.StatsOptions(schema=text_format.Parse(_IMAGES, schema_pb2.Schema()))
+    text = _IMAGES if schema is None else schema.read_text(encoding="utf-8")
+    known = text_format.Parse(text, schema_pb2.Schema())
+    for feature in known.feature:
+        if feature.name == IMAGE and not feature.HasField("image_domain"):
+            feature.image_domain.SetInParent()
+    # Not as an input: the graph is one, whether a schema is there to be used or is inferred.
+    options = tfdv.StatsOptions(schema=known, enable_semantic_domain_stats=True)
     statistics_gen = StatisticsGen(examples=examples, stats_options=options)
-    return statistics_gen, SchemaGen(statistics=statistics_gen.outputs["statistics"])
+    if schema is None:
+        return statistics_gen, SchemaGen(statistics=statistics_gen.outputs["statistics"])
+    return statistics_gen, ImportSchemaGen(schema_file=str(schema)).with_id("SchemaGen")
 
 
 def _passed_span(inputs: Inputs, span: int) -> Resolver:
@@ -240,6 +251,22 @@ def _transform(inputs: Inputs, examples: BaseChannel, schema: BaseChannel) -> Tr
             "code": inputs.code["Transform"],
         },
     )
+
+
+def _pictures(
+    config: Config, inputs: Inputs, examples: BaseChannel, transform_graph: BaseChannel
+) -> Pictures:
+    """What the images look like, before and after."""
+    training = config.training
+    settings = PicturesSettings(
+        class_names=inputs.source.class_names,
+        sizes=inputs.sizes,
+        batch_size=training.batch_size,
+        shuffle_buffer=training.shuffle_buffer,
+        seed=training.seed,
+        mixup=make_plan(training, inputs.source.num_examples("train")).mixup,
+    )
+    return Pictures(examples, transform_graph, settings, inputs.code["Pictures"])
 
 
 def _warm_start(config: Config, inputs: Inputs) -> Resolver | None:

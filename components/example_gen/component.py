@@ -13,7 +13,7 @@ from components.example_gen.artifacts import ImageIndex, Quarantine
 from components.example_gen.config import DataConfig
 from components.example_gen.executor import Executor
 
-_NOT_READ = {"curated_schema"}
+_NOT_READ = {"curated_schema", "write_schema"}
 """Keys of `data` that change no example."""
 
 

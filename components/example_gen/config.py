@@ -113,6 +113,12 @@ class DataConfig(Section):
         description="A TFMD schema as text proto that data is held against: one shipped with a "
         "preset by name, or a path. null infers it from the data.",
     )
+    write_schema: str | None = Field(
+        None,
+        min_length=1,
+        description="A path. Where nothing is, the schema that is inferred from the data is "
+        "written there; what is there is used as curated_schema is, and never overwritten.",
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:
@@ -122,6 +128,15 @@ class DataConfig(Section):
             raise ValueError(f"give one of {', '.join(SOURCES)}; {found}")
         if self.name is None and self.version is not None:
             raise ValueError("version is of a tfds name")
+        return self
+
+    @model_validator(mode="after")
+    def _one_schema(self) -> DataConfig:
+        if self.curated_schema is not None and self.write_schema is not None:
+            raise ValueError(
+                "curated_schema and write_schema do not go together: a schema is given, or "
+                "inferred and written; set curated_schema to null"
+            )
         return self
 
     @field_validator("version")

@@ -16,6 +16,7 @@ from components.report.content import StepRow
 from components.storage import AnyPath
 from pipeline.beam_flags import checked_flags
 from pipeline.config import Config
+from pipeline.curation import write_inferred
 from pipeline.failure import draw_failure
 from pipeline.graph import steps_of
 from pipeline.inputs import Inputs
@@ -58,10 +59,13 @@ def execute(
     try:
         LocalDagRunner().run_as(pipeline, run_id)
         outputs = read_outputs(connection, run_id)
+        write_inferred(config.data, outputs, len(inputs.source.class_names))
         _publish(read_page(outputs), layout)
     except Exception:
         try:
-            found = read_outcome(read_outputs(connection, run_id), inputs.source.class_names)
+            outputs = read_outputs(connection, run_id)
+            write_inferred(config.data, outputs, len(inputs.source.class_names))
+            found = read_outcome(outputs, inputs.source.class_names)
             report("partial outcome", event="partial", outcome=found)
             failure = _failure(states, layout.logs(run_id), steps_of(config))
             report_failure(config, inputs, layout, run_id, failure)

@@ -58,6 +58,9 @@ class View:
                 f"Data {event['source']}: {event['train']:,} train and {event['eval']:,} eval "
                 f"images in {event['classes']} classes; backbone {event['backbone']}"
             )
+        elif kind == "note":
+            # On a terminal above the table, where it stays.
+            self._console.print(escape(event["text"]), highlight=False, soft_wrap=True)
         elif kind == "step":
             self._step(event)
         elif kind in ("epoch", "trial", "finding"):

@@ -52,7 +52,9 @@ def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
     report("reading", event="phase", text="Looking at data, backbone and code")
     inputs = resolve(config, layout)
     report("inputs", event="inputs", **_facts(inputs))
-    if use_cache and _unchanged(inputs, layout):
+    # A schema that was asked for, written and taken away again is asked for anew.
+    wanted = inputs.schema is None and config.data.write_schema is not None
+    if use_cache and not wanted and _unchanged(inputs, layout):
         report("unchanged", event="unchanged")
         return
     report("importing", event="phase", text="Loading TFX")
