@@ -5,17 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import BaseChannel, Channel, artifact, standard_artifacts
+from tfx.types import BaseChannel, Channel, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from components.pictures.artifacts import DataPictures
 from components.pictures.executor import Executor
 from components.pictures.settings import PicturesSettings
-
-
-class DataPictures(artifact.Artifact):
-    """A folder with `before.png` and `after.png`."""
-
-    TYPE_NAME = "BitPictures"
 
 
 class PicturesSpec(ComponentSpec):

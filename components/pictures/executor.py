@@ -11,13 +11,12 @@ from tfx.utils import io_utils
 
 from components.pictures.grid import draw_grid
 from components.pictures.samples import stored, trained_on
-from components.pictures.settings import PicturesSettings
+from components.pictures.settings import AFTER, BEFORE, PicturesSettings
 from components.storage import as_path
 from components.trainer.input_pipeline import files_of, stored_split
 
-BEFORE, AFTER = "before.png", "after.png"
-_BEFORE_COLUMNS, _BEFORE_SIDE_PX = 3, 240
-_AFTER_COLUMNS, _AFTER_SIDE_PX = 5, 192
+_BEFORE_COLUMNS, _BEFORE_SIDE_PX = 3, 200
+_AFTER_COLUMNS, _AFTER_SIDE_PX = 5, 160
 
 
 class Executor(base_executor.BaseExecutor):

@@ -70,6 +70,14 @@ def draw_grid(tiles: Sequence[Tile], columns: int, side_px: int) -> bytes:
     return stream.getvalue()
 
 
+def smaller(png: bytes) -> bytes:
+    """The same picture as PNG or as JPEG, whichever takes less room."""
+    stream = io.BytesIO()
+    # Captions would fray at half the resolution of colours.
+    Image.open(io.BytesIO(png)).save(stream, "JPEG", quality=85, subsampling=0)
+    return min(png, stream.getvalue(), key=len)
+
+
 def _scaled(pixels: np.ndarray, side_px: int) -> Image.Image:
     image = Image.fromarray(pixels)
     longer = max(image.size)

@@ -9,6 +9,9 @@ from pydantic import Field
 from components.section import Section
 from components.transform.config import ImageSizes
 
+BEFORE, AFTER = "before.png", "after.png"
+"""Training images as they are stored, and as the network sees them."""
+
 
 class PicturesSettings(Section):
     """How training draws its images.

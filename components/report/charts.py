@@ -10,9 +10,10 @@ from typing import Any
 import altair as alt
 
 from components.finite import finite
+from components.report import data_charts
 from components.report.content import CalibrationBin, Report
+from components.report.spec import Spec, finish
 
-Spec = dict[str, Any]
 Cells = Sequence[tuple[int, int, int]]
 
 LABELLED_CLASSES = 50
@@ -24,11 +25,7 @@ _SERIES = {"accuracy": "Accuracy", "loss": "Loss"}
 
 
 def specs(report: Report) -> dict[str, Spec]:
-    """Every chart that `report` has data for, by the name that the page knows it by.
-
-    `usermeta` tells the page how to draw a spec: `widest` is in CSS pixels, `ratio` is height by
-    width, `dots` asks for colours that show as single dots.
-    """
+    """Every chart that `report` has data for, by the name that the page knows it by."""
     found = {}
     if report.confusion and report.confusion.cells:
         found["confusion"] = confusion(report.confusion.cells, report.class_names)
@@ -37,6 +34,8 @@ def specs(report: Report) -> dict[str, Spec]:
     for metric in _SERIES:
         if any(known(row.get(key)) for row in report.history for key in (metric, f"val_{metric}")):
             found[f"training-{metric}"] = training(report.history, metric)
+    if report.images:
+        found |= data_charts.specs(report.images, report.class_names)
     return found
 
 
@@ -92,7 +91,7 @@ def confusion(cells: Cells, class_names: Sequence[str]) -> Spec:
         layers.append(base.mark_text(fontSize=11).encode(text=alt.Text("n:Q", format=",")))
     chart = alt.layer(*layers).resolve_scale(color="independent")
     names = [*class_names, *(f"class {index}" for index in range(len(class_names), size))]
-    spec = _finish(chart, f"Confusion matrix of {size} classes", 640, 1.0, canvas=dots)
+    spec = finish(chart, f"Confusion matrix of {size} classes", 640, 1.0, canvas=dots)
     # Put in here because altair would validate every row against its schema, which takes seconds.
     spec["datasets"] = {"cells": [{"t": t, "p": p, "n": n} for t, p, n in cells if n]}
     spec["params"] = [{"name": "names", "value": names}]
@@ -128,7 +127,7 @@ def calibration(bins: Sequence[CalibrationBin]) -> Spec:
         base.mark_line(style="curve"),
         base.mark_circle(style="dot", opacity=1).encode(size=area),
     )
-    return _finish(chart, "Reliability curve: how often right against how sure", 460, 0.9)
+    return finish(chart, "Reliability curve: how often right against how sure", 460, 0.9)
 
 
 def training(history: Sequence[dict[str, float | None]], metric: str) -> Spec:
@@ -171,7 +170,7 @@ def training(history: Sequence[dict[str, float | None]], metric: str) -> Spec:
     restored = [row["epoch"] for row in history if row.get("restored") and known(row.get("epoch"))]
     marks = [mark for epoch in restored for mark in _marked(epoch, (first + last) / 2)]
     title = f"{_SERIES[metric]} by epoch on training and validation images"
-    return _finish(alt.layer(*marks, lines), title, 560, 0.62)
+    return finish(alt.layer(*marks, lines), title, 560, 0.62)
 
 
 def _marked(epoch: float | None, middle: float) -> list[alt.Chart]:
@@ -212,20 +211,3 @@ def _shade(colours: Any, highest: float) -> alt.Color:
 def _ratio(channel: Any, field: str, title: str) -> Any:
     scale = alt.Scale(domain=[0, 1])
     return channel(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(format="%", tickCount=5))
-
-
-def _finish(chart: Any, title: str, widest: int, ratio: float, canvas: bool = False) -> Spec:
-    spec: Spec = chart.properties(
-        description=title, autosize=alt.AutoSizeParams(type="fit", contains="padding")
-    ).to_dict()
-    # The page brings its own Vega-Lite and theme.
-    spec.pop("$schema", None)
-    spec.pop("config", None)
-    renderer = "canvas" if canvas else "svg"
-    spec["usermeta"] = {
-        "widest": widest,
-        "ratio": ratio,
-        "dots": False,
-        "embedOptions": {"renderer": renderer},
-    }
-    return spec

@@ -10,21 +10,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.components.evaluator import constants
-from tfx.types import artifact_utils
 
 from components.evaluator.eval_config import ACCURACY
 from components.evaluator.gates import OVERALL, Measured
 from components.evaluator.predictions import read_predictions
 from components.evaluator.results import Metrics, read_gates, read_metrics
+from components.report.collect_data import data_parts
 from components.report.content import (
     BLESSED,
     FAILED,
     REJECTED,
     Confusion,
-    FeatureRow,
     GateRow,
     LineageRow,
     Number,
@@ -66,7 +63,7 @@ def collect(
     if evaluation:
         gates = read_gates(evaluation)
         parts |= _evaluation(artifacts, evaluation, settings)
-    parts |= _data(artifacts)
+    parts |= data_parts(artifacts, len(settings.class_names))
     if run := _uri(artifacts, "Trainer.model_run"):
         with tf.io.gfile.GFile(os.path.join(run, "history.json")) as stream:
             parts["history"] = tuple(json.loads(stream.read()))
@@ -124,68 +121,6 @@ def _evaluation(
     }
 
 
-def _data(artifacts: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if statistics := artifacts.get("StatisticsGen.statistics"):
-        found["statistics"] = tuple(
-            row for split in _splits(statistics) for row in _feature_rows(statistics.uri, split)
-        )
-    if anomalies := artifacts.get("ExampleValidator.anomalies"):
-        found["anomalies"] = tuple(
-            sentence
-            for split in _splits(anomalies)
-            for sentence in _anomalies(anomalies.uri, split)
-        )
-    return found
-
-
-def _feature_rows(uri: str, split: str) -> Iterator[FeatureRow]:
-    path = os.path.join(uri, f"Split-{split}", "FeatureStats.pb")
-    for dataset in tfdv.load_stats_binary(path).datasets:
-        for feature in dataset.features:
-            common = feature.num_stats.common_stats or feature.string_stats.common_stats
-            details = {}
-            for kind in ("num_stats", "string_stats", "bytes_stats"):
-                if feature.HasField(kind):
-                    stats = getattr(feature, kind)
-                    common = stats.common_stats
-                    details = _details(kind, stats)
-            yield FeatureRow(
-                split=split,
-                name=feature.name or ".".join(feature.path.step),
-                kind=type(feature).Type.Name(feature.type).lower(),
-                count=common.num_non_missing,
-                missing=common.num_missing,
-                details=details,
-            )
-
-
-def _details(kind: str, stats: Any) -> dict[str, str]:
-    if kind == "num_stats":
-        return {
-            "mean": f"{stats.mean:.4g}",
-            "min": f"{stats.min:.4g}",
-            "max": f"{stats.max:.4g}",
-            "zeros": str(stats.num_zeros),
-        }
-    if kind == "bytes_stats":
-        return {
-            "mean bytes": f"{stats.avg_num_bytes:,.0f}",
-            "min bytes": f"{stats.min_num_bytes:,.0f}",
-            "max bytes": f"{stats.max_num_bytes:,.0f}",
-        }
-    return {"mean length": f"{stats.avg_length:,.0f}", "unique": f"{stats.unique:,}"}
-
-
-def _anomalies(uri: str, split: str) -> Iterator[str]:
-    path = os.path.join(uri, f"Split-{split}", "SchemaDiff.pb")
-    found = anomalies_pb2.Anomalies()
-    with tf.io.gfile.GFile(path, "rb") as stream:
-        found.ParseFromString(stream.read())
-    for feature, info in sorted(found.anomaly_info.items()):
-        yield f"{split}: {feature}: {info.short_description}: {info.description}"
-
-
 def _slice_rows(metrics: Metrics, baseline: Metrics) -> tuple[SliceRow, ...]:
     return tuple(
         SliceRow(
@@ -240,10 +175,6 @@ def _records(artifacts: Mapping[str, Any], split: str) -> Iterator[bytes]:
     folder = os.path.join(examples.uri, f"Split-{split}")
     files = sorted(tf.io.gfile.glob(os.path.join(folder, "*")))
     yield from tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()
-
-
-def _splits(artifact: Any) -> list[str]:
-    return list(artifact_utils.decode_split_names(artifact.split_names))
 
 
 def _uri(artifacts: Mapping[str, Any], name: str) -> str:

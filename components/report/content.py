@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.example_gen.counts import SplitCounts, total
+
 BLESSED, REJECTED, FAILED = "blessed", "rejected", "failed"
 
 
@@ -117,6 +119,83 @@ class FeatureRow:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """The smallest, the median and the largest of some numbers."""
+
+    least: int
+    median: float
+    most: int
+
+
+@dataclass(frozen=True)
+class SplitImages:
+    """What the images of one split are like.
+
+    Attributes:
+      split: its name.
+      labels: how many there are of each class, by index.
+      formats: how many there are of each format, by name.
+      width: in pixels; None where there is no image.
+      height: in pixels, likewise.
+      num_bytes: of the encoded image, likewise.
+      sides: how many have a shorter side in each bin of `Images.side_edges`.
+      sizes: how many have so many bytes, in each bin of `Images.size_edges`.
+    """
+
+    split: str
+    labels: tuple[int, ...]
+    formats: dict[str, int]
+    width: Spread | None
+    height: Spread | None
+    num_bytes: Spread | None
+    sides: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Images in it."""
+        return sum(self.labels)
+
+
+@dataclass(frozen=True)
+class Images:
+    """What the images are like, split by split.
+
+    Attributes:
+      splits: in the order of the examples.
+      side_edges: of the bins of shorter sides in pixels, rising; empty where all are the same.
+      size_edges: of the bins of encoded sizes in bytes, likewise.
+    """
+
+    splits: tuple[SplitImages, ...]
+    side_edges: tuple[int, ...] = ()
+    size_edges: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """One check of the data gate: `sentence` says it in words.
+
+    Attributes:
+      key: of the configuration.
+      subject: what was looked at.
+      passed: whether it is as it should be.
+      stops: whether the run ends where it is not.
+      value: what was found, if it is a number.
+      limit: what it was held against, likewise.
+      sentence: for people.
+    """
+
+    key: str
+    subject: str
+    passed: bool
+    stops: bool
+    value: float | None
+    limit: float | None
+    sentence: str
+
+
+@dataclass(frozen=True)
 class LineageRow:
     """One artifact or input of the run, as ML Metadata knows it.
 
@@ -169,7 +248,11 @@ class Report:
       mistakes: positions of the worst mistakes, the surest first.
       statistics: rows of TFDV.
       anomalies: TFDV's sentences; None where the validator did not run.
-      rejects: reason -> number of records that were set aside; empty where there were none.
+      stored_images: some training images as they are stored, in one picture, PNG or JPEG.
+      trained_images: some as the network sees them, likewise.
+      images: what the images are like; None where there is no index of them.
+      counts: records read, kept and set aside, by split.
+      checks: of the data gate.
       config: the resolved configuration.
       lineage: where everything came from.
       steps: the steps of the run.
@@ -197,8 +280,17 @@ class Report:
     mistakes: tuple[int, ...] = ()
     statistics: tuple[FeatureRow, ...] = ()
     anomalies: tuple[str, ...] | None = None
-    rejects: dict[str, int] = field(default_factory=dict)
+    stored_images: bytes = b""
+    trained_images: bytes = b""
+    images: Images | None = None
+    counts: dict[str, SplitCounts] = field(default_factory=dict)
+    checks: tuple[CheckRow, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     lineage: tuple[LineageRow, ...] = ()
     steps: tuple[StepRow, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rejects(self) -> dict[str, int]:
+        """Reason -> number of records that were set aside; empty where there were none."""
+        return total(self.counts.values()).rejected

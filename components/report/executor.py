@@ -43,10 +43,13 @@ class Executor(base_executor.BaseExecutor):
 
 INPUTS = (
     ("examples", "TfdsExampleGen.examples"),
+    ("index", "TfdsExampleGen.index"),
     ("statistics", "StatisticsGen.statistics"),
     ("schema", "SchemaGen.schema"),
     ("anomalies", "ExampleValidator.anomalies"),
+    ("checks", "DataGate.checks"),
     ("transform_graph", "Transform.transform_graph"),
+    ("pictures", "Pictures.pictures"),
     ("model", "Trainer.model"),
     ("model_run", "Trainer.model_run"),
     ("evaluation", "Evaluator.evaluation"),

@@ -90,7 +90,7 @@
       legend: { ...text, labelFontSize: 12, symbolType: "stroke", symbolSize: 300 },
       text: { color: colour("ink") },
       range: {
-        category: [colour("series-1"), colour("series-2")],
+        category: [colour("series-1"), colour("series-2"), colour("series-3")],
         ramp: ends("right"),
         heatmap: ends("wrong"),
       },
@@ -105,9 +105,9 @@
 
   async function draw(figure) {
     const spec = data.charts[figure.dataset.chart];
-    const { widest, ratio, dots } = spec.usermeta;
+    const { widest, ratio, dots, height } = spec.usermeta;
     const width = Math.floor(Math.min(figure.clientWidth, widest));
-    const sized = { ...spec, width, height: Math.round(width * ratio) };
+    const sized = { ...spec, width, height: height ?? Math.round(width * ratio) };
     const options = {
       mode: "vega-lite", actions: false, config: theme(dots), tooltip: { theme: "custom", disableDefaultStyle: true },
     };

@@ -14,20 +14,21 @@ import jinja2
 from markupsafe import Markup
 
 from components.finite import to_json
-from components.report import charts
+from components.report import charts, data_charts
 from components.report.content import Picture, Report
+from components.report.formats import FORMATS, percent
 
 LARGEST = 20
 """Confusions in the list beside the matrix."""
 OPEN_GATES = 8
 """With more gates than this, those that passed are folded away."""
+ENDS = 10
+"""So many of the largest and of the smallest classes are listed where there are many."""
 OPEN_REASONS = 10
 """With more reasons than this, the rest are folded away."""
 
 _HERE = Path(__file__).parent
-_NOTHING = "\N{EN DASH}"
 _VERDICTS = {"blessed": "Blessed", "rejected": "Rejected", "failed": "Failed"}
-_ACRONYMS = ("auc", "f1", "ece")
 _LOWER_IS_BETTER = ("loss", "error")
 
 
@@ -58,6 +59,9 @@ def render(report: Report) -> str:
             gates=sorted(report.gates, key=lambda gate: gate.passed),
             open_gates=OPEN_GATES,
             open_reasons=OPEN_REASONS,
+            checks=sorted(report.checks, key=lambda check: check.passed),
+            formats=_formats(report),
+            listed=_listed(report),
             confusions=_confusions(report),
             worst=_worst(report),
             dots=specs.get("confusion", {}).get("usermeta", {}).get("dots", False),
@@ -74,58 +78,11 @@ def render(report: Report) -> str:
     return page.encode("utf-8", "replace").decode("utf-8")
 
 
-def number(value: float | None, missing: str = _NOTHING) -> str:
-    """Four decimals, as in the summary and in the gates."""
-    return f"{value:.4f}" if value is not None and math.isfinite(value) else missing
-
-
-def count(value: float | None) -> str:
-    """A whole number with separators."""
-    return f"{value:,.0f}" if value is not None and math.isfinite(value) else _NOTHING
-
-
-def percent(value: float | None) -> str:
-    """A ratio as a percentage; what is not quite all or nothing never reads as if it were."""
-    if value is None or not math.isfinite(value):
-        return _NOTHING
-    if 0.9995 <= value < 1:
-        return "> 99.9 %"
-    if 0 < value < 0.0005:
-        return "< 0.1 %"
-    return f"{100 * value:.1f} %"
-
-
-def change(value: float | None) -> str:
-    """A difference with its sign, and a real minus."""
-    if value is None or not math.isfinite(value):
-        return _NOTHING
-    text = f"{value:+.4f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
-
-
-def seconds(value: float | None) -> str:
-    """How long, in the unit that one thinks in."""
-    if value is None or not math.isfinite(value):
-        return _NOTHING
-    if round(value, 1) < 60:
-        return f"{value:.1f} s"
-    minutes, rest = divmod(round(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def rate(value: float | None) -> str:
-    """A learning rate, in three significant digits."""
-    return f"{value:.3g}" if value is not None and math.isfinite(value) else _NOTHING
-
-
-def title(name: str) -> str:
-    """`top_5_accuracy` as one writes it: `Top-5 accuracy`."""
-    words = name.replace("_", " ").strip().split(" ")
-    if len(words) > 1 and words[0] == "top" and words[1].isdigit():
-        words[:2] = [f"top-{words[1]}"]
-    text = " ".join(word.upper() if word in _ACRONYMS else word for word in words)
-    return text[:1].upper() + text[1:]
+def address(image: bytes) -> str:
+    """A PNG or JPEG as a data: address; empty where there is none."""
+    kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
+    encoded = base64.b64encode(image).decode("ascii")
+    return f"data:image/{kind};base64,{encoded}" if encoded else ""
 
 
 def _difference(value: float | None, baseline: float | None) -> float | None:
@@ -149,8 +106,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    formats = (number, count, percent, change, rate, seconds, title)
-    environment.filters |= {each.__name__: each for each in formats}
+    environment.filters |= {each.__name__: each for each in (*FORMATS, address)}
     environment.globals |= {"difference": _difference, "turn": _turn}
     return environment
 
@@ -167,7 +123,7 @@ def _sections(report: Report) -> dict[str, str]:
         ("training", "Training", report.history),
         ("samples", "Samples", report.samples),
         ("mistakes", "Mistakes", report.mistakes),
-        ("data", "Data", report.statistics or report.anomalies is not None),
+        ("data", "Data", _has_data(report)),
         ("rejects", "Rejects", report.rejects),
         ("config", "Configuration", report.config),
         ("lineage", "Lineage", report.lineage),
@@ -182,10 +138,29 @@ def _name(report: Report, index: int) -> str:
 
 def _picture(picture: Picture) -> list[Any]:
     """[source, true, predicted, probability]; the source is empty where there is no image."""
-    kind = "png" if picture.image.startswith(b"\x89PNG") else "jpeg"
-    encoded = base64.b64encode(picture.image).decode("ascii")
-    source = f"data:image/{kind};base64,{encoded}" if encoded else ""
+    source = address(picture.image)
     return [source, picture.true, picture.predicted, percent(picture.probability)]
+
+
+def _has_data(report: Report) -> bool:
+    shown = (report.statistics, report.images, report.checks, report.stored_images)
+    return any(shown) or report.anomalies is not None
+
+
+def _formats(report: Report) -> list[str]:
+    """Names of all formats, those of the first split first."""
+    splits = report.images.splits if report.images else ()
+    return list(dict.fromkeys(name for split in splits for name in split.formats))
+
+
+def _listed(report: Report) -> list[int]:
+    """Classes with their numbers, the largest of the first split first; of many both ends."""
+    if not report.images:
+        return []
+    labels = report.images.splits[0].labels
+    order = sorted(range(len(labels)), key=lambda index: -labels[index])
+    few = len(order) <= data_charts.NAMED_CLASSES
+    return order if few else order[:ENDS] + order[-ENDS:]
 
 
 def _cells(report: Report) -> dict[str, tuple[int, ...]]:

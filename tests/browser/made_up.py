@@ -4,13 +4,17 @@ import io
 import math
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
+from components.example_gen.counts import SplitCounts
+from components.pictures.grid import Line, Tile, draw_grid, smaller
 from components.report.content import (
     BLESSED,
     FAILED,
     REJECTED,
     CalibrationBin,
+    CheckRow,
     ClassRow,
     Confusion,
     FeatureRow,
@@ -22,6 +26,7 @@ from components.report.content import (
     SliceRow,
     StepRow,
 )
+from components.report.images import describe
 
 EVIL = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>")
 """Names that a page must show and not run."""
@@ -112,6 +117,9 @@ def full_report(classes=10, verdict=REJECTED, side=64, seed=0):
         pictures=tuple(pictures),
         samples=samples,
         mistakes=mistakes,
+        images=images(classes),
+        stored_images=sheet(names, 3, 200),
+        trained_images=sheet(names, 5, 160),
         **_about_the_run(),
     )
 
@@ -120,13 +128,52 @@ def _about_the_run():
     """What does not depend on the classes."""
     return dict(  # noqa: C408  # Reads as the call that it is for.
         statistics=(
-            FeatureRow("train", "image", "bytes", 4000, 0, {"average length": "12,345 bytes"}),
+            FeatureRow(
+                "train",
+                "image",
+                "bytes",
+                4000,
+                0,
+                {"average length": "12,345 bytes", "formats": "jpeg 3,900, png 100"},
+            ),
             FeatureRow("train", "label", "int", 4000, 0, {"min": "0", "max": "9", "mean": "4.5"}),
             FeatureRow("eval", "image", "bytes", 1200, 0, {"average length": "12,001 bytes"}),
             FeatureRow("eval", "label", "int", 1200, 2, {"min": "0", "max": "9", "mean": "4.4"}),
         ),
         anomalies=("label: values out of domain",),
-        rejects={"truncated image": 3, "larger than 50 megapixels": 1},
+        counts={
+            "train": SplitCounts(4004, 4000, {"truncated": 3, "too_many_pixels": 1}),
+            "eval": SplitCounts(1201, 1200, {"truncated": 1}),
+        },
+        checks=(
+            CheckRow(
+                "data_gate.max_reject_fraction",
+                "images read",
+                True,
+                True,
+                0.00096,
+                0.01,
+                "5 of 5,205 images were set aside",
+            ),
+            CheckRow(
+                "data_gate.duplicates",
+                "eval split",
+                False,
+                False,
+                3.0,
+                None,
+                "3 images of the eval split are in the train split too: roses/1.jpg, roses/2.jpg",
+            ),
+            CheckRow(
+                "data_gate.max_imbalance",
+                "train split",
+                False,
+                True,
+                12.5,
+                10.0,
+                "the largest class has 12.5 images for one of the smallest",
+            ),
+        ),
         config={
             "data": {"source": "tfds", "name": EVIL[1], "splits": {"train": "train[:80%]"}},
             "training": {"batch_size": 32, "base_learning_rate": 1e-3, "seed": None},
@@ -145,6 +192,41 @@ def _about_the_run():
         ),
         links={"All runs": "../index.html", "Logs": "../../logs/7/"},
     )
+
+
+def images(classes, seed=0, most=500):
+    """Photographs of two splits, some of them small, in classes of which some are rare."""
+    random = np.random.default_rng(seed)
+    rarity = np.sort(random.pareto(2.5, classes) + 0.3)[::-1]
+
+    def table(count):
+        labels = random.choice(classes, count, p=rarity / rarity.sum())
+        sides = np.where(random.random(count) < 0.2, random.integers(64, 160, count), most)
+        width = (sides * random.uniform(0.7, 1.5, count)).astype(np.int32)
+        height = (sides * random.uniform(0.7, 1.5, count)).astype(np.int32)
+        return pa.table(
+            {
+                "label": labels,
+                "format": random.choice(["jpeg", "png", "gif"], count, p=[0.9, 0.09, 0.01]),
+                "width": width,
+                "height": height,
+                "num_bytes": (width * height * random.lognormal(-1.2, 0.5, count)).astype(np.int64),
+            }
+        )
+
+    return describe({"train": table(max(4000, 20 * classes)), "eval": table(1200)}, classes)
+
+
+def sheet(names, columns, side, seed=0):
+    """A picture of the data, as the report takes it."""
+    random = np.random.default_rng(seed)
+    tiles = []
+    for _ in range(columns**2):
+        pixels = np.asarray(
+            Image.open(io.BytesIO(thumbnail(random, int(random.integers(80, 300)))))
+        )
+        tiles.append(Tile(pixels, (Line(names[int(random.integers(len(names)))], "87 %"),)))
+    return smaller(draw_grid(tiles, columns, side))
 
 
 def _matrix(classes, random):

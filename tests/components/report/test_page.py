@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import pytest
 import vl_convert
 
-from components.report import charts, page
+from components.report import charts, formats, page
 from components.report.content import BLESSED, Number, Report
 from components.report.page import render
 from tests.browser.made_up import (
@@ -170,21 +170,21 @@ def test_a_single_epoch_can_be_drawn():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (page.number(0.84213), "0.8421"),
-        (page.number(math.nan), "\N{EN DASH}"),
-        (page.percent(0.12345), "12.3 %"),
-        (page.percent(0.99999), "> 99.9 %"),
-        (page.percent(1.0), "100.0 %"),
-        (page.percent(0.00001), "< 0.1 %"),
-        (page.change(-0.01), "\N{MINUS SIGN}0.0100"),
-        (page.change(0.01), "+0.0100"),
-        (page.change(-0.000001), "0.0000"),
-        (page.seconds(4.25), "4.2 s"),
-        (page.seconds(59.96), "1 min 00 s"),
-        (page.seconds(61), "1 min 01 s"),
-        (page.seconds(3720), "1 h 02 min"),
-        (page.title("top_5_accuracy"), "Top-5 accuracy"),
-        (page.title("example_count"), "Example count"),
+        (formats.number(0.84213), "0.8421"),
+        (formats.number(math.nan), "\N{EN DASH}"),
+        (formats.percent(0.12345), "12.3 %"),
+        (formats.percent(0.99999), "> 99.9 %"),
+        (formats.percent(1.0), "100.0 %"),
+        (formats.percent(0.00001), "< 0.1 %"),
+        (formats.change(-0.01), "\N{MINUS SIGN}0.0100"),
+        (formats.change(0.01), "+0.0100"),
+        (formats.change(-0.000001), "0.0000"),
+        (formats.seconds(4.25), "4.2 s"),
+        (formats.seconds(59.96), "1 min 00 s"),
+        (formats.seconds(61), "1 min 01 s"),
+        (formats.seconds(3720), "1 h 02 min"),
+        (formats.title("top_5_accuracy"), "Top-5 accuracy"),
+        (formats.title("example_count"), "Example count"),
     ],
 )
 def test_numbers_and_names_read_well(text, expected):

@@ -1,0 +1,128 @@
+"""Reads what a run's artifacts say of the data into the content of its report."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx.types import artifact_utils
+
+from components.example_gen.counts import counts_of
+from components.example_gen.index import read_index
+from components.pictures.grid import smaller
+from components.pictures.settings import AFTER, BEFORE
+from components.report.content import CheckRow, FeatureRow, Images
+from components.report.images import COLUMNS, describe
+from components.storage import as_path
+
+_FORMATS = "image_format_histogram"
+"""TFDV's name."""
+
+
+def data_parts(artifacts: Mapping[str, Any], num_classes: int) -> dict[str, Any]:
+    """Parts of `components.report.content.Report`; what there is no artifact of is left out.
+
+    Args:
+      artifacts: as `components.report.collect.collect` takes them.
+      num_classes: labels are below it.
+    """
+    found: dict[str, Any] = {}
+    if examples := artifacts.get("TfdsExampleGen.examples"):
+        found["counts"] = counts_of(examples)
+        if index := artifacts.get("TfdsExampleGen.index"):
+            found["images"] = _images(index.uri, _splits(examples), num_classes)
+    if pictures := artifacts.get("Pictures.pictures"):
+        folder = as_path(pictures.uri)
+        found["stored_images"] = smaller((folder / BEFORE).read_bytes())
+        found["trained_images"] = smaller((folder / AFTER).read_bytes())
+    if checks := artifacts.get("DataGate.checks"):
+        found["checks"] = _checks(checks.uri)
+    if statistics := artifacts.get("StatisticsGen.statistics"):
+        found["statistics"] = tuple(
+            row for split in _splits(statistics) for row in _feature_rows(statistics.uri, split)
+        )
+    if anomalies := artifacts.get("ExampleValidator.anomalies"):
+        found["anomalies"] = tuple(
+            sentence
+            for split in _splits(anomalies)
+            for sentence in _anomalies(anomalies.uri, split)
+        )
+    return found
+
+
+def _images(uri: str, splits: list[str], num_classes: int) -> Images | None:
+    # Column by column: what is not shown of a million images is not held.
+    tables = {split: read_index(uri, split).select(list(COLUMNS)) for split in splits}
+    return describe(tables, num_classes)
+
+
+def _checks(uri: str) -> tuple[CheckRow, ...]:
+    rows = json.loads((as_path(uri) / "checks.json").read_text(encoding="utf-8"))
+    names = [field.name for field in fields(CheckRow)]
+    return tuple(CheckRow(**{name: row[name] for name in names}) for row in rows)
+
+
+def _feature_rows(uri: str, split: str) -> Iterator[FeatureRow]:
+    path = os.path.join(uri, f"Split-{split}", "FeatureStats.pb")
+    for dataset in tfdv.load_stats_binary(path).datasets:
+        for feature in dataset.features:
+            common = feature.num_stats.common_stats or feature.string_stats.common_stats
+            details: dict[str, str] = {}
+            for kind in ("num_stats", "string_stats", "bytes_stats"):
+                if feature.HasField(kind):
+                    stats = getattr(feature, kind)
+                    common = stats.common_stats
+                    details = _details(kind, stats)
+            details |= _formats(feature)
+            yield FeatureRow(
+                split=split,
+                name=feature.name or ".".join(feature.path.step),
+                kind=type(feature).Type.Name(feature.type).lower(),
+                count=common.num_non_missing,
+                missing=common.num_missing,
+                details=details,
+            )
+
+
+def _details(kind: str, stats: Any) -> dict[str, str]:
+    if kind == "num_stats":
+        return {
+            "mean": f"{stats.mean:.4g}",
+            "min": f"{stats.min:.4g}",
+            "max": f"{stats.max:.4g}",
+            "zeros": str(stats.num_zeros),
+        }
+    if kind == "bytes_stats":
+        return {
+            "mean bytes": f"{stats.avg_num_bytes:,.0f}",
+            "min bytes": f"{stats.min_num_bytes:,.0f}",
+            "max bytes": f"{stats.max_num_bytes:,.0f}",
+        }
+    return {"mean length": f"{stats.avg_length:,.0f}", "unique": f"{stats.unique:,}"}
+
+
+def _formats(feature: Any) -> dict[str, str]:
+    """What TFDV makes of the first bytes of images; of fewer than a hundred it makes nothing."""
+    found = (stats for stats in feature.custom_stats if stats.name == _FORMATS)
+    buckets = [bucket for stats in found for bucket in stats.rank_histogram.buckets]
+    shown = ", ".join(f"{bucket.label} {bucket.sample_count:,.0f}" for bucket in buckets)
+    return {"formats": shown} if shown else {}
+
+
+def _anomalies(uri: str, split: str) -> Iterator[str]:
+    path = os.path.join(uri, f"Split-{split}", "SchemaDiff.pb")
+    found = anomalies_pb2.Anomalies()
+    with tf.io.gfile.GFile(path, "rb") as stream:
+        found.ParseFromString(stream.read())
+    for feature, info in sorted(found.anomaly_info.items()):
+        yield f"{split}: {feature}: {info.short_description}: {info.description}"
+
+
+def _splits(artifact: Any) -> list[str]:
+    return list(artifact_utils.decode_split_names(artifact.split_names))
