@@ -136,18 +136,3 @@ def check_enough(
             f"data.examples_per_class {wanted}: in {where}, class {', '.join(short[:_NAMED])}"
             f"{more}; draw fewer, or from a larger slice."
         )
-
-
-def check_disjoint(shards: Sequence[Shard], slice_: str) -> None:
-    """Holds that no record is in the split twice: it could be drawn twice.
-
-    Raises:
-      UserError: one is.
-    """
-    runs = sorted((shard.path, shard.skip, shard.skip + shard.take) for shard in shards)
-    for (path, _, end), (next_path, begin, _) in itertools.pairwise(runs):
-        if path == next_path and begin < end:
-            raise UserError(
-                f"data.splits.train {slice_!r} takes some records twice, and "
-                "data.examples_per_class draws none twice. Write it without overlap."
-            )

@@ -6,6 +6,8 @@ import io
 import statistics
 from collections.abc import Iterable
 
+from components.example_gen.stored import parsed
+
 
 def header_size(encoded: bytes) -> tuple[int, int] | None:
     """(height, width) in pixels of an encoded image; None where Pillow cannot read its header."""
@@ -33,13 +35,6 @@ def median_size(records: Iterable[bytes]) -> tuple[int, int] | None:
 
 def _image(record: bytes) -> bytes:
     """The encoded image of a record; empty where there is none."""
-    from google.protobuf.message import DecodeError
-
-    # The same message as TensorFlow's, without TensorFlow.
-    from tensorflow_datasets.proto import tf_example_pb2
-
-    try:
-        features = tf_example_pb2.Example.FromString(record).features.feature
-    except DecodeError:
-        return b""
-    return b"".join(features["image"].bytes_list.value[:1])
+    example = parsed(record)
+    features = example.features.feature if example else {}
+    return b"".join(features["image"].bytes_list.value[:1]) if "image" in features else b""

@@ -1,45 +1,34 @@
-"""Stored records, in whatever file format tfds wrote: all of a shard, or a few to look at."""
+"""Stored records of every kind of source: all of a shard, or a few to look at."""
 
 from __future__ import annotations
 
 import itertools
 import os
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from components.example_gen.shard import Shard
-from components.storage import as_path
+from components.example_gen.example_records import example_labels, example_records
+from components.example_gen.folder_records import folder_records
+from components.example_gen.shard import ExamplesShard, FolderShard, Shard
+from components.example_gen.stored import Stored
+from components.example_gen.tfrecord_file import DamagedError, frames
 
 _ARRAY_RECORD = "array_record"
 _LABELS = 1024
 """So many labels leave tf.data at a time."""
 
-# A TFRecord: its length, a checksum of that, the record, and a checksum of it.
-_HEADER = struct.Struct("<QI")
-_CHECKSUM_BYTES = 4
-_LIMIT_BYTES = 1 << 31
-"""Protocol buffers are smaller; a length above it was never written as one."""
-
-
-class Stored(NamedTuple):
-    """A record of the source.
-
-    Attributes:
-      source: where it is, `name-train.tfrecord-00000-of-00001#17`.
-      record: the serialized tf.Example, with `image` and `label`; of a file that is larger than
-        data.screen.max_bytes, with its beginning.
-      error: why it could not be read; empty where it was.
-    """
-
-    source: str
-    record: bytes
-    error: str = ""
-
 
 def stored_records(shard: Shard) -> Iterator[Stored]:
-    """The records that a shard takes, as stored, in the order of the file."""
+    """The records that a shard takes, as stored, in the order of the source."""
+    if isinstance(shard, FolderShard):
+        return folder_records(shard)
+    if isinstance(shard, ExamplesShard):
+        return example_records(shard)
+    return _tfds_records(shard)
+
+
+def _tfds_records(shard: Shard) -> Iterator[Stored]:
     wanted = range(shard.take) if shard.drawn is None else shard.drawn
     name = os.path.basename(shard.path)
     for place, record in zip(wanted, _records(shard, wanted), strict=False):
@@ -61,14 +50,22 @@ def _records(shard: Shard, wanted: Sequence[int]) -> Iterator[bytes]:
 
 
 def stored_labels(shard: Shard) -> Iterator[int]:
-    """The labels of a shard's whole run, in the order of the file; -1 where a record has none.
+    """The labels of a shard's whole run, in its order; -1 where a record has none.
 
-    No image is decoded, and of a format that tf.data reads none comes to Python.
+    No image is decoded, and of a format of tfds's that tf.data reads none comes to Python.
     """
+    if isinstance(shard, FolderShard):
+        return iter(shard.labels)
+    if isinstance(shard, ExamplesShard):
+        return example_labels(shard)
+    return _tfds_labels(shard)
+
+
+def _tfds_labels(shard: Shard) -> Iterator[int]:
     import tensorflow as tf
 
     if shard.file_format == _ARRAY_RECORD:
-        for stored in stored_records(replace(shard, drawn=None)):
+        for stored in _tfds_records(replace(shard, drawn=None)):
             feature = tf.train.Example.FromString(stored.record).features.feature["label"]
             yield next(iter(feature.int64_list.value), -1)
         return
@@ -87,7 +84,7 @@ def _run(shard: Shard) -> Any:
 
 
 def first_records(shards: Sequence[Shard], count: int) -> Iterator[bytes]:
-    """At most `count` records from the front, read without TensorFlow where they are TFRecords.
+    """At most `count` records from the front, without TensorFlow but for tfds's other formats.
 
     For a look before a run, which TensorFlow's import would make ten times as long.
     """
@@ -95,33 +92,17 @@ def first_records(shards: Sequence[Shard], count: int) -> Iterator[bytes]:
 
 
 def _glance(shard: Shard) -> Iterator[bytes]:
-    """A shard's records; of a damaged TFRecord file those before, as its copying will tell."""
-    if shard.file_format == "tfrecord":
-        end = shard.skip + shard.take
-        return itertools.islice(tf_records(shard.path, shard.skip), end - shard.skip)
+    if type(shard) is Shard and shard.file_format == "tfrecord":
+        return _tf_records(shard)
     return (stored.record for stored in stored_records(shard))
 
 
-def tf_records(path: str, skip: int = 0) -> Iterator[bytes]:
-    """The records of a TFRecord file, not compressed, read without TensorFlow.
-
-    They end where the file is damaged; checksums are not looked at.
-
-    Args:
-      path: of the file.
-      skip: records that are passed over, unread.
-    """
-    with as_path(path).open("rb") as stream:
-        for index in itertools.count():
-            header = stream.read(_HEADER.size)
-            length, _ = _HEADER.unpack(header) if len(header) == _HEADER.size else (_LIMIT_BYTES, 0)
-            if length >= _LIMIT_BYTES:
-                return
-            if index < skip:
-                stream.seek(length + _CHECKSUM_BYTES, os.SEEK_CUR)
-                continue
-            record = stream.read(length)
-            if len(record) < length:
-                return
-            yield record
-            stream.seek(_CHECKSUM_BYTES, os.SEEK_CUR)
+def _tf_records(shard: Shard) -> Iterator[bytes]:
+    """A shard's records up to where its file is damaged, which the step that copies it tells."""
+    wanted = range(shard.skip, shard.skip + shard.take)
+    try:
+        for frame in itertools.islice(frames(shard.path, wanted), wanted.stop):
+            if frame.record is not None:
+                yield frame.record
+    except DamagedError:
+        return

@@ -1,4 +1,4 @@
-"""What to read of one stored file, and the output shard that it becomes."""
+"""What to read of a source, and the output shard that it becomes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Shard:
     """A run of records in one stored file, and the output shard that they become.
 
     Attributes:
-      split: `train` or `eval`.
+      split: `train`, `eval` or `test`.
       index: of the output shard in its split.
       count: of the split's output shards.
       path: of the stored file.
@@ -29,7 +29,36 @@ class Shard:
     file_format: str
     drawn: tuple[int, ...] | None = None
 
-    @property
-    def num_records(self) -> int:
-        """How many records it takes."""
-        return self.take if self.drawn is None else len(self.drawn)
+
+@dataclass(frozen=True)
+class FolderShard(Shard):
+    """A run of image files in the order of a folder's split.
+
+    It names its files: workers on other machines need not list the folder again.
+
+    Attributes:
+      path: of the folder.
+      skip: files of its split before the run.
+      names: of the run's files, below the folder.
+      labels: of them.
+      limit_bytes: of a larger file so many bytes and one more are read.
+    """
+
+    names: tuple[str, ...] = ()
+    labels: tuple[int, ...] = ()
+    limit_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class ExamplesShard(Shard):
+    """A run of tf.Examples that were there before, in a TFRecord file.
+
+    Attributes:
+      image_feature: the feature that holds the image.
+      label_feature: the feature that holds the class.
+      class_names: by number; labels that are text are told by them.
+    """
+
+    image_feature: str = "image"
+    label_feature: str = "label"
+    class_names: tuple[str, ...] = ()

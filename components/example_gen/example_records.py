@@ -1,0 +1,92 @@
+"""tf.Examples that were there before, as the steps know them: `image`, and `label` as a number.
+
+Nothing here raises for a record: one without an image, or of no class, is the screen's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from components.example_gen.shard import ExamplesShard
+from components.example_gen.stored import Stored, parsed
+from components.example_gen.tfrecord_file import frames
+from components.transform.features import IMAGE, LABEL
+
+_NO_CLASS = -1
+_DAMAGED = "Its bytes are not those that were written: the checksum differs"
+
+
+def example_records(shard: ExamplesShard) -> Iterator[Stored]:
+    """The records that a shard takes, in the order of the file.
+
+    Raises:
+      DamagedError: the file ends before the last of them.
+    """
+    wanted: range | frozenset[int] = range(shard.skip, shard.skip + shard.take)
+    if shard.drawn is not None:
+        wanted = frozenset(shard.skip + place for place in shard.drawn)
+    name = os.path.basename(shard.path)
+    numbers = {name: number for number, name in enumerate(shard.class_names)}
+    for frame in itertools.islice(frames(shard.path, wanted), shard.skip + shard.take):
+        if frame.record is None:
+            continue
+        source = f"{name}#{frame.number}"
+        if frame.whole:
+            yield Stored(source, _as_ours(frame.record, shard, numbers))
+        else:
+            yield Stored(source, frame.record, error=_DAMAGED)
+
+
+def example_labels(shard: ExamplesShard) -> Iterator[int]:
+    """The labels of a shard's whole run; -1 where a record has none."""
+    for stored in example_records(replace(shard, drawn=None)):
+        example = None if stored.error else parsed(stored.record)
+        values = example.features.feature[LABEL].int64_list.value if example else ()
+        yield next(iter(values), _NO_CLASS)
+
+
+def single_valued(record: bytes) -> tuple[str, ...]:
+    """Names of the features that have one value, but for the image."""
+    example = parsed(record)
+    features = example.features.feature if example else {}
+    return tuple(sorted(name for name in features if name != IMAGE and _is_one(features[name])))
+
+
+def _is_one(feature: Any) -> bool:
+    kind = feature.WhichOneof("kind")
+    return kind is not None and len(getattr(feature, kind).value) == 1
+
+
+def _as_ours(record: bytes, shard: ExamplesShard, numbers: Mapping[str, int]) -> bytes:
+    """A record with its image and label under our names; as it was, where it has them already.
+
+    Other features stay, but for those that had one of our names and were not named as ours.
+    """
+    example = parsed(record)
+    if example is None:
+        return record
+    features: Any = example.features.feature
+    label: Any = features.get(shard.label_feature)
+    named = label is not None and label.WhichOneof("kind") == "bytes_list"
+    if not named and (shard.image_feature, shard.label_feature) == (IMAGE, LABEL):
+        return record
+    if named:
+        names = [name.decode("utf-8", "backslashreplace") for name in label.bytes_list.value]
+        label.int64_list.SetInParent()
+        label.int64_list.value.extend(numbers.get(name, _NO_CLASS) for name in names)
+    _rename(features, ((shard.image_feature, IMAGE), (shard.label_feature, LABEL)))
+    return bytes(example.SerializeToString(deterministic=True))
+
+
+def _rename(features: Any, names: tuple[tuple[str, str], ...]) -> None:
+    """Gives features their new names at once: one may have the other's old name."""
+    contents = {new: features[old].SerializeToString() for old, new in names if old in features}
+    for name in itertools.chain.from_iterable(names):
+        if name in features:
+            del features[name]
+    for name, content in contents.items():
+        features[name].MergeFromString(content)

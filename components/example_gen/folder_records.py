@@ -1,0 +1,51 @@
+"""Image files as records: each becomes a tf.Example with `image` and `label`."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.example_gen.image_files import display
+from components.example_gen.shard import FolderShard
+from components.example_gen.stored import Stored
+from components.storage import AnyPath, as_path, io_errors
+from components.transform.features import IMAGE, LABEL
+
+
+def folder_records(shard: FolderShard) -> Iterator[Stored]:
+    """The files that a shard takes, in its order.
+
+    One that cannot be read is told in its record, so that the others are read.
+    """
+    # The same message as TensorFlow's, without TensorFlow.
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    for place in range(shard.take) if shard.drawn is None else shard.drawn:
+        name, error = shard.names[place], ""
+        try:
+            image, size_bytes = _read(as_path(os.path.join(shard.path, name)), shard.limit_bytes)
+        except io_errors() as problem:
+            image, size_bytes = b"", 0
+            error = str(getattr(problem, "strerror", None) or problem)
+        example = tf_example_pb2.Example()
+        features = example.features.feature
+        features[IMAGE].bytes_list.value.append(image)
+        features[LABEL].int64_list.value.append(shard.labels[place])
+        yield Stored(
+            display(name), example.SerializeToString(deterministic=True), size_bytes, error
+        )
+
+
+def _read(path: AnyPath, limit_bytes: int) -> tuple[bytes, int]:
+    """A file, or the beginning of one that is longer than the limit and its length; else 0."""
+    # A pipe would be waited for without end.
+    if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(0, "It is no regular file")
+    with path.open("rb") as stream:
+        image = stream.read(limit_bytes + 1)
+    if len(image) <= limit_bytes:
+        return image, 0
+    found = path.stat()
+    return image, found.st_size if isinstance(found, os.stat_result) else found.length

@@ -1,0 +1,132 @@
+"""Slices of a source in tfds's own syntax, and that no record is in two splits."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from components.errors import UserError
+
+
+class Run(NamedTuple):
+    """Consecutive records of a split of the source.
+
+    Attributes:
+      split: of the source, not of ours.
+      begin: the first record's position.
+      end: the position behind the last one.
+    """
+
+    split: str
+    begin: int
+    end: int
+
+
+def runs_of(slice_: str, splits: Mapping[str, Any]) -> tuple[Run, ...]:
+    """The records that a slice names, in its order; empty pieces are left out.
+
+    tfds's own file instructions take `train[5:4]` for `train[5:]`; here it is empty.
+
+    Args:
+      slice_: https://www.tensorflow.org/datasets/splits.
+      splits: tfds.core.SplitInfo by name.
+
+    Raises:
+      ValueError: it is no slice, or of a split or a record that is not there.
+    """
+    import tensorflow_datasets as tfds
+
+    try:
+        pieces = tfds.core.ReadInstruction.from_spec(slice_).to_absolute(dict(splits))
+    except (NotImplementedError, KeyError, AssertionError) as error:
+        raise ValueError(str(error)) from error
+    found = []
+    for piece in pieces:
+        end = splits[piece.splitname].num_examples if piece.to is None else piece.to
+        found.append(Run(piece.splitname, piece.from_ or 0, end))
+    return tuple(run for run in found if run.begin < run.end)
+
+
+def settle(
+    slices: Mapping[str, str], splits: Mapping[str, Any], full_name: str
+) -> dict[str, tuple[Run, ...]]:
+    """The runs of each of our splits, no record in two of them.
+
+    Args:
+      slices: by split, `data.splits`.
+      splits: tfds.core.SplitInfo of the source, by name.
+      full_name: of the source, as an error names it.
+
+    Raises:
+      UserError: a slice is wrong or empty, or two share a record.
+    """
+    found = {}
+    for split, slice_ in slices.items():
+        key = f"data.splits.{split} {slice_!r}"
+        try:
+            found[split] = runs_of(slice_, splits)
+        except ValueError as error:
+            known = ", ".join(sorted(splits))
+            raise UserError(f"{key}: {first_lines(error, 1)} {full_name} has: {known}.") from error
+        if not found[split]:
+            raise UserError(f"{key} selects no record of {full_name}.")
+    check_apart(slices, found, full_name)
+    return found
+
+
+def check_apart(
+    slices: Mapping[str, str], runs: Mapping[str, Sequence[Run]], full_name: str
+) -> None:
+    """Holds that no record is in two splits: a model would be judged on what it learnt.
+
+    Raises:
+      UserError: two slices share some; it says how many.
+    """
+    for one, other in itertools.combinations(slices, 2):
+        shared = sum(
+            max(0, min(a.end, b.end) - max(a.begin, b.begin))
+            for a, b in itertools.product(_merged(runs[one]), _merged(runs[other]))
+            if a.split == b.split
+        )
+        if shared:
+            raise UserError(
+                f"data.splits.{one} {slices[one]!r} and data.splits.{other} {slices[other]!r} "
+                f"share {shared:,} records of {full_name}. Write them without overlap."
+            )
+
+
+def check_once(slice_: str, runs: Sequence[Run]) -> None:
+    """Holds that no record is in the train split twice: it could be drawn twice.
+
+    Raises:
+      UserError: one is.
+    """
+    if _length(_merged(runs)) < _length(runs):
+        raise UserError(
+            f"data.splits.train {slice_!r} takes some records twice, and "
+            "data.examples_per_class draws none twice. Write it without overlap."
+        )
+
+
+def first_lines(error: Exception, lines: int = 4) -> str:
+    """The beginning of what an error says, as one line that ends as a sentence does."""
+    text = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    shown = " ".join(text[:lines]) or type(error).__name__
+    return shown if shown.endswith((".", "!", "?")) else shown + "."
+
+
+def _length(runs: Iterable[Run]) -> int:
+    return sum(run.end - run.begin for run in runs)
+
+
+def _merged(runs: Iterable[Run]) -> list[Run]:
+    """The same records, each once."""
+    merged: list[Run] = []
+    for run in sorted(runs):
+        last = merged[-1] if merged else None
+        if last and last.split == run.split and run.begin <= last.end:
+            merged[-1] = last._replace(end=max(last.end, run.end))
+        else:
+            merged.append(run)
+    return merged

@@ -1,0 +1,238 @@
+"""`data.name`: a data set of tfds, prepared where it is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from components.errors import UserError
+from components.example_gen.config import DataConfig
+from components.example_gen.file_stat import size_and_time
+from components.example_gen.shard import Shard
+from components.example_gen.slices import Run, first_lines
+from components.progress import report
+from components.storage import AnyPath, as_path
+
+_CONNECT_TIMEOUT_S = 4
+_PARQUET = "parquet"
+
+
+@dataclass(frozen=True)
+class TfdsData:
+    """The `components.example_gen.source.Data` of a tfds builder.
+
+    Attributes:
+      builder: of a data set that is prepared.
+      class_names: the label's names in the order of their numbers.
+    """
+
+    builder: Any
+    class_names: tuple[str, ...]
+    key: str = "data.name"
+
+    @property
+    def full_name(self) -> str:
+        """The name that tfds gives it, with config and version, `tf_flowers/3.0.1`."""
+        return str(self.builder.info.full_name)
+
+    @property
+    def data_dir(self) -> str:
+        """The folder of the version."""
+        return str(self.builder.data_dir)
+
+    @property
+    def splits(self) -> Mapping[str, Any]:
+        """How much there is of each split."""
+        return self.builder.info.splits
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that are one value each."""
+        features = self.builder.info.features
+        return tuple(name for name, feature in features.items() if feature.shape == ())
+
+    @property
+    def image_shape(self) -> tuple[int | None, int | None]:
+        """(height, width) in pixels, as far as the data set says it."""
+        height, width, _ = self.builder.info.features["image"].shape
+        return height, width
+
+    def shards(self, split: str, runs: Sequence[Run]) -> list[Shard]:
+        """A shard for each run of records in a file."""
+        file_format = self.builder.info.file_format.value
+        instructions = self._instructions(runs)
+        if file_format == _PARQUET:
+            for item in instructions:
+                _check_parquet(self.full_name, item)
+        return [
+            Shard(
+                split=split,
+                index=index,
+                count=len(instructions),
+                path=str(item.filename),
+                skip=item.skip,
+                take=item.take,
+                file_format=file_format,
+            )
+            for index, item in enumerate(instructions)
+        ]
+
+    def fingerprint(self, runs: Sequence[Run]) -> str:
+        """SHA-256 over what is stored: metadata by content, record files by name, size and time.
+
+        Record files are not read: they may be terabytes. Data written anew in place differs in
+        time.
+        """
+        builder, digest = self.builder, hashlib.sha256()
+        digest.update(self.full_name.encode())
+        for name in ("dataset_info.json", "features.json", "label.labels.txt"):
+            path = builder.data_path / name
+            digest.update(path.read_bytes() if path.exists() else b"-")
+        for path_text in sorted({str(item.filename) for item in self._instructions(runs)}):
+            path = builder.data_path / os.path.basename(path_text)
+            if not path.exists():
+                raise UserError(
+                    f"{self.full_name}: the file {path} is missing although the data set says "
+                    f"that it is prepared. Delete {builder.data_dir} and run again."
+                )
+            digest.update(f"{path.name}:{size_and_time(path)}".encode())
+        return digest.hexdigest()
+
+    def _instructions(self, runs: Sequence[Run]) -> list[Any]:
+        import tensorflow_datasets as tfds
+
+        # Absolute and forward: tfds takes what ends before it begins for all up to the end.
+        slices = (
+            tfds.core.ReadInstruction(run.split, run.begin, run.end, unit="abs") for run in runs
+        )
+        return [item for part in slices for item in self.splits[part].file_instructions]
+
+
+def open_tfds(config: DataConfig) -> TfdsData:
+    """Finds the data set, and prepares it through tfds where it is not there.
+
+    Raises:
+      UserError: there is no such data set, it cannot be prepared here, or it holds no images with
+        classes.
+    """
+    import tensorflow_datasets as tfds
+
+    from components.example_gen import digits  # noqa: F401  # registers the shipped builder
+
+    tfds.disable_progress_bar()
+    builder = _find_builder(tfds, config)
+    if not builder.is_prepared():
+        _prepare(tfds, builder)
+    return TfdsData(builder, _class_names(tfds, builder))
+
+
+def _find_builder(tfds: Any, config: DataConfig) -> Any:
+    name = str(config.name)
+    keywords = {"version": config.version, "data_dir": config.data_dir}
+    given = {key: value for key, value in keywords.items() if value is not None}
+    try:
+        return tfds.builder(name, **given)
+    except tfds.core.DatasetNotFoundError as error:
+        wanted = name + (f" version {config.version}" if config.version else "")
+        raise UserError(
+            f"data.name: tfds has no data set {wanted}{_similar(tfds, config)}."
+        ) from error
+    except Exception as error:  # tfds raises many types for a bad config or version.
+        raise UserError(f"data.name {config.name}: {first_lines(error)}") from error
+
+
+def _similar(tfds: Any, config: DataConfig) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(config.name, tfds.list_builders(), n=3)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def _prepare(tfds: Any, builder: Any) -> None:
+    """Downloads and writes the data set; nothing is left of it where that fails."""
+    unreachable = _unreachable_hosts(tfds, builder)
+    if unreachable:
+        raise UserError(
+            f"{builder.info.full_name} is not prepared in {builder.data_dir}, and "
+            f"{', '.join(unreachable)} cannot be reached to download it. Prepare it on a machine "
+            f"with network (`tfds build {builder.name}`) and copy the folder there, or set "
+            "data.data_dir to where it is."
+        )
+    text = f"Preparing {builder.info.full_name} in {builder.data_dir}"
+    report(text, event="phase", text=text)
+    try:
+        builder.download_and_prepare()
+    except Exception as error:
+        raise UserError(
+            f"{builder.info.full_name} could not be prepared in {builder.data_dir}: "
+            f"{first_lines(error)}"
+        ) from error
+
+
+def _unreachable_hosts(tfds: Any, builder: Any) -> list[str]:
+    """Hosts that a download would wait for in vain; tfds itself retries for minutes."""
+    if any(
+        os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
+    ):
+        return []
+    downloads = as_path(builder._data_dir_root) / "downloads"
+    missing = {
+        (url.hostname, url.port or (443 if url.scheme == "https" else 80))
+        for link, info in (builder.url_infos or {}).items()
+        if (url := urlsplit(link)).scheme in ("http", "https") and url.hostname
+        if not _is_downloaded(tfds, downloads, link, info)
+    }
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        reached = pool.map(_reachable, missing)
+        return sorted(host for (host, _), ok in zip(missing, reached, strict=True) if not ok)
+
+
+def _is_downloaded(tfds: Any, downloads: AnyPath, link: str, info: Any) -> bool:
+    name = tfds.core.download.resource.get_dl_fname(link, info.checksum)
+    return (downloads / name).exists()
+
+
+def _reachable(address: tuple[str, int]) -> bool:
+    try:
+        with socket.create_connection(address, timeout=_CONNECT_TIMEOUT_S):
+            return True
+    except OSError:
+        return False
+
+
+def _class_names(tfds: Any, builder: Any) -> tuple[str, ...]:
+    features = builder.info.features
+    has = features.keys() if isinstance(features, tfds.features.FeaturesDict) else ()
+    for key, kind in (("image", tfds.features.Image), ("label", tfds.features.ClassLabel)):
+        if key not in has or not isinstance(features[key], kind):
+            raise UserError(
+                f"data.name {builder.info.full_name}: an image classification data set has a "
+                f"feature {key!r} of type {kind.__name__}; this one has {', '.join(has) or 'none'}."
+            )
+    return tuple(features["label"].names)
+
+
+def _check_parquet(full_name: str, instruction: Any) -> None:
+    """Whether a Parquet file holds what the data set says.
+
+    tfds 4.9.10 writes 500 of 1,797 records: its `_batched` skips more from batch to batch.
+    """
+    import pyarrow.parquet as pq
+
+    path, said = as_path(str(instruction.filename)), instruction.examples_in_shard
+    if not path.exists():
+        return
+    with path.open("rb") as stream:
+        held = pq.ParquetFile(stream).metadata.num_rows
+    if held != said:
+        raise UserError(
+            f"{full_name}: {path} holds {held:,} records, and the data set says {said:,}. tfds "
+            "loses records when it writes Parquet: prepare it with file_format tfrecord or "
+            "array_record."
+        )

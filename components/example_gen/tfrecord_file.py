@@ -1,0 +1,137 @@
+"""TFRecord files, plain or gzip, record by record and without TensorFlow.
+
+TensorFlow's own reader ends at the first damaged record, cannot count without reading all, and has
+to be told whether a file is compressed. A record is its length (8 bytes), a checksum of that (4),
+its bytes, and a checksum of them (4); see tensorflow/core/lib/io/record_writer.h.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import itertools
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple, cast
+
+from components.storage import as_path
+
+_HEADER = struct.Struct("<QI")
+_CHECKSUM = struct.Struct("<I")
+_GZIP = b"\x1f\x8b"
+_LIMIT_BYTES = 1 << 31
+"""Protocol buffers are smaller; a length above it was never written as one."""
+
+
+class DamagedError(Exception):
+    """A file is no TFRecord file, or not from some record on."""
+
+
+class Frame(NamedTuple):
+    """One record.
+
+    Attributes:
+      number: of it in the file, from 0.
+      record: its bytes; None where it was not asked for.
+      whole: whether its bytes are those that were written.
+    """
+
+    number: int
+    record: bytes | None
+    whole: bool = True
+
+
+def count_records(path: str) -> int:
+    """How many records a file has. Of a plain one the headers alone are read.
+
+    Raises:
+      DamagedError: it is no TFRecord file, or ends within a record.
+      OSError: it cannot be read.
+    """
+    return sum(1 for _ in frames(path, range(0)))
+
+
+def frames(path: str, wanted: range | frozenset[int]) -> Iterator[Frame]:
+    """All records of a file, with the bytes of those that are wanted.
+
+    Raises:
+      DamagedError: as `count_records`, when that record is come to.
+    """
+    with contextlib.closing(_open(path)) as stream:
+        # A seek behind the end of an object in a store raises.
+        left_bytes = None if isinstance(stream, gzip.GzipFile) else _size_bytes(path)
+        for index in itertools.count():
+            try:
+                header = stream.read(_HEADER.size)
+                if not header:
+                    return
+                if not _is_header(header):
+                    raise DamagedError(f"record {index} has no valid header")
+                length = _HEADER.unpack(header)[0]
+                if left_bytes is not None:
+                    left_bytes -= _HEADER.size + length + _CHECKSUM.size
+                    _check_whole(left_bytes >= 0, index)
+                yield _frame(stream, length, index, index in wanted)
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                raise DamagedError(f"record {index} cannot be unpacked: {error}") from error
+
+
+def _frame(stream: BinaryIO, length: int, index: int, wanted: bool) -> Frame:
+    if not wanted:
+        # The last byte, because a seek behind the end of what was packed does not tell.
+        stream.seek(length + _CHECKSUM.size - 1, os.SEEK_CUR)
+        _check_whole(bool(stream.read(1)), index)
+        return Frame(index, None)
+    record, checksum = stream.read(length), stream.read(_CHECKSUM.size)
+    _check_whole(len(checksum) == _CHECKSUM.size, index)
+    return Frame(index, record, _masked_crc(record) == _CHECKSUM.unpack(checksum)[0])
+
+
+def _check_whole(whole: bool, index: int) -> None:
+    if not whole:
+        raise DamagedError(f"record {index} is cut off")
+
+
+def _size_bytes(path: str) -> int:
+    found = as_path(path).stat()
+    return found.st_size if isinstance(found, os.stat_result) else int(found.length)
+
+
+def _open(path: str) -> BinaryIO:
+    """The stream of records, unpacked where the content is gzip, whatever the name."""
+    stream = cast(BinaryIO, as_path(path).open("rb"))
+    start = stream.read(_HEADER.size)
+    stream.seek(0)
+    # A record of 559,903 bytes starts as gzip does; its checksum tells them apart.
+    if start.startswith(_GZIP) and not _is_header(start):
+        return cast(BinaryIO, _Unzipped(stream))
+    return stream
+
+
+class _Unzipped(gzip.GzipFile):
+    """Closes the file below it too."""
+
+    def __init__(self, stream: BinaryIO):
+        super().__init__(fileobj=stream, mode="rb")
+        self._below = stream
+
+    def close(self) -> None:
+        super().close()
+        self._below.close()
+
+
+def _is_header(header: bytes) -> bool:
+    if len(header) < _HEADER.size:
+        return False
+    length, checksum = _HEADER.unpack(header)
+    return length < _LIMIT_BYTES and _masked_crc(header[:8]) == checksum
+
+
+def _masked_crc(content: bytes) -> int:
+    """CRC-32C, rotated and shifted as the format wants it."""
+    import google_crc32c
+
+    crc = google_crc32c.value(content)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
