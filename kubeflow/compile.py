@@ -61,10 +61,13 @@ def _config(options: argparse.Namespace) -> Config:
         raise UserError("kubeflow.image must be given: --image registry/bit@sha256:... .")
     if options.output.suffix not in (".yaml", ".yml"):
         raise UserError(f"--output {options.output}: a package's name ends in .yaml.")
+    records = config.data.tfrecords.files if config.data.tfrecords else {}
     # What the laptop has, a pod has not.
     lost = config.kubeflow.lost_path(
         {
             "data.data_dir": config.data.data_dir,
+            "data.folder": config.data.folder,
+            **{f"data.tfrecords.files.{split}": files for split, files in records.items()},
             "data.curated_schema": config.data.curated_schema,
             "data.write_schema": config.data.write_schema,
             "backbone.handle": config.backbone.handle,

@@ -20,15 +20,14 @@ from components.errors import UserError
 from components.evaluator.config import EvaluationConfig
 from components.example_gen.config import DataConfig
 from components.section import Section
-from components.trainer.backbone_config import SHIPPED, BackboneConfig
+from components.trainer.backbone_config import BackboneConfig
 from components.trainer.config import TrainingConfig
 from components.transform.config import PreprocessingConfig
 from components.tuner.config import SearchConfig
-from pipeline.beam import AUTO, BeamConfig
+from pipeline.beam import BeamConfig
+from pipeline.config_paths import PRESETS, with_absolute_paths
 from pipeline.kubeflow_config import KubeflowConfig
 
-PRESETS = Path(__file__).resolve().parent / "presets"
-SCHEMAS = PRESETS / "schemas"
 DEFAULT_PRESET = "digits"
 
 
@@ -93,7 +92,7 @@ def load_config(
         key by its path and says what is wrong with it.
     """
     path, values = _read_source(preset, file)
-    values = _with_absolute_paths(values, path.resolve().parent if file else Path.cwd())
+    values = with_absolute_paths(values, path.resolve().parent if file else Path.cwd())
     return override_config(values, overrides, path.name)
 
 
@@ -113,7 +112,7 @@ def override_config(
     changed = copy.deepcopy(dict(values))
     for override in overrides:
         _apply_override(changed, override)
-    changed = _with_absolute_paths(changed, Path.cwd(), unless_in=dict(values))
+    changed = with_absolute_paths(changed, Path.cwd(), unless_in=dict(values))
     try:
         return Config.model_validate(changed)
     except ValidationError as error:
@@ -248,53 +247,6 @@ def sections_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in sections_in(part)]
-
-
-def _with_absolute_paths(
-    values: dict[str, Any], base: Path, unless_in: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """Paths in a file count from the file; from the command line or a preset, from here.
-
-    Args:
-      values: as read, not yet validated.
-      base: the folder that relative paths count from.
-      unless_in: values whose paths are absolute already; what is the same there stays.
-    """
-    found = copy.deepcopy(values)
-    for section, key, is_path in _PATHS:
-        node = found.get(section)
-        if not isinstance(node, dict):
-            continue
-        text = node.get(key)
-        if not isinstance(text, str) or not text or "://" in text:
-            continue
-        before = (unless_in or {}).get(section)
-        if isinstance(before, dict) and before.get(key) == text:
-            continue
-        if is_path(text, base):
-            node[key] = str(Path(base, Path(text).expanduser()))
-    return found
-
-
-def _is_folder(handle: str, base: Path) -> bool:
-    if handle in SHIPPED:
-        return False
-    return handle.startswith((".", "~", "/")) or Path(base, handle).is_dir()
-
-
-def _is_schema_file(name: str, base: Path) -> bool:
-    return not (SCHEMAS / f"{name}.pbtxt").exists()
-
-
-_PATHS = (
-    ("data", "data_dir", lambda text, base: True),
-    ("data", "folder", lambda text, base: True),
-    ("data", "curated_schema", _is_schema_file),
-    ("data", "write_schema", lambda text, base: True),
-    ("backbone", "handle", _is_folder),
-    ("beam", "setup_file", lambda text, base: text != AUTO),
-)
-"""Section, key, and whether a value of it is a path."""
 
 
 def _kind(value: Any) -> str:

@@ -54,9 +54,10 @@ class View:
             self._phase = event["text"]
             self._line(f"{self._phase} …")
         elif kind == "inputs":
+            *first, last = (f"{count:,} {split}" for split, count in event["examples"].items())
             self._line(
-                f"Data {event['source']}: {event['train']:,} train and {event['eval']:,} eval "
-                f"images in {event['classes']} classes; backbone {event['backbone']}"
+                f"Data {event['source']}: {', '.join(first)} and {last} images in "
+                f"{event['classes']} classes; backbone {event['backbone']}"
             )
         elif kind == "note":
             # On a terminal above the table, where it stays.

@@ -79,11 +79,11 @@ def _report_failure(config: Config, layout: Layout, run_id: str, failure: dict[s
 
 
 def _facts(inputs: Inputs) -> dict[str, Any]:
+    source = inputs.source
     return {
-        "source": inputs.source.full_name,
-        "classes": len(inputs.source.class_names),
-        "train": inputs.source.num_examples("train"),
-        "eval": inputs.source.num_examples("eval"),
+        "source": source.full_name,
+        "classes": len(source.class_names),
+        "examples": {split: source.num_examples(split) for split in source.split_fingerprints},
         "backbone": inputs.backbone.handle,
         "backbone_sha256": inputs.backbone.sha256,
     }

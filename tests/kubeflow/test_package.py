@@ -241,6 +241,17 @@ def test_what_kfp_shows_has_its_types(packages):
             ("--image", IMAGE, "--set", "data.data_dir=/home/me/data"),
             "data.data_dir /home/me/data is on no volume that every step mounts",
         ),
+        (
+            ("--image", IMAGE, "--set", "data={folder: /home/me/birds}"),
+            "data.folder /home/me/birds is on no volume that every step mounts",
+        ),
+        (
+            (
+                *("--image", IMAGE),
+                *("--set", "data={tfrecords: {files: {train: /home/me/*}, class_names: [a, b]}}"),
+            ),
+            "data.tfrecords.files.train /home/me/* is on no volume that every step mounts",
+        ),
         (("--image", IMAGE, "--set", "kubeflow.metadata.mysql.database=metadb"), "metadb"),
     ],
 )

@@ -9,14 +9,13 @@ import pytest
 from components.errors import UserError
 from components.trainer.config import ExplicitSchedule
 from pipeline.config import (
-    PRESETS,
-    SCHEMAS,
     dump_config,
     load_config,
     pipeline_name_in,
     preset_names,
     write_yaml,
 )
+from pipeline.config_paths import PRESETS, SCHEMAS
 
 MINIMAL = """\
 pipeline_name: mine
@@ -217,6 +216,23 @@ def test_paths_in_a_file_count_from_the_file(file, tmp_path):
     config = load_config(file=file(text))
     assert config.data.data_dir == str(tmp_path / "data")
     assert config.backbone.handle == str(tmp_path / "backbone")
+
+
+def test_every_pattern_of_tfrecords_counts_from_the_file(file, tmp_path, monkeypatch):
+    files = "{train: 'records/train-*', test: 'gs://bucket/test-*', more: ~/more}"
+    source = f"tfrecords: {{files: {files}, class_names: [a, b]}}"
+    text = MINIMAL.replace("name: cifar10", source)
+    monkeypatch.chdir("/")
+    given = ["data.tfrecords.files.own=own-*"]
+    config = load_config(file=file(text), overrides=given)
+    assert config.data.tfrecords.files == {
+        "train": str(tmp_path / "records" / "train-*"),
+        "test": "gs://bucket/test-*",
+        "more": str(Path.home() / "more"),
+        "own": "/own-*",
+    }
+    folder = MINIMAL.replace("name: cifar10", "folder: photos")
+    assert load_config(file=file(folder)).data.folder == str(tmp_path / "photos")
 
 
 def test_paths_on_the_command_line_count_from_here(tmp_path, monkeypatch):
