@@ -38,7 +38,7 @@ def example_records(shard: ExamplesShard) -> Iterator[Stored]:
         if frame.whole:
             yield Stored(source, _as_ours(frame.record, shard, numbers))
         else:
-            yield Stored(source, frame.record, error=_DAMAGED)
+            yield Stored(source, frame.record, _DAMAGED)
 
 
 def example_labels(shard: ExamplesShard) -> Iterator[int]:

@@ -7,7 +7,6 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.example_gen.image_files import display
 from components.example_gen.shard import FolderShard
 from components.example_gen.stored import Stored
 from components.storage import AnyPath, as_path, io_errors
@@ -33,9 +32,7 @@ def folder_records(shard: FolderShard) -> Iterator[Stored]:
         features = example.features.feature
         features[IMAGE].bytes_list.value.append(image)
         features[LABEL].int64_list.value.append(shard.labels[place])
-        yield Stored(
-            display(name), example.SerializeToString(deterministic=True), size_bytes, error
-        )
+        yield Stored(name, example.SerializeToString(deterministic=True), error, size_bytes)
 
 
 def _read(path: AnyPath, limit_bytes: int) -> tuple[bytes, int]:

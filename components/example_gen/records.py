@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -92,16 +93,21 @@ def first_records(shards: Sequence[Shard], count: int) -> Iterator[bytes]:
 
 
 def _glance(shard: Shard) -> Iterator[bytes]:
+    """A shard's records; of a damaged TFRecord file those before, as its copying will tell."""
     if type(shard) is Shard and shard.file_format == "tfrecord":
-        return _tf_records(shard)
+        return itertools.islice(tf_records(shard.path, shard.skip), shard.take)
     return (stored.record for stored in stored_records(shard))
 
 
-def _tf_records(shard: Shard) -> Iterator[bytes]:
-    """A shard's records up to where its file is damaged, which the step that copies it tells."""
-    wanted = range(shard.skip, shard.skip + shard.take)
+def tf_records(path: str, skip: int = 0) -> Iterator[bytes]:
+    """The records of a TFRecord file, read without TensorFlow; they end where it is damaged.
+
+    Args:
+      path: of the file.
+      skip: records that are passed over, unread.
+    """
     try:
-        for frame in itertools.islice(frames(shard.path, wanted), wanted.stop):
+        for frame in frames(path, range(skip, sys.maxsize)):
             if frame.record is not None:
                 yield frame.record
     except DamagedError:

@@ -29,6 +29,11 @@ class Shard:
     file_format: str
     drawn: tuple[int, ...] | None = None
 
+    @property
+    def num_records(self) -> int:
+        """How many records it takes."""
+        return self.take if self.drawn is None else len(self.drawn)
+
 
 @dataclass(frozen=True)
 class FolderShard(Shard):

@@ -9,17 +9,18 @@ class Stored(NamedTuple):
     """A record of the source.
 
     Attributes:
-      source: where it is, `roses/12.jpg` or `name-train.tfrecord-00000-of-00001#17`.
-      record: the serialized tf.Example, with `image` and `label`.
-      size_bytes: of the file whose beginning alone is the image, because all of it is more than
-        data.screen.max_bytes; 0 where the image is whole.
-      error: why it cannot be read, a sentence; the record then has no image, or is empty.
+      source: where it is, `roses/12.jpg` or `name-train.tfrecord-00000-of-00001#17`; bytes of a
+        file's name that are no UTF-8 as os.fsdecode gives them.
+      record: the serialized tf.Example, with `image` and `label`; of a file that is larger than
+        data.screen.max_bytes, with its beginning.
+      error: why it could not be read; empty where it was.
+      size_bytes: of a file whose beginning alone is in the record; else 0.
     """
 
     source: str
     record: bytes
-    size_bytes: int = 0
     error: str = ""
+    size_bytes: int = 0
 
 
 def parsed(record: bytes) -> Any:

@@ -130,7 +130,7 @@ def test_the_last_override_wins():
         ("evaluation.min_class_accuracy={a: 2}", "evaluation.min_class_accuracy.a: input should"),
         ("evaluation.slices=[{feature: x}]", "evaluation.slices.0: no gate"),
         ("evaluation.slices=[{feature: x, min_acuracy: 1}]", "did you mean min_accuracy?"),
-        ("evaluation.split=test", "evaluation.split: input should be 'eval' or 'train'"),
+        ("evaluation.split=test", "evaluation.split is test, and data.splits.test is not given"),
         ("preprocessing.crop=33", "preprocessing: crop 33 is larger than resize 32"),
         ("data.version=1.0", "data.version: input should be a valid string"),
         ("data.version=newest", "is not of the form 3.0.1"),
