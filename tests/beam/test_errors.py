@@ -29,7 +29,8 @@ def test_a_worker_that_finds_too_few_records_fails_the_step(run, services, damag
     ended = run(
         tmp_path,
         *QUICK,
-        "data.splits.eval=train[:10%]",
+        "data.splits.train=train[5%:20%]",
+        "data.splits.eval=train[:5%]",
         *services.overrides(),
         environment={"TFDS_DATA_DIR": str(damaged)},
     )
@@ -38,8 +39,8 @@ def test_a_worker_that_finds_too_few_records_fails_the_step(run, services, damag
     assert ended.states["Trainer"] == "skipped"
     (reason,) = ended.summary["reasons"]
     assert reason.startswith(
-        "TfdsExampleGen: RuntimeError: split train: 300 records were written and the data set says "
-        "that it holds 359; its files are damaged."
+        "TfdsExampleGen: RuntimeError: split train: 210 records were written and the data set says "
+        "that it holds 269; its files are damaged."
     )
     assert "Prepare the data set again." in " ".join(ended.out.split())
     # It was the package on the worker that found it.

@@ -329,7 +329,7 @@ def test_a_mistake_is_told_by_its_path():
 
 def test_a_setup_file_counts_from_the_file_that_names_it(tmp_path):
     file = tmp_path / "mine.yaml"
-    text = "pipeline_name: a\ndata: {name: digits, splits: {train: train, eval: train}}\n"
+    text = "pipeline_name: a\ndata: {name: digits}\n"
     text += "backbone: {handle: bit-mini}\nevaluation: {min_accuracy: 0.5}\n"
     text += f"beam: {{runner: PortableRunner, options: {json.dumps(PORTABLE)}, setup_file: %s}}\n"
     file.write_text(text % "lib/setup.py")

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from components.errors import UserError
-from components.example_gen.config import DataConfig, SplitsConfig
+from components.example_gen.config import DataConfig, SplitsConfig, TfRecordsConfig
 from components.example_gen.records import stored_labels, stored_records
 from components.example_gen.shard import Shard
 from components.example_gen.source import open_source
@@ -124,7 +124,9 @@ def test_the_number_of_workers_does_not_decide(tmp_path, seven_files, five):
 
 
 def test_few_records_of_many_files_are_in_as_many_as_they_need(tmp_path, seven_files):
-    run(tmp_path, digits(seven_files, 1, splits=SplitsConfig(train="train")))
+    run(
+        tmp_path, digits(seven_files, 1, splits=SplitsConfig(train="train[:-9]", eval="train[-9:]"))
+    )
     names = sorted(path.name for path in (tmp_path / "Split-train").iterdir())
     count = len(names)
     assert 1 < count <= 7
@@ -174,6 +176,54 @@ def test_a_class_with_fewer_is_refused_by_name_and_nothing_is_left(tmp_path, tfd
         f"{short}; draw fewer, or from a larger slice."
     )
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "tfrecords"])
+def test_k_of_every_class_are_drawn_of_any_source(tmp_path, kind):
+    config = few_of(tmp_path / "data", kind, examples_per_class=4)
+    run(tmp_path / "out", config)
+    whole = few_of(tmp_path / "data", kind)
+    run(tmp_path / "all", whole)
+    train = contents(records(tmp_path / "out", "train"))
+    assert collections.Counter(label for _, label in train) == dict.fromkeys(range(3), 4)
+    assert set(train) < set(contents(records(tmp_path / "all", "train")))
+    assert len(set(train)) == 12
+    held_out = (contents(records(tmp_path / where, "eval")) for where in ("out", "all"))
+    assert next(held_out) == next(held_out)
+    fewer = few_of(tmp_path / "data", kind, examples_per_class=3)
+    run(tmp_path / "fewer", fewer)
+    assert set(contents(records(tmp_path / "fewer", "train"))) < set(train)
+    with pytest.raises(UserError, match=r"examples_per_class 29: .* class 'a' has \d+, 'b'"):
+        run(tmp_path / "none", few_of(tmp_path / "data", kind, examples_per_class=29))
+
+
+def few_of(folder, kind, **more):
+    """90 images of three classes as a folder, or as TFRecords whose labels are names."""
+    splits = SplitsConfig(train="train[:80%]", eval="train[80%:]")
+    images = {f"{'abc'[n % 3]}/{n}": png(n) for n in range(90)}
+    if kind == "folder":
+        for name, image in images.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(image)
+        return DataConfig(folder=str(folder), splits=splits, **more)
+    folder.mkdir(exist_ok=True)
+    for part in range(3):
+        with tf.io.TFRecordWriter(str(folder / f"part-{part}")) as writer:
+            for number, (name, image) in enumerate(images.items()):
+                if number // 30 == part:
+                    example = tf.train.Example()
+                    feature = example.features.feature
+                    feature["image"].bytes_list.value.append(image)
+                    feature["kind"].bytes_list.value.append(name[:1].encode())
+                    writer.write(example.SerializeToString())
+    section = TfRecordsConfig(
+        files={"train": f"{folder}/part-*"}, class_names=("a", "b", "c"), label_feature="kind"
+    )
+    return DataConfig(tfrecords=section, splits=splits, **more)
+
+
+def png(shade):
+    return tf.io.encode_png(tf.fill((9, 9, 1), tf.cast(shade, tf.uint8))).numpy()
 
 
 def test_a_class_without_any_example_is_refused_too(tmp_path, tfds_dir):

@@ -147,10 +147,12 @@ def test_no_readable_image_is_told_with_the_key(tmp_path, flowers):
 
 
 @pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
-@pytest.mark.parametrize("slice_", ["train", "train[90%:]", "train[1700:]+train[:20]"])
+@pytest.mark.parametrize(
+    "slice_", ["train[:200]+train[210:]", "train[90%:]", "train[1700:]+train[:20]"]
+)
 def test_a_glance_sees_what_the_step_reads(tmp_path, file_format, slice_):
     prepare_digits(tmp_path, file_format, shards=3)
-    splits = SplitsConfig(train=slice_)
+    splits = SplitsConfig(train=slice_, eval="train[200:210]")
     source = open_source(DataConfig(name="digits", data_dir=str(tmp_path), splits=splits))
     train = [shard for shard in source.shards if shard.split == "train"]
     everything = [

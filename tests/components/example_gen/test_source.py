@@ -5,11 +5,17 @@ import os
 import socket
 import time
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
 
 from components.errors import UserError
-from components.example_gen.config import DataConfig, SplitsConfig
+from components.example_gen.config import DataConfig, ScreenConfig, SplitsConfig
+from components.example_gen.records import stored_records
 from components.example_gen.source import open_source
+from tests import slicing
+from tests.components.example_gen.conftest import prepare_digits
 
 
 def data(tfds_dir, train="train[:85%]", eval_="train[85%:]", name="digits", **more):
@@ -43,16 +49,63 @@ def test_digits_holds_the_scans_themselves(tfds_dir):
 @pytest.mark.parametrize(
     ("slice_", "count"),
     [
-        ("train", 1797),
-        ("train[:10]", 10),
+        ("train[1:]", 1796),
+        ("train[1:10]", 9),
         ("train[-7:]", 7),
         ("train[10%:20%]", 179),
-        ("train[50%:]+train[:50%]", 1797),
-        ("train[:5]+train[100:105]+train[-5:]", 15),
+        ("train[50%:]+train[1:50%]", 1796),
+        ("train[1:5]+train[100:105]+train[-5:]", 14),
+        ("train[1:9]+train[9:3]", 8),
     ],
 )
 def test_slices_are_tfdss_own(tfds_dir, slice_, count):
-    assert open_source(data(tfds_dir, train=slice_)).num_examples("train") == count
+    source = open_source(data(tfds_dir, train=slice_, eval_="train[:1]"))
+    assert source.num_examples("train") == count
+
+
+@settings(deadline=None, max_examples=20)
+@given(slicing.slices(1797))
+def test_a_slice_holds_the_records_that_it_names(tfds_dir, drawn):
+    slice_, expected = drawn
+    if not expected:
+        with pytest.raises(UserError, match="selects no record"):
+            open_source(data(tfds_dir, eval_=slice_))
+        return
+    # Alone: with a second split it could share records.
+    config = data(tfds_dir).model_copy(update={"splits": Alone(slice_)})
+    shards = open_source(config).shards
+    found = [at for shard in shards for at in range(shard.skip, shard.skip + shard.take)]
+    assert found == expected
+
+
+class Alone:
+    def __init__(self, slice_):
+        self._slice = slice_
+
+    def slices(self):
+        return {"train": self._slice}
+
+
+@settings(deadline=None, max_examples=20)
+@given(slicing.partitions(1797))
+def test_no_record_is_lost_or_in_two_splits_whatever_the_slices(tfds_dir, slices):
+    config = DataConfig(name="digits", data_dir=str(tfds_dir), splits=SplitsConfig(**slices))
+    source = open_source(config)
+    found = [at for shard in source.shards for at in range(shard.skip, shard.skip + shard.take)]
+    assert sorted(found) == list(range(1797))
+    assert source.split_fingerprints.keys() == slices.keys()
+
+
+def test_slices_that_share_a_record_are_refused(tfds_dir):
+    with pytest.raises(UserError) as error:
+        open_source(data(tfds_dir, eval_="train[80%:]"))
+    assert str(error.value) == (
+        "data.splits.train 'train[:85%]' and data.splits.eval 'train[80%:]' share 89 records of "
+        "digits/1.0.0. Write them without overlap."
+    )
+    splits = SplitsConfig(test="train[:1]")
+    with pytest.raises(UserError, match=r"data\.splits\.test 'train\[:1\]' share 1 record"):
+        open_source(data(tfds_dir).model_copy(update={"splits": splits}))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +115,7 @@ def test_slices_are_tfdss_own(tfds_dir, slice_, count):
         ("train[", "Error parsing split"),
         ("train[:110%]", "Error parsing split"),
         ("train[5:5]", "selects no record"),
+        ("train[5:4]", "selects no record"),
         ("train[:0%]", "selects no record"),
     ],
 )
@@ -102,7 +156,7 @@ def test_a_data_set_without_classes_is_refused(tmp_path):
             yield 0, {"image": np.zeros((2, 2, 3), np.uint8), "size": 3}
 
     with pytest.raises(UserError, match="feature 'label' of type ClassLabel"):
-        open_source(data(tmp_path, train="train", eval_="train", name="boxes_only"))
+        open_source(data(tmp_path, name="boxes_only"))
 
 
 def test_what_cannot_be_downloaded_fails_at_once_with_what_to_do(tmp_path, monkeypatch):
@@ -121,7 +175,7 @@ def test_what_cannot_be_downloaded_fails_at_once_with_what_to_do(tmp_path, monke
 
 
 def test_what_must_be_fetched_by_hand_says_how(tmp_path, monkeypatch):
-    monkeypatch.setattr("components.example_gen.source._reachable", lambda address: True)
+    monkeypatch.setattr("components.example_gen.tfds_source._reachable", lambda address: True)
     with pytest.raises(UserError, match=r"imagenet2012.*could not be prepared.*[Mm]anual"):
         open_source(data(tmp_path, name="imagenet2012"))
 
@@ -185,17 +239,45 @@ def test_a_draw_is_counted_without_reading_the_data(tmp_path):
 
 
 def test_a_slice_that_overlaps_itself_is_refused_for_a_draw(tfds_dir):
-    slice_ = "train[:50%]+train[40%:60%]"
-    assert open_source(data(tfds_dir, train=slice_)).num_examples("train") == 1257
+    slice_ = "train[1:50%]+train[40%:60%]"
+    assert open_source(data(tfds_dir, train=slice_)).num_examples("train") == 1256
     with pytest.raises(UserError, match=r"data\.splits\.train .* takes some records twice"):
         open_source(data(tfds_dir, train=slice_, examples_per_class=1))
-    open_source(data(tfds_dir, train="train[50%:]+train[:50%]", examples_per_class=1))
+    open_source(data(tfds_dir, train="train[50%:85%]+train[:50%]", examples_per_class=1))
 
 
 @pytest.mark.parametrize("key", [{"examples_per_class": 0}, {"examples_seed": -1}])
 def test_a_draw_of_nothing_and_a_negative_seed_are_refused(tfds_dir, key):
     with pytest.raises(ValueError, match="greater than or equal to"):
         data(tfds_dir, **key)
+
+
+def test_the_screens_limits_are_part_of_the_fingerprint(tfds_dir):
+    limited = open_source(data(tfds_dir, screen=ScreenConfig(max_bytes=1000)))
+    whole = open_source(data(tfds_dir))
+    for split in ("train", "eval"):
+        assert limited.split_fingerprints[split] != whole.split_fingerprints[split]
+
+
+@pytest.mark.parametrize(("file_format", "lost"), [("parquet", True), ("array_record", False)])
+def test_records_that_tfds_lost_when_it_wrote_parquet_are_missed(tmp_path, file_format, lost):
+    """tfds 4.9.10 writes 500 of the 1,797 and says nothing."""
+    prepare_digits(tmp_path, file_format)
+    if not lost:
+        assert open_source(data(tmp_path)).num_examples("train") == 1527
+        return
+    with pytest.raises(UserError, match=r"holds 500 records, and the data set says 1,797\. tfds"):
+        open_source(data(tmp_path))
+
+
+def test_parquet_that_is_whole_is_read(tmp_path):
+    prepare_digits(tmp_path, "parquet")
+    path = next((tmp_path / "digits" / "1.0.0").glob("*.parquet*"))
+    whole = [b"%d" % number for number in range(1797)]
+    pq.write_table(pa.table({"data": pa.array(whole, pa.binary())}), path)
+    source = open_source(data(tmp_path))
+    found = [r.record for shard in source.shards for r in stored_records(shard)]
+    assert found == whole
 
 
 def test_a_missing_record_file_is_named(tmp_path):
