@@ -65,6 +65,7 @@ _PATHS: tuple[tuple[tuple[str, ...], Callable[[str, Path], bool]], ...] = (
     (("data", "folder"), lambda text, base: True),
     (("data", "tfrecords", "files", "*"), lambda text, base: True),
     (("data", "curated_schema"), _is_schema_file),
+    (("data", "write_schema"), lambda text, base: True),
     (("backbone", "handle"), _is_folder),
     (("beam", "setup_file"), lambda text, base: text != AUTO),
 )

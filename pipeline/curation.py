@@ -12,7 +12,7 @@ from components.example_gen.config import DataConfig
 from components.progress import report
 from components.storage import AnyPath, as_path, io_errors, is_local, write_whole
 from components.transform.features import IMAGE, LABEL
-from pipeline.config import SCHEMAS
+from pipeline.config_paths import SCHEMAS
 from pipeline.layout import Layout
 
 FILE = "schema.pbtxt"

@@ -45,6 +45,7 @@ def graph_of(config: Config) -> Graph:
             "StatisticsGen",
             "SchemaGen",
             "ExampleValidator",
+            "DataGate",
             "Transform",
             "Pictures",
             "Trainer",

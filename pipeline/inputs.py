@@ -22,7 +22,7 @@ from components.tuner.holdout import held_out_count
 from pipeline.beam import check_reachable, check_workers
 from pipeline.code import project_digest, step_digests
 from pipeline.config import Config, dump_config
-from pipeline.config_paths import SCHEMAS
+from pipeline.curation import settle_schema
 from pipeline.graph import graph_of
 from pipeline.layout import Layout
 

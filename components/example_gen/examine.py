@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 from components.example_gen.config import ScreenConfig
 from components.example_gen.index import IndexRow
 from components.example_gen.quarantine import Reject
-from components.example_gen.records import Stored, stored_records
+from components.example_gen.records import stored_records
 from components.example_gen.screen import Reason, Refused, check_label, screen
 from components.example_gen.shard import Shard
+from components.example_gen.stored import Stored, parsed
+from components.transform.features import IMAGE, LABEL
 
 _MOST_THREADS = 8
 _AHEAD = 4
@@ -59,24 +61,16 @@ def examine(stored: Stored, limits: ScreenConfig, classes: int) -> Kept | Reject
       limits: the `data.screen` section.
       classes: how many there are.
     """
-    import tensorflow as tf
-    from google.protobuf.message import DecodeError
-
-    if stored.error:
-        return _rejected(stored, Reason.UNREADABLE, stored.error)
-    try:
-        example = tf.train.Example.FromString(stored.record)
-    except DecodeError:
-        return _rejected(stored, Reason.MALFORMED, "it is no tf.Example")
-    images = example.features.feature["image"].bytes_list.value
-    labels = example.features.feature["label"].int64_list.value
-    if len(images) != 1 or len(labels) > 1:
-        detail = f"it has {len(images)} images and {len(labels)} labels"
-        return _rejected(stored, Reason.MALFORMED, detail)
-    label = labels[0] if labels else None
-    found = check_label(label, classes) or screen(images[0], limits)
+    example = parsed(stored.record)
+    if example is None:
+        return Reject(stored.source, Reason.MALFORMED.value, "no tf.Example", stored.record, None)
+    images = example.features.feature[IMAGE].bytes_list.value
+    labels = example.features.feature[LABEL].int64_list.value
+    found = _refused(stored, images, labels, classes) or screen(images[0], limits)
     if isinstance(found, Refused):
-        return Reject(stored.source, found.reason.value, found.detail, images[0], label)
+        image = b"".join(images) if images or stored.error else stored.record
+        label = next(iter(labels), None)
+        return Reject(stored.source, found.reason.value, found.detail, image, label)
     row = IndexRow(
         # A file's name need not be UTF-8, and a table's text must be.
         source=stored.source.encode("utf-8", "backslashreplace").decode(),
@@ -94,9 +88,20 @@ def examine(stored: Stored, limits: ScreenConfig, classes: int) -> Kept | Reject
     return Kept(example.SerializeToString(deterministic=True), row)
 
 
-def _rejected(stored: Stored, reason: Reason, detail: str) -> Reject:
-    """Of a record in which no image was found: its own bytes are what is kept."""
-    return Reject(stored.source, reason.value, detail, stored.record, None)
+def _refused(
+    stored: Stored, images: Sequence[bytes], labels: Sequence[int], classes: int
+) -> Refused | None:
+    """What is wrong with a record before its image is looked at."""
+    if stored.error:
+        return Refused(Reason.UNREADABLE, stored.error)
+    if len(images) != 1 or len(labels) > 1:
+        return Refused(Reason.MALFORMED, f"{len(images)} images and {len(labels)} labels, not one")
+    if stored.size_bytes:
+        return Refused(
+            Reason.TOO_MANY_BYTES,
+            f"{stored.size_bytes:,} bytes, more than data.screen.max_bytes; its beginning is kept",
+        )
+    return check_label(next(iter(labels), None), classes)
 
 
 def _in_order(

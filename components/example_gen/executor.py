@@ -112,17 +112,19 @@ def check_counts(counts: Mapping[str, SplitCounts], shards: Sequence[Shard]) -> 
       RuntimeError: fewer records were read than the data set says it holds.
       UserError: no record of a split passed the screen.
     """
-    name = f"data_tfrecord-{shard.index:05d}-of-{shard.count:05d}.gz"
-    target = os.path.join(folders[shard.split], name)
-    # Beside the split's folder: whatever is inside it is data.
-    unfinished = f"{folders[shard.split]}-unfinished-{name}"
-    written = 0
-    with tf.io.TFRecordWriter(unfinished, _GZIP) as writer:
-        for stored in stored_records(shard):
-            writer.write(stored.record)
-            written += 1
-    tf.io.gfile.rename(unfinished, target, overwrite=True)
-    return shard.split, written
+    for split in sorted({shard.split for shard in shards}):
+        expected = sum(shard.num_records for shard in shards if shard.split == split)
+        found = counts[split]
+        if found.read != expected:
+            raise RuntimeError(
+                f"split {split}: {found.read} records were read and the data set says that it "
+                f"holds {expected}; its files are damaged. Prepare the data set again."
+            )
+        if not found.kept:
+            raise UserError(
+                f"data.splits.{split}: all {found.read:,} records were set aside: "
+                f"{by_reason(found)}."
+            )
 
 
 def by_reason(counts: SplitCounts) -> str:

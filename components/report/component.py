@@ -8,6 +8,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import BaseChannel, Channel, artifact, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
+from components.data_gate.artifacts import DataChecks
 from components.example_gen.artifacts import ImageIndex
 from components.pictures.artifacts import DataPictures
 from components.report.executor import Executor
@@ -29,10 +30,11 @@ class ReportSpec(ComponentSpec):
     }
     INPUTS: ClassVar[dict[str, ChannelParameter]] = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
-        "index": ChannelParameter(type=ImageIndex, optional=True),
+        "index": ChannelParameter(type=ImageIndex),
         "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
         "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        "checks": ChannelParameter(type=DataChecks),
         "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph),
         "pictures": ChannelParameter(type=DataPictures),
         "model": ChannelParameter(type=standard_artifacts.Model),

@@ -145,3 +145,31 @@ def test_of_a_thousand_classes_some_are_named():
     with pytest.raises(UserError, match=r"'c9' has 0 and 990 more have too few; draw") as error:
         check_enough({}, 1, [f"c{number}" for number in range(1000)], "here")
     assert "c10" not in str(error.value)
+
+
+places = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 50)), unique=True)
+
+
+@given(st.dictionaries(st.integers(0, 4), places), st.data(), st.integers(1, 8))
+def test_a_draw_goes_on_past_what_does_not_pass(found, data, wanted):
+    everything = [place for of_label in found.values() for place in of_label]
+    passing = set(data.draw(st.lists(st.sampled_from(everything))) if everything else [])
+    drawn = first_passing(found, passing, wanted)
+    assert drawn.keys() == found.keys()
+    for label, of_label in drawn.items():
+        assert of_label == found[label][: len(of_label)]
+        passed = [place for place in of_label if place in passing]
+        if len(passed) == wanted:
+            assert of_label[-1] in passing
+        else:
+            assert len(passed) < wanted
+            assert of_label == found[label]
+
+
+def test_shards_are_numbered_anew():
+    chosen = numbered(cut(40, {10, 20, 30})[1:])
+    assert [(shard.index, shard.count, shard.path) for shard in chosen] == [
+        (0, 3, "file-1"),
+        (1, 3, "file-2"),
+        (2, 3, "file-3"),
+    ]

@@ -1,0 +1,195 @@
+"""The nodes that take more than a line to make, in the order in which the data flows."""
+
+from __future__ import annotations
+
+import tensorflow_data_validation as tfdv
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.components import (
+    SchemaGen,
+    StatisticsGen,
+    Transform,
+)
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.types import BaseChannel, Channel
+from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing
+
+from components.data_gate.artifacts import DataChecks
+from components.data_gate.component import DataGate
+from components.data_gate.passed import LastPassedStrategy
+from components.data_gate.settings import DataGateSettings
+from components.evaluator.baseline import (
+    BestBlessedStrategy,
+    LastBlessedStrategy,
+    digest_of_classes,
+)
+from components.evaluator.settings import EvaluatorSettings
+from components.pictures.component import Pictures
+from components.pictures.settings import PicturesSettings
+from components.report.component import Report
+from components.storage import AnyPath
+from components.trainer.base_model import BaseModelStrategy
+from components.trainer.plan import make_plan
+from components.trainer.settings import TrainerSettings
+from components.transform.features import IMAGE, LABEL
+from components.tuner.component import OptunaTuner
+from components.tuner.settings import TunerSettings
+from pipeline.config import Config
+from pipeline.inputs import Inputs
+from pipeline.report import report_settings
+
+# Without an image domain, StatisticsGen takes encoded images for text and says so for every one.
+_IMAGES = f"""feature {{ name: "{IMAGE}" type: BYTES image_domain {{}} }}
+              feature {{ name: "{LABEL}" type: INT int_domain {{ is_categorical: true }} }}"""
+
+
+def statistics_and_schema(
+    examples: BaseChannel, schema: AnyPath | None
+) -> tuple[StatisticsGen, SchemaGen | ImportSchemaGen]:
+    """StatisticsGen, and SchemaGen: the curated schema, or one inferred from the statistics."""
+    text = _IMAGES if schema is None else schema.read_text(encoding="utf-8")
+    known = text_format.Parse(text, schema_pb2.Schema())
+    for feature in known.feature:
+        if feature.name == IMAGE and not feature.HasField("image_domain"):
+            feature.image_domain.SetInParent()
+    # Not as an input: the graph is one, whether a schema is there to be used or is inferred.
+    options = tfdv.StatsOptions(schema=known, enable_semantic_domain_stats=True)
+    statistics_gen = StatisticsGen(examples=examples, stats_options=options)
+    if schema is None:
+        return statistics_gen, SchemaGen(statistics=statistics_gen.outputs["statistics"])
+    return statistics_gen, ImportSchemaGen(schema_file=str(schema)).with_id("SchemaGen")
+
+
+def passed_span(inputs: Inputs, span: int) -> Resolver:
+    """The data of the last span before this one that passed the gate, if there is one."""
+    classes = digest_of_classes(inputs.source.class_names)
+    return Resolver(
+        strategy_class=LastPassedStrategy,
+        config={"span": span, "class_names": classes},
+        statistics=Channel(type=ExampleStatistics),
+        checks=Channel(type=DataChecks),
+    ).with_id("PassedSpan")
+
+
+def data_gate(config: Config, inputs: Inputs, span: int, **channels: BaseChannel) -> DataGate:
+    """Stops the run where the data are not as the configuration wants them."""
+    settings = DataGateSettings(
+        data_gate=config.data_gate,
+        split=config.evaluation.split,
+        class_names=inputs.source.class_names,
+        span=span,
+    )
+    return DataGate(channels, settings, inputs.code["DataGate"])
+
+
+def transform(inputs: Inputs, examples: BaseChannel, schema: BaseChannel) -> Transform:
+    """The graph from an encoded image to what the network reads."""
+    return Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn="components.transform.preprocessing.preprocessing_fn",
+        # The graph alone: decoded images would be twenty times the size of the encoded ones.
+        materialize=False,
+        disable_statistics=True,
+        disable_analyzer_cache=True,
+        custom_config={
+            "evaluate": inputs.sizes.evaluate,
+            "resize": inputs.sizes.resize,
+            "code": inputs.code["Transform"],
+        },
+    )
+
+
+def pictures(
+    config: Config, inputs: Inputs, examples: BaseChannel, transform_graph: BaseChannel
+) -> Pictures:
+    """What the images look like, before and after."""
+    training = config.training
+    settings = PicturesSettings(
+        class_names=inputs.source.class_names,
+        sizes=inputs.sizes,
+        batch_size=training.batch_size,
+        shuffle_buffer=training.shuffle_buffer,
+        seed=training.seed,
+        mixup=make_plan(training, inputs.source.num_examples("train")).mixup,
+    )
+    return Pictures(examples, transform_graph, settings, inputs.code["Pictures"])
+
+
+def warm_start(config: Config, inputs: Inputs) -> Resolver | None:
+    """The model whose weights the training starts from, where it is to and there is one."""
+    if not config.training.warm_start:
+        return None
+    return Resolver(
+        strategy_class=BaseModelStrategy,
+        config={
+            "class_names": digest_of_classes(inputs.source.class_names),
+            "fingerprint": inputs.source.fingerprint,
+        },
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+    ).with_id("WarmStart")
+
+
+def tuner(
+    config: Config,
+    inputs: Inputs,
+    examples: BaseChannel,
+    transform_graph: BaseChannel,
+    base_model: BaseChannel | None,
+) -> OptunaTuner | None:
+    """Chooses hyper-parameters, where the configuration searches."""
+    if config.search is None:
+        return None
+    settings = TunerSettings(trainer=trainer_settings(config, inputs), search=config.search)
+    return OptunaTuner(examples, transform_graph, settings, inputs.code["Tuner"], base_model)
+
+
+def baseline(config: Config, inputs: Inputs) -> Resolver:
+    """The model that a new one is compared with, if there is one."""
+    comparable = {"class_names": digest_of_classes(inputs.source.class_names)}
+    best = config.evaluation.baseline == "best_blessed"
+    if best:
+        comparable["evaluation_data"] = evaluation_data(config, inputs)
+    return Resolver(
+        strategy_class=BestBlessedStrategy if best else LastBlessedStrategy,
+        config=comparable,
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
+    ).with_id("BaselineModel")
+
+
+def report(config: Config, inputs: Inputs, run_id: str, **channels: BaseChannel) -> Report:
+    """The page of this run."""
+    settings = report_settings(config, inputs, run_id)
+    return Report(channels, settings, inputs.code["Report"])
+
+
+def evaluation_data(config: Config, inputs: Inputs) -> str:
+    """Names the judged split: it stays when only the other split changes."""
+    return inputs.source.split_fingerprints[config.evaluation.split]
+
+
+def evaluator_settings(config: Config, inputs: Inputs) -> EvaluatorSettings:
+    """What the Evaluator is told."""
+    return EvaluatorSettings(
+        evaluation=config.evaluation,
+        class_names=inputs.source.class_names,
+        evaluation_data=evaluation_data(config, inputs),
+    )
+
+
+def trainer_settings(config: Config, inputs: Inputs) -> TrainerSettings:
+    """What the Trainer is told, and the Tuner of it."""
+    return TrainerSettings(
+        backbone_path=inputs.backbone.path,
+        backbone_sha256=inputs.backbone.sha256,
+        trainable_parameters=config.backbone.trainable_parameters,
+        mode=config.backbone.mode,
+        class_names=inputs.source.class_names,
+        sizes=inputs.sizes,
+        training=config.training,
+        num_train=inputs.source.num_examples("train"),
+        num_eval=inputs.source.num_examples("eval"),
+    )
