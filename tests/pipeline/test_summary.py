@@ -223,3 +223,20 @@ def test_epochs_are_noted_at_the_step_that_they_are_of():
     assert "trial 3/9, schedule [seed]: pruned" in tuner
     assert "epoch 1/2: eval accuracy 0.2500" in trainer
     assert "trial" not in trainer
+
+
+def test_every_split_is_told_with_what_it_holds():
+    from rich.console import Console
+
+    from pipeline.local.view import View
+
+    console = Console(record=True, width=200, force_terminal=False)
+    view = View(console, Summary())
+    told = {"event": "inputs", "source": "folder/birds", "classes": 3, "backbone": "bit-mini"}
+    view.show({**told, "examples": {"train": 1527, "eval": 270}})
+    view.show({**told, "examples": {"train": 1527, "eval": 270, "test": 9}})
+    two, three = console.export_text().splitlines()
+    assert two == (
+        "Data folder/birds: 1,527 train and 270 eval images in 3 classes; backbone bit-mini"
+    )
+    assert "1,527 train, 270 eval and 9 test images" in three
