@@ -43,11 +43,16 @@ def base(digits_folder):
     [
         {"mode": "full"},
         {"mode": "head_only"},
-        {"mode": "head_only", "cache": "off"},
-        {"mode": "full", "strategy": "mirrored", "batch_split": 2},
-        {"mode": "full", "precision": "mixed_bfloat16"},
-        {"mode": "head_only", "precision": "mixed_float16"},
-        {"mode": "full", "early_stopping_patience": 3},
+        *(
+            pytest.param(told, marks=pytest.mark.slow)
+            for told in (
+                {"mode": "head_only", "cache": "off"},
+                {"mode": "full", "strategy": "mirrored", "batch_split": 2},
+                {"mode": "full", "precision": "mixed_bfloat16"},
+                {"mode": "head_only", "precision": "mixed_float16"},
+                {"mode": "full", "early_stopping_patience": 3},
+            )
+        ),
     ],
     ids=str,
 )
