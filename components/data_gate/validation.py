@@ -61,7 +61,7 @@ def found_by_comparators(
             yield anomaly._replace(note=note)
     for kind, control in (("drift_comparator", previous), ("skew_comparator", judged)):
         if control is not None:
-            yield from _not_measured(schema, kind, statistics, control)
+            yield from _not_measured(found, schema, kind, statistics, control)
 
 
 def _told(found: anomalies_pb2.Anomalies, split: str) -> Iterator[Anomaly]:
@@ -83,39 +83,44 @@ def _reasons(found: anomalies_pb2.Anomalies, split: str) -> Iterator[tuple[Anoma
 
 
 def _not_measured(
-    schema: schema_pb2.Schema, kind: str, *statistics: statistics_pb2.DatasetFeatureStatisticsList
+    found: anomalies_pb2.Anomalies,
+    schema: schema_pb2.Schema,
+    kind: str,
+    *statistics: statistics_pb2.DatasetFeatureStatisticsList,
 ) -> Iterator[Anomaly]:
     """Comparators that TFDV passes over in silence, as if there were no difference.
 
-    It takes values that it has no histogram of for equal (infinity_norm), and leaves out what is
-    not numeric (jensen_shannon_divergence, in some versions).
+    It takes values that it has no histogram of for equal, and measures no divergence of what is
+    neither text nor a number.
     """
     for feature in schema.feature:
-        comparator = getattr(feature, kind)
         compared = [_feature(of_data, feature.name) for of_data in statistics]
         # A feature that is missing altogether is an anomaly of its own.
         if not all(compared):
             continue
-        if comparator.infinity_norm.HasField("threshold") and not all(
-            stats.string_stats.rank_histogram.buckets for stats in compared
-        ):
-            yield Anomaly(
-                TRAIN,
-                feature.name,
-                "Not compared",
-                f"{kind}.infinity_norm needs a histogram of values, which the statistics have of "
-                "text and of categorical integers alone: give it int_domain {is_categorical: true}",
+        for field, norm in getattr(feature, kind).ListFields():
+            needs = (
+                "needs a histogram of values, which the statistics have of text and of categorical "
+                "integers alone: give it int_domain {is_categorical: true}"
             )
-        if comparator.jensen_shannon_divergence.HasField("threshold") and not all(
-            stats.HasField("num_stats") for stats in compared
-        ):
-            yield Anomaly(
-                TRAIN,
-                feature.name,
-                "Not compared",
-                f"{kind}.jensen_shannon_divergence is for numbers that are not categorical; "
-                "give it infinity_norm",
-            )
+            measured = all(stats.string_stats.rank_histogram.buckets for stats in compared)
+            if field.name == "jensen_shannon_divergence":
+                needs = "is for numbers and text"
+                measured = feature.name in _diverging(found, kind)
+            if norm.HasField("threshold") and not measured:
+                says = f"{kind}.{field.name} {needs}"
+                yield Anomaly(TRAIN, feature.name, "Not compared", says)
+
+
+def _diverging(found: anomalies_pb2.Anomalies, kind: str) -> set[str]:
+    """Features of which TFDV measured a divergence."""
+    measurements = kind.replace("comparator", "measurements")
+    divergence = anomalies_pb2.DriftSkewInfo.Measurement.JENSEN_SHANNON_DIVERGENCE
+    return {
+        ".".join(info.path.step)
+        for info in found.drift_skew_info
+        if any(measured.type == divergence for measured in getattr(info, measurements))
+    }
 
 
 def _feature(statistics: statistics_pb2.DatasetFeatureStatisticsList, name: str) -> Any:
