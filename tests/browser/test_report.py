@@ -1,6 +1,7 @@
 """The report in a real browser: it works from disk, by mouse and by keyboard, in both themes."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.browser.made_up import (
     empty_report,
     failed_report,
     full_report,
+    images,
     names_of,
 )
 
@@ -185,6 +187,39 @@ def test_every_picture_says_what_it_shows(open_report):
     assert page.locator("img:not([alt]), img[alt='']").count() == 0
 
 
+def test_the_pictures_of_the_data_are_shown(open_report):
+    page = open_report(full_report())
+    for image in page.locator("#data .sheet img").all():
+        assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 600
+    assert page.locator("#data .sheet img").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("classes", "chart", "said"),
+    [
+        (10, "data-sides", ["shorter side in pixels", "train", "eval"]),
+        (10, "data-sizes", ["size in bytes", "train", "eval"]),
+        (1000, "data-labels", ["class", "train", "eval"]),
+    ],
+)
+def test_pointing_at_a_bin_tells_what_each_split_has_there(open_report, classes, chart, said):
+    page = open_report(replace(failed_report(), images=images(classes), class_names=names_of(1000)))
+    figure = page.locator(f"#chart-{chart}")
+    figure.scroll_into_view_if_needed()
+    figure.hover()
+    tooltip = page.locator("#vg-tooltip-element.visible")
+    tooltip.wait_for()
+    assert [text.strip() for text in tooltip.locator("td.key").all_text_contents()] == said
+
+
+def test_the_bars_of_a_class_have_its_name(open_report):
+    page = open_report(replace(failed_report(), images=images(30), class_names=names_of(30)))
+    text = page.locator("#chart-data-labels svg").text_content()
+    assert "kind 000" in text
+    assert EVIL[0] in text
+    assert {"train", "eval"} <= set(page.locator("#chart-data-labels svg text").all_text_contents())
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("report", [full_report, failed_report])
 def test_text_is_legible_in_both_themes(open_report, theme, report):
@@ -224,3 +259,4 @@ def test_a_thousand_classes_stay_small_and_open_fast(open_report):
     assert time.perf_counter() - start < 3
     assert page.locator("#class-table tbody tr").count() == 1000
     assert page.locator("#chart-confusion canvas").count() == 1
+    assert page.locator("#chart-data-labels canvas").count() == 1

@@ -17,7 +17,8 @@ from tests.e2e.conftest import QUICK
 
 STEPS = {
     "TfdsExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "PassedSpan",
-    "DataGate", "Transform", "Trainer", "BaselineModel", "Evaluator", "Pusher", "Report",
+    "DataGate", "Transform", "Pictures", "Trainer", "BaselineModel", "Evaluator", "Pusher",
+    "Report",
 }  # fmt: skip
 
 
@@ -63,6 +64,14 @@ def test_beam_never_looks_for_another_runner(first):
     logs = first.output / "logs" / first.summary["run_id"]
     for log in logs.glob("*.log"):
         assert "prism" not in log.read_text().lower(), log
+
+
+def test_the_data_are_drawn_before_and_after(first):
+    (folder,) = (first.output / "artifacts" / "Pictures" / "pictures").iterdir()
+    for name in ("before.png", "after.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    page = Path(first.summary["report"]).read_text()
+    assert page.count('class="sheet"') == 2
 
 
 def test_the_history_is_kept_with_the_model_run(first):
@@ -277,9 +286,12 @@ def test_data_written_anew_in_place_is_read_anew(run, checkout, output, first, t
 
 
 @pytest.mark.slow
-def test_without_cache_and_without_a_curated_schema_every_step_runs(run, checkout, output, first):
-    inferred = (*QUICK, "data.curated_schema=null")
-    ended = run(output, *inferred, root=checkout, arguments=("--no-cache",))
+def test_without_cache_and_without_a_curated_schema_every_step_runs(
+    run, checkout, output, first, tmp_path
+):
+    path = tmp_path / "mine" / "schema.pbtxt"
+    wish = (*QUICK, "data.curated_schema=null", f"data.write_schema={path}")
+    ended = run(output, *wish, root=checkout, arguments=("--no-cache",))
     assert ended.exit_code == 0, ended.out
     assert set(ended.states.values()) == {"complete"}
     schemas = (output / "artifacts" / "SchemaGen" / "schema").glob("*/schema.pbtxt")
@@ -289,3 +301,20 @@ def test_without_cache_and_without_a_curated_schema_every_step_runs(run, checkou
     # Without an image domain, TFDV says of every image that it cannot be decoded as UTF-8.
     log = output / "logs" / ended.summary["run_id"] / "StatisticsGen.log"
     assert "cannot be decoded" not in log.read_text()
+    assert f"Schema: written to {path}" in ended.out
+
+    written = path.read_text()
+    assert "minimum_supported_image_fraction: 1.0" in written
+    again = run(output, *wish, root=checkout)
+    assert again.exit_code == 0, again.out
+    assert f"Schema: {path} is there" in again.out
+    assert again.states["TfdsExampleGen"] == "cached"
+    assert again.states["SchemaGen"] == again.states["StatisticsGen"] == "complete"
+    assert path.read_text() == written
+    kept = max((output / "artifacts" / "SchemaGen" / "schema").iterdir(), key=lambda p: int(p.name))
+    assert "max: 9" in (kept / "schema.pbtxt").read_text()
+
+    path.unlink()
+    anew = run(output, *wish, root=checkout)
+    assert anew.exit_code == 0, anew.out
+    assert path.read_text() == written

@@ -30,19 +30,20 @@ KILLED_BEFORE_ITS_END = """if True:
 class Run:
     """A run on SQLite whose tasks the test starts one by one."""
 
-    def __init__(self, folder: Path, tfds_dir: Path):
+    def __init__(self, folder: Path, tfds_dir: Path, *overrides: str):
         self.folder, self.output = folder, folder / "out"
-        told = (
-            f"data.data_dir={tfds_dir}",
-            "kubeflow.image=registry/bit:1",
-            "training.warm_start=true",
-        )
-        self.config = load_config("digits", overrides=told)
+        given = [f"data.data_dir={tfds_dir}", "kubeflow.image=registry/bit:1"]
+        given += ["training.warm_start=true", *overrides]
+        self.config = load_config("digits", overrides=given)
         self.common = [
             "--run-id=run",
             f"--output={self.output}",
             f"--metadata={json.dumps({'sqlite': str(folder / 'm.sqlite')})}",
         ]
+
+    def rename(self, run_id: str) -> None:
+        """Makes it another run of the same pipeline."""
+        self.common[0] = f"--run-id={run_id}"
 
     def prepare(self) -> int:
         given = [
@@ -144,3 +145,25 @@ def test_a_step_whose_inputs_are_not_there_fails(run):
 def test_another_pipeline_than_prepare_compiled_is_refused(run, capsys):
     assert main(run.arguments("Pusher", sha256="0" * 64)) == 2
     assert "somebody changed it" in capsys.readouterr().out
+
+
+def test_an_inferred_schema_is_written_and_the_next_run_uses_it(tmp_path, tfds_dir, monkeypatch):
+    for name in ("CUDA_VISIBLE_DEVICES", "TF_USE_LEGACY_KERAS", "TF_CPP_MIN_LOG_LEVEL"):
+        monkeypatch.setenv(name, os.environ[name])
+    path = tmp_path / "mine.pbtxt"
+    run = Run(tmp_path, tfds_dir, "data.curated_schema=null", f"data.write_schema={path}")
+    for expected in ("StatisticsGen", "ImportSchemaGen"):
+        assert run.prepare() == 0
+        compiled = json.loads(Path((tmp_path / "ir").read_text()).read_text())
+        nodes = {n["pipelineNode"]["nodeInfo"]["id"]: n["pipelineNode"] for n in compiled["nodes"]}
+        schema_gen = nodes["SchemaGen"]
+        assert expected in json.dumps([schema_gen["nodeInfo"], schema_gen.get("upstreamNodes")])
+        for node in ("TfdsExampleGen", "StatisticsGen", "SchemaGen"):
+            assert main(run.arguments(node)) == 0
+        assert main(["finish", *run.common, "--pipeline=digits"]) == 0
+        assert "minimum_supported_image_fraction: 1.0" in path.read_text()
+        path.write_text(path.read_text().replace("max: 9", "max: 10"))
+        run.rename("again")
+    assert "max: 10" in path.read_text()
+    written = (run.output / "artifacts" / "SchemaGen" / "schema").glob("*/schema.pbtxt")
+    assert any("max: 10" in each.read_text() for each in written)

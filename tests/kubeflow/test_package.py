@@ -83,7 +83,7 @@ def test_the_golden_file_is_what_is_compiled(packages, name):
 
 @pytest.mark.parametrize("name", ["digits", "flowers", "everything", "sqlite"])
 def test_every_pod_is_one_that_kubernetes_takes(pods, name):
-    assert len(pods[name]) == 15
+    assert len(pods[name]) == 16
 
 
 def test_the_tuner_is_a_task_before_the_trainer_and_its_pod_the_same(packages, pods):
@@ -120,7 +120,7 @@ def test_sqlite_makes_the_steps_wait_for_each_other(packages):
     ] or ([] if len(row) > 1 else ["tfdsexamplegen"]):
         assert len(followers) == 1
         row += followers
-    assert len(row) == 13
+    assert len(row) == 14
 
 
 def test_only_the_trainer_asks_for_a_gpu_and_is_told_of_it(pods):
@@ -251,6 +251,17 @@ def test_what_kfp_shows_has_its_types(packages):
                 *("--set", "data={tfrecords: {files: {train: /home/me/*}, class_names: [a, b]}}"),
             ),
             "data.tfrecords.files.train /home/me/* is on no volume that every step mounts",
+        ),
+        (
+            (
+                "--image",
+                IMAGE,
+                "--set",
+                "data.curated_schema=null",
+                "--set",
+                "data.write_schema=/home/me/s.pbtxt",
+            ),
+            "data.write_schema /home/me/s.pbtxt is on no volume that every step mounts",
         ),
         (("--image", IMAGE, "--set", "kubeflow.metadata.mysql.database=metadb"), "metadb"),
     ],

@@ -33,7 +33,7 @@ def digests(project):
     ("module", "steps"),
     [
         ("components/trainer/schedule.py", {"Trainer", "Tuner"}),
-        ("components/trainer/input_pipeline.py", {"Trainer", "Tuner"}),
+        ("components/trainer/input_pipeline.py", {"Pictures", "Trainer", "Tuner"}),
         ("components/trainer/signatures.py", {"Trainer", "Tuner"}),
         ("components/trainer/bit.py", {"Trainer", "Tuner"}),
         ("components/trainer/warm_start.py", {"Trainer", "Tuner"}),
@@ -47,6 +47,8 @@ def digests(project):
         ("components/data_gate/duplicates.py", {"DataGate"}),
         ("components/data_gate/validation.py", {"DataGate"}),
         ("components/example_gen/digits.py", {"TfdsExampleGen"}),
+        ("components/pictures/samples.py", {"Pictures"}),
+        ("components/pictures/grid.py", {"Pictures", "Report"}),
         ("components/pusher/versions.py", {"Pusher"}),
         ("components/pusher/card.py", {"Pusher"}),
         ("components/pusher/model_card.md.j2", set()),

@@ -1,10 +1,11 @@
 """The graph that the compiler for Kubeflow knows is the one that TFX compiles."""
 
 import json
+import shutil
 
 import pytest
 
-from pipeline.config import load_config
+from pipeline.config import SCHEMAS, load_config
 from pipeline.graph import graph_of, in_order, one_at_a_time, steps_of
 from pipeline.summary import OPTIONAL, STEPS, Summary
 
@@ -13,8 +14,8 @@ SEARCH = "search.mode=[head_only, full]"
 WARM = "training.warm_start=true"
 
 
-@pytest.mark.parametrize("overrides", [(), (INFERRED,), (SEARCH,), (WARM,), (WARM, SEARCH)])
-def test_it_is_tfxs(tmp_path, overrides):
+def compiled(folder, *overrides):
+    """Step -> the steps that it waits for, as TFX has them; and the configuration."""
     from ml_metadata.proto import metadata_store_pb2
     from tfx.dsl.compiler import compiler
 
@@ -22,21 +23,40 @@ def test_it_is_tfxs(tmp_path, overrides):
     from pipeline.layout import Layout
     from pipeline.pipeline import create_pipeline
 
-    config = load_config("digits", overrides=[*overrides, f"data.data_dir={tmp_path}"])
+    config = load_config("digits", overrides=[*overrides, f"data.data_dir={folder}"])
     pipeline = create_pipeline(
         config,
-        resolve(config, Layout(tmp_path / "out")),
+        resolve(config, Layout(folder / "out")),
         span=1,
-        pipeline_root=str(tmp_path),
-        serving=str(tmp_path),
-        checkpoints=str(tmp_path),
+        pipeline_root=str(folder),
+        serving=str(folder),
+        checkpoints=str(folder),
         run_id="run",
         metadata=metadata_store_pb2.ConnectionConfig(sqlite={"filename_uri": ":memory:"}),
         beam_pipeline_args=[],
     )
     nodes = [node.pipeline_node for node in compiler.Compiler().compile(pipeline).nodes]
-    compiled = {node.node_info.id: set(node.upstream_nodes) for node in nodes}
-    assert compiled == {step: set(upstream) for step, upstream in graph_of(config).items()}
+    return {node.node_info.id: set(node.upstream_nodes) for node in nodes}, config
+
+
+@pytest.mark.parametrize("overrides", [(), (INFERRED,), (SEARCH,), (WARM,), (WARM, SEARCH)])
+def test_it_is_tfxs(tmp_path, overrides):
+    found, config = compiled(tmp_path, *overrides)
+    assert found == {step: set(upstream) for step, upstream in graph_of(config).items()}
+
+
+def test_one_graph_serves_a_schema_that_is_there_and_one_that_is_not_yet(tmp_path):
+    """A package is compiled before anybody knows."""
+    path = tmp_path / "s.pbtxt"
+    wish = (INFERRED, f"data.write_schema={path}")
+    inferred, config = compiled(tmp_path, *wish)
+    shutil.copy(SCHEMAS / "digits.pbtxt", path)
+    curated, _ = compiled(tmp_path, *wish)
+    graph = graph_of(config)
+    assert inferred["SchemaGen"] == {"StatisticsGen"}
+    assert curated["SchemaGen"] == set()
+    for found in (inferred, curated):
+        assert all(found[step] <= set(graph[step]) for step in graph)
 
 
 @pytest.mark.parametrize("overrides", [(), (INFERRED,), (SEARCH,), (WARM, SEARCH)])

@@ -13,7 +13,7 @@ import pytest
 import vl_convert
 
 from components.report import charts, formats, page
-from components.report.content import BLESSED, Number, Report
+from components.report.content import BLESSED, Number, Report, Spread
 from components.report.page import render
 from tests.browser.made_up import (
     ALL_SECTIONS,
@@ -21,6 +21,8 @@ from tests.browser.made_up import (
     empty_report,
     failed_report,
     full_report,
+    images,
+    names_of,
 )
 
 
@@ -83,12 +85,15 @@ def test_a_class_with_an_evil_name_is_only_text(full):
 def test_the_data_survive_their_script_element(full):
     data = json.loads(next(text for text in full.scripts if text.startswith("{")))
     assert data["names"][1:3] == list(EVIL)
-    assert set(data["charts"]) == {"confusion", "calibration", "training-accuracy", "training-loss"}
+    assert set(data["charts"]) == {
+        "confusion", "calibration", "training-accuracy", "training-loss",
+        "data-sides", "data-sizes", "data-labels",
+    }  # fmt: skip
 
 
 def test_no_address_of_a_network_is_loaded(full):
     loaded = [attributes.get("src", "") for tag, attributes in full.elements if tag != "a"]
-    assert not any(loaded)
+    assert {source.partition(":")[0] for source in loaded if source} == {"data"}
     policy = next(a["content"] for t, a in full.elements if "http-equiv" in a)
     assert policy.startswith("default-src 'none'")
 
@@ -139,6 +144,58 @@ def test_the_configuration_reads_as_yaml(full):
     assert "seed: null" in said(full)
 
 
+def test_both_pictures_of_the_data_are_in_the_page(full):
+    report = full_report(30)
+    sources = [attributes["src"] for tag, attributes in full.elements if "src" in attributes]
+    for image in (report.stored_images, report.trained_images):
+        assert base64.b64encode(image).decode() in {each.partition(",")[2] for each in sources}
+
+
+def test_images_are_told_split_by_split(full):
+    images = full_report(30).images
+    for split in images.splits:
+        assert f"{split.count:,}" in said(full)
+    assert "Size in bytes" in said(full)
+    assert all(name in said(full) for name in ("jpeg", "png", "gif"))
+
+
+def test_rejects_are_told_by_reason_and_split(full):
+    assert "5 of 5,205 records were set aside" in said(full)
+    assert "Reason train eval Together" in said(full)
+    assert "truncated 3 1 4" in said(full)
+    assert "too many pixels 1 0 1" in said(full)
+
+
+def test_checks_that_failed_come_first_and_say_what_they_do(full):
+    text = said(full)
+    places = [text.index(words) for words in ("eval split are in", "12.5 images", "5 of 5,205 im")]
+    assert places == sorted(places)
+    assert "3 \N{EN DASH} reported" in text
+    assert "12.5 10 stops the run" in text
+
+
+def test_many_checks_are_folded_and_those_that_failed_are_not(full):
+    checks = full_report().checks
+    passed = [check for check in checks if check.passed] * 20
+    text = said(Reader(render(replace(empty_report(), checks=(*passed, *checks)))))
+    assert "21 checks that were passed" in text
+    assert text.index("12.5 images") < text.index("21 checks")
+
+
+@pytest.mark.parametrize("part", ["images", "checks", "stored_images", "statistics"])
+def test_each_part_of_the_data_can_be_there_alone(part):
+    report = replace(empty_report(), **{part: getattr(full_report(), part)})
+    assert sections(Reader(render(report))) == ["verdict", "data"]
+
+
+def test_of_many_classes_both_ends_are_listed():
+    report = replace(empty_report(), class_names=names_of(1000), images=images(1000))
+    reader = Reader(render(report))
+    assert "The largest and the smallest of 1,000 classes." in said(reader)
+    listed = [tag for tag, attributes in reader.elements if attributes.get("scope") == "row"]
+    assert len(listed) == 5 + 3 + 20
+
+
 @pytest.mark.parametrize("classes", [2, 10, 30, 60])
 def test_charts_are_valid_vega_lite(classes):
     for spec in charts.specs(full_report(classes)).values():
@@ -183,6 +240,16 @@ def test_a_single_epoch_can_be_drawn():
         (formats.seconds(59.96), "1 min 00 s"),
         (formats.seconds(61), "1 min 01 s"),
         (formats.seconds(3720), "1 h 02 min"),
+        (formats.amount(1234.0), "1,234"),
+        (formats.amount(0.00096), "0.00096"),
+        (formats.amount(12.5), "12.5"),
+        (formats.amount(None), "\N{EN DASH}"),
+        (formats.amount(math.inf), "\N{EN DASH}"),
+        (formats.spread(Spread(1, 2.5, 4000)), "1 · 2 · 4,000"),
+        (formats.spread(Spread(8, 8.0, 8)), "8"),
+        (formats.spread((3, 1, 2)), "1 · 2 · 3"),
+        (formats.spread(()), "\N{EN DASH}"),
+        (formats.spread(None), "\N{EN DASH}"),
         (formats.title("top_5_accuracy"), "Top-5 accuracy"),
         (formats.title("example_count"), "Example count"),
     ],
