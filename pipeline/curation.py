@@ -108,6 +108,11 @@ def for_curation(inferred: str, num_classes: int, data: DataConfig, path: str) -
     others = [feature for feature in schema.feature if feature.name not in (IMAGE, LABEL)]
     del schema.feature[:]
     schema.feature.extend([*described.feature, *others])
+    # Of the labels TFDV leaves one that no feature names.
+    named = {feature.domain for feature in schema.feature}
+    domains = [domain for domain in schema.string_domain if domain.name in named]
+    del schema.string_domain[:]
+    schema.string_domain.extend(domains)
     examples = data.name or data.folder or "TFRecords"
     header = _HEADER.format(examples=examples, path=path)
     return f"{header}{text_format.MessageToString(schema, as_utf8=True)}"

@@ -38,7 +38,7 @@ def write_examples(folder, count, kinds):
             writer.write(example.SerializeToString())
 
 
-def run(folder, kind, schema=None, counts=(1000, 200)):
+def run(folder, kind, schema=None, counts=(1000, 50)):
     """Leaves the statistics, the schema and the anomalies in folders of these names."""
     from tfx.components.example_validator.executor import Executor as ExampleValidator
     from tfx.components.schema_gen.executor import Executor as SchemaGen
