@@ -15,7 +15,6 @@ _FOREIGN = {
     b"\xff\x0a": "JPEG XL",
     b"\x00\x00\x00\x0cjP  \r\n\x87\n": "JPEG 2000",
     b"\xff\x4f\xff\x51": "JPEG 2000",
-    b"\xff\xd8": "JPEG-LS",
     b"8BPS": "Photoshop",
     b"%PDF-": "PDF",
     b"%!PS": "PostScript",
@@ -57,7 +56,7 @@ def format_of(image: bytes) -> str:
     Raises:
       UnfitError: of another format, or of none.
     """
-    if image.startswith(b"\xff\xd8") and image[2:3] in (b"\xff", b""):
+    if image.startswith(b"\xff\xd8"):
         return "jpeg"
     if image.startswith(b"\x89PNG"):
         return "png"

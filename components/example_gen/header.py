@@ -73,13 +73,16 @@ _MAX_SEGMENTS = 10_000
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _BARE = {0x01, *range(0xD0, 0xD8)}
 """Markers without a segment."""
-_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
+"""Frame headers, that of JPEG-LS included."""
 _DCT = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
 _PROGRESSIVE = {0xC2, 0xCA}
 
 
 def _jpeg(image: bytes) -> Header:
     """Walks from marker to marker, as libjpeg does, to the first scan."""
+    if image[2:3] not in (b"\xff", b""):
+        raise _damaged("a JPEG whose third byte is changed")
     position, frame = 2, b""
     for _ in range(_MAX_SEGMENTS):
         found = _MARKER.search(image, position)

@@ -204,6 +204,7 @@ def test_other_formats_are_told_by_name(image, name):
         (b"\xff\xd8", Reason.TRUNCATED),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", Reason.TRUNCATED),
         (b"\xff\xd8\xff\xd9", Reason.DAMAGED),
+        (b"\xff\xd8\0\xe0\0\x10JFIF", Reason.DAMAGED),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01", Reason.TRUNCATED),
         (b"\x89PNG\n\x1a\n" + bytes(60), Reason.DAMAGED),
         (b"GIF89a\x01\0", Reason.TRUNCATED),
