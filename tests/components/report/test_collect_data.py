@@ -29,7 +29,7 @@ def artifact_of(kind, folder, splits=()):
 
 
 def examples(folder):
-    found = artifact_of(standard_artifacts.Examples, folder / "examples", ["train", "eval"])
+    found = artifact_of(standard_artifacts.Examples, folder / "examples", ["eval", "train"])
     set_counts(found, COUNTS)
     return found
 
@@ -59,7 +59,7 @@ def test_examples_that_were_never_counted_have_no_counts(tmp_path):
     assert data_parts({"TfdsExampleGen.examples": made}, 3) == {"counts": {}}
 
 
-def test_the_index_is_read_split_by_split(tmp_path):
+def test_the_index_is_read_split_by_split_and_train_comes_first(tmp_path):
     write_index(tmp_path / "index", "train", [0, 2, 2])
     write_index(tmp_path / "index", "eval", [1])
     found = artifact_of(ImageIndex, tmp_path / "index")
