@@ -5,6 +5,8 @@ import json
 import tensorflow as tf
 from tfx.types.standard_artifacts import Examples, Model
 
+from components.example_gen.counts import SplitCounts, set_counts
+
 BATCH = 16
 COUNT = 100
 NAMES = ("even", "odd", "never")
@@ -50,8 +52,9 @@ def write_examples(folder):
     artifact.split_names = json.dumps(["train", "eval", "empty"])
     artifact.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")
     artifact.set_string_custom_property("file_format", "tfrecords_gzip")
-    for split, count in (("eval", COUNT), ("train", 0)):
-        artifact.set_int_custom_property(f"num_examples_{split}", count)
+    counts = {"eval": COUNT, "train": 0}
+    set_counts(artifact, {split: SplitCounts(count, count) for split, count in counts.items()})
+    for split, count in counts.items():
         tf.io.gfile.makedirs(f"{artifact.uri}/Split-{split}")
         path = f"{artifact.uri}/Split-{split}/data-00000-of-00001.gz"
         with tf.io.TFRecordWriter(path, "GZIP") as writer:

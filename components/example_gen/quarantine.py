@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from components.example_gen.records import tf_records
+from components.example_gen.tfrecord_file import tf_records
 from components.storage import as_path
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,7 @@ from components.example_gen.example_records import example_labels, example_recor
 from components.example_gen.folder_records import folder_records
 from components.example_gen.shard import ExamplesShard, FolderShard, Shard
 from components.example_gen.stored import Stored
-from components.example_gen.tfrecord_file import DamagedError, frames
+from components.example_gen.tfrecord_file import tf_records
 
 _ARRAY_RECORD = "array_record"
 _LABELS = 1024
@@ -97,18 +96,3 @@ def _glance(shard: Shard) -> Iterator[bytes]:
     if type(shard) is Shard and shard.file_format == "tfrecord":
         return itertools.islice(tf_records(shard.path, shard.skip), shard.take)
     return (stored.record for stored in stored_records(shard))
-
-
-def tf_records(path: str, skip: int = 0) -> Iterator[bytes]:
-    """The records of a TFRecord file, read without TensorFlow; they end where it is damaged.
-
-    Args:
-      path: of the file.
-      skip: records that are passed over, unread.
-    """
-    try:
-        for frame in frames(path, range(skip, sys.maxsize)):
-            if frame.record is not None:
-                yield frame.record
-    except DamagedError:
-        return

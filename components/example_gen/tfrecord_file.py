@@ -12,6 +12,7 @@ import gzip
 import itertools
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, cast
@@ -76,6 +77,21 @@ def frames(path: str, wanted: range | frozenset[int]) -> Iterator[Frame]:
                 yield _frame(stream, length, index, index in wanted)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 raise DamagedError(f"record {index} cannot be unpacked: {error}") from error
+
+
+def tf_records(path: str, skip: int = 0) -> Iterator[bytes]:
+    """The records of a TFRecord file, read without TensorFlow; they end where it is damaged.
+
+    Args:
+      path: of the file.
+      skip: records that are passed over, unread.
+    """
+    try:
+        for frame in frames(path, range(skip, sys.maxsize)):
+            if frame.record is not None:
+                yield frame.record
+    except DamagedError:
+        return
 
 
 def _frame(stream: BinaryIO, length: int, index: int, wanted: bool) -> Frame:

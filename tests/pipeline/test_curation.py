@@ -13,7 +13,8 @@ from components.errors import UserError
 from components.example_gen.component import TfdsExampleGen
 from components.example_gen.config import DataConfig
 from components.progress import EVENT, LOGGER
-from pipeline.config import SCHEMAS, load_config
+from pipeline.config import load_config
+from pipeline.config_paths import SCHEMAS
 from pipeline.curation import FILE, for_curation, settle_schema, write_inferred
 from pipeline.layout import Layout
 

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from pipeline.config import SCHEMAS, load_config
+from pipeline.config import load_config
+from pipeline.config_paths import SCHEMAS
 from pipeline.graph import graph_of, in_order, one_at_a_time, steps_of
 from pipeline.summary import OPTIONAL, STEPS, Summary
 

@@ -10,7 +10,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from components.example_gen.config import DataConfig
 from pipeline.code import ROOT
-from pipeline.config import SCHEMAS
+from pipeline.config_paths import SCHEMAS
 from pipeline.curation import for_curation
 
 

@@ -13,8 +13,8 @@ from pipeline.local.worker import _unchanged
 from pipeline.summary import Step, Summary, write_json, write_summary
 
 CONTRACT = {
-    "pipeline", "run_id", "exit_code", "config", "steps", "span", "counts", "metrics",
-    "baseline_metrics", "blessed", "reasons", "pushed", "report",
+    "pipeline", "run_id", "exit_code", "config", "steps", "span", "counts", "quarantine",
+    "metrics", "baseline_metrics", "blessed", "reasons", "pushed", "report",
 }  # fmt: skip
 
 STEPS = [step.id for step in Summary().steps]
@@ -51,8 +51,8 @@ def test_every_key_is_there_from_the_start(layout):
     assert set(written) == CONTRACT
     assert [item["id"] for item in written["steps"]] == STEPS
     assert {item["state"] for item in written["steps"]} == {"skipped"}
-    assert written["counts"] == {"read": 0, "rejected": {}, "train": 0, "eval": 0}
-    assert {written[key] for key in ("span", "blessed", "pushed", "report")} == {None}
+    assert written["counts"] == {"read": 0, "rejected": {}, "train": 0, "eval": 0, "splits": {}}
+    assert {written[key] for key in ("span", "quarantine", "blessed", "pushed", "report")} == {None}
 
 
 def test_a_summary_reads_back_as_itself():

@@ -11,6 +11,7 @@ from tfx.components.trainer.executor import GenericExecutor
 from tfx.types import standard_artifacts
 
 from components.errors import UserError
+from components.example_gen.counts import SplitCounts, set_counts, write_counts
 from components.progress import EVENT, LOGGER
 from components.tuner.config import SearchConfig
 from components.tuner.executor import Executor, table_of
@@ -18,6 +19,8 @@ from components.tuner.settings import TunerSettings
 from components.tuner.study import Trial
 from tests.components.trainer import jobs
 
+COUNTS = {"train": SplitCounts(100, 100), "eval": SplitCounts(33, 33)}
+"""Of `digits_folder`."""
 SHORT = {"steps": 4, "boundaries": [3], "warmup": 0}
 
 
@@ -34,6 +37,7 @@ def inputs(digits_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("examples")
     examples = artifact_of(standard_artifacts.Examples, folder)
     examples.split_names = json.dumps(["train", "eval"])
+    set_counts(examples, COUNTS)
     for split in ("train", "eval"):
         Path(folder, f"Split-{split}").mkdir()
     shutil.copy(f"{digits_folder}/train.gz", f"{folder}/Split-train/train.gz")
@@ -125,6 +129,7 @@ def test_tfxs_trainer_takes_what_was_chosen(searched, inputs, digits_folder, tmp
     examples.split_names = json.dumps(["train", "eval"])
     examples.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")
     examples.set_string_custom_property("file_format", "tfrecords_gzip")
+    write_counts(COUNTS, str(tmp_path / "examples"))
     for split in ("train", "eval"):
         (tmp_path / "examples" / f"Split-{split}").mkdir()
         shutil.copy(f"{digits_folder}/{split}.gz", tmp_path / "examples" / f"Split-{split}")
