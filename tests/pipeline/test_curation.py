@@ -195,7 +195,7 @@ class TestConfig:
 
     def test_the_data_are_the_same_whatever_they_are_held_against(self):
         made = [
-            TfdsExampleGen(data(**given), "f", "c").exec_properties["data"]
+            TfdsExampleGen(data(**given), "f", 1, "c").exec_properties["data"]
             for given in ({}, {"curated_schema": "digits"}, {"write_schema": "/s.pbtxt"})
         ]
         assert len(set(made)) == 1

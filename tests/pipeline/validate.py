@@ -48,7 +48,7 @@ def run(folder, kind, schema=None, counts=(1000, 50)):
     from tfx.types import Channel, standard_artifacts
 
     from pipeline.beam import IN_PROCESS
-    from pipeline.pipeline import _statistics_and_schema
+    from pipeline.nodes import statistics_and_schema
 
     def artifact(kind, name):
         found = kind()
@@ -65,7 +65,7 @@ def run(folder, kind, schema=None, counts=(1000, 50)):
     schemas = artifact(standard_artifacts.Schema, "schema")
     anomalies = artifact(standard_artifacts.ExampleAnomalies, "anomalies")
     channel = Channel(type=standard_artifacts.Examples)
-    statistics_gen, schema_gen = _statistics_and_schema(channel, schema)
+    statistics_gen, schema_gen = statistics_and_schema(channel, schema)
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=[f"--runner={IN_PROCESS}"], tmp_dir=f"{folder}/tmp", unique_id="1"
     )

@@ -1,12 +1,15 @@
 """The executor as the launcher runs it, and what it wrote."""
 
+import os
+
 from pipeline.beam import IN_PROCESS
 
 
 def run(folder, config, fingerprint=None, options=()):
     """Runs the executor as the launcher does and returns the filled Examples artifact.
 
-    The index and the quarantine are in folders of these names beside it.
+    The others are beside it, `index-of-<its name>`: a name that began as its own would be taken
+    for a part of it by TensorFlow's file system in memory.
     """
     from tfx.dsl.components.base import base_beam_executor
     from tfx.types import standard_artifacts
@@ -21,7 +24,8 @@ def run(folder, config, fingerprint=None, options=()):
         "quarantine": Quarantine(),
     }
     for name, artifact in outputs.items():
-        artifact.uri = str(folder) if name == "examples" else f"{folder}-{name}"
+        beside = os.path.join(os.path.dirname(str(folder)), f"{name}-of-{os.path.basename(folder)}")
+        artifact.uri = str(folder) if name == "examples" else beside
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=[f"--runner={IN_PROCESS}", *options],
         tmp_dir=str(folder),

@@ -154,7 +154,7 @@ def test_a_slice_of_pieces_is_drawn_from_as_a_whole(tmp_path, tfds_dir):
 def test_the_draw_is_written_to_an_object_store(store, tfds_dir, five):
     run(f"{store}/out", digits(tfds_dir, 5))
     name = "data_tfrecord-00000-of-00001.gz"
-    written = {file for file in ram.files() if not file.startswith("out-index/")}
+    written = {file for file in ram.files() if not file.startswith("index-of-out/")}
     assert written == {f"out/Split-eval/{name}", f"out/Split-train/{name}", "out/counts.json"}
     written = tf.data.TFRecordDataset(f"{store}/out/Split-train/{name}", "GZIP")
     assert contents(written.as_numpy_iterator()) == five
