@@ -38,7 +38,12 @@ def partitions(draw, count, names=("train", "eval", "test"), split="train"):
     """By name a slice; together they take every record, and each once."""
     unit = draw(st.sampled_from(("", "%")))
     most = 100 if unit else count
-    inner = draw(st.lists(st.integers(1, most - 1), min_size=2, max_size=6, unique=True))
+
+    def at(end):
+        return round(end * count / most)
+
+    ends = st.integers(1, most - 1).filter(lambda end: 0 < at(end) < count)
+    inner = draw(st.lists(ends, min_size=2, max_size=6, unique_by=at))
     cuts = [0, *sorted(inner), most]
     parts = [f"{split}[{a}{unit}:{b}{unit}]" for a, b in itertools.pairwise(cuts)]
     parts = draw(st.permutations(parts))

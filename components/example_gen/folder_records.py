@@ -27,7 +27,7 @@ def folder_records(shard: FolderShard) -> Iterator[Stored]:
             image, size_bytes = _read(as_path(os.path.join(shard.path, name)), shard.limit_bytes)
         except io_errors() as problem:
             image, size_bytes = b"", 0
-            error = str(getattr(problem, "strerror", None) or problem)
+            error = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
         example = tf_example_pb2.Example()
         features = example.features.feature
         features[IMAGE].bytes_list.value.append(image)

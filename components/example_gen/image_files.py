@@ -98,7 +98,7 @@ def list_images(root: AnyPath) -> ImageFiles:
         return _sorted({FLAT_SPLIT: {(name,): found for name, found in middle.items()}})
     return _sorted(
         {
-            split: {place: found for place, found in bottom.items() if place[0] == split}
+            display(split): {place: found for place, found in bottom.items() if place[0] == split}
             for split in middle
         }
     )

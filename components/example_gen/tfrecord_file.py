@@ -60,7 +60,7 @@ def frames(path: str, wanted: range | frozenset[int]) -> Iterator[Frame]:
     Raises:
       DamagedError: as `count_records`, when that record is come to.
     """
-    with contextlib.closing(_open(path)) as stream:
+    with _open(path) as stream:
         # A seek behind the end of an object in a store raises.
         left_bytes = None if isinstance(stream, gzip.GzipFile) else _size_bytes(path)
         for index in itertools.count():
@@ -115,27 +115,18 @@ def _size_bytes(path: str) -> int:
     return found.st_size if isinstance(found, os.stat_result) else int(found.length)
 
 
-def _open(path: str) -> BinaryIO:
+@contextlib.contextmanager
+def _open(path: str) -> Iterator[BinaryIO]:
     """The stream of records, unpacked where the content is gzip, whatever the name."""
-    stream = cast(BinaryIO, as_path(path).open("rb"))
-    start = stream.read(_HEADER.size)
-    stream.seek(0)
-    # A record of 559,903 bytes starts as gzip does; its checksum tells them apart.
-    if start.startswith(_GZIP) and not _is_header(start):
-        return cast(BinaryIO, _Unzipped(stream))
-    return stream
-
-
-class _Unzipped(gzip.GzipFile):
-    """Closes the file below it too."""
-
-    def __init__(self, stream: BinaryIO):
-        super().__init__(fileobj=stream, mode="rb")
-        self._below = stream
-
-    def close(self) -> None:
-        super().close()
-        self._below.close()
+    with as_path(path).open("rb") as stream:
+        start = stream.read(_HEADER.size)
+        stream.seek(0)
+        # A record of 559,903 bytes starts as gzip does; its checksum tells them apart.
+        if start.startswith(_GZIP) and not _is_header(start):
+            with gzip.GzipFile(fileobj=stream, mode="rb") as unpacked:
+                yield cast(BinaryIO, unpacked)
+        else:
+            yield cast(BinaryIO, stream)
 
 
 def _is_header(header: bytes) -> bool:

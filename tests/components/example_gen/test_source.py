@@ -53,7 +53,7 @@ def test_digits_holds_the_scans_themselves(tfds_dir):
         ("train[1:10]", 9),
         ("train[-7:]", 7),
         ("train[10%:20%]", 179),
-        ("train[50%:]+train[1:50%]", 1796),
+        ("train[50%:]+train[1%:50%]", 1779),
         ("train[1:5]+train[100:105]+train[-5:]", 14),
         ("train[1:9]+train[9:3]", 8),
     ],
@@ -239,8 +239,8 @@ def test_a_draw_is_counted_without_reading_the_data(tmp_path):
 
 
 def test_a_slice_that_overlaps_itself_is_refused_for_a_draw(tfds_dir):
-    slice_ = "train[1:50%]+train[40%:60%]"
-    assert open_source(data(tfds_dir, train=slice_)).num_examples("train") == 1256
+    slice_ = "train[1%:50%]+train[40%:60%]"
+    assert open_source(data(tfds_dir, train=slice_)).num_examples("train") == 1239
     with pytest.raises(UserError, match=r"data\.splits\.train .* takes some records twice"):
         open_source(data(tfds_dir, train=slice_, examples_per_class=1))
     open_source(data(tfds_dir, train="train[50%:85%]+train[:50%]", examples_per_class=1))
