@@ -126,7 +126,8 @@ def _jpeg_frame(frame: bytes, image: bytes, scan: int) -> Header:
         cmyk=components == 4,
         # Within a scan's data no marker can occur: 0xff is followed by 0 there.
         scans=1 + image.count(b"\xff\xda", scan) if marker in _PROGRESSIVE else 1,
-        complete=image.find(b"\xff\xd9", scan) >= 0,
+        # From the end, where it is found at once.
+        complete=image.rfind(b"\xff\xd9", scan) >= 0,
     )
 
 
@@ -142,7 +143,7 @@ def _png(image: bytes) -> Header:
         raise _damaged("a PNG that does not begin with its header")
     if zlib.crc32(image[12:29]) != checksum:
         raise _damaged("a PNG whose header does not fit its checksum")
-    return Header("png", width, height, complete=_IEND in image)
+    return Header("png", width, height, complete=image.rfind(_IEND) >= 0)
 
 
 _EXTENSION, _FRAME = 0x21, 0x2C
@@ -230,8 +231,9 @@ def _tiff(image: bytes) -> Header:
     from PIL import TiffImagePlugin
 
     order, is_big = "<" if image.startswith(b"I") else ">", 43 in image[2:4]
-    (directory,) = struct.unpack_from(order + ("4xQ" if is_big else "I"), image, 4)
-    if directory >= len(image):
+    (start,) = struct.unpack_from(order + ("4xQ" if is_big else "I"), image, 4)
+    (entries,) = struct.unpack_from(order + ("Q" if is_big else "H"), image, min(start, len(image)))
+    if start + entries * (20 if is_big else 12) > len(image):
         raise IndexError
     try:
         opened = TiffImagePlugin.TiffImageFile(io.BytesIO(image))

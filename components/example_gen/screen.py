@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 from components.example_gen.config import ScreenConfig
 from components.example_gen.convert import to_png
+from components.example_gen.decode import decode
 from components.example_gen.formats import CONVERTIBLE, format_of
 from components.example_gen.header import Header, read_header
 from components.example_gen.phash import phash
@@ -69,7 +67,7 @@ def _accept(image: bytes, limits: ScreenConfig) -> Accepted:
         _check_bytes(image, limits, f"converted from {kind.upper()} to PNG, ")
         kind = kind if kind in CONVERTIBLE else "cmyk"
         header = read_header(image, "png")
-    pixels = _decode(image, header)
+    pixels = decode(image, header)
     return Accepted(image, kind, header.width, header.height, phash(pixels))
 
 
@@ -104,34 +102,3 @@ def _check_pixels(header: Header, limits: ScreenConfig) -> None:
         detail = f"{header.scans:,} scans of {size}, more than the {_MAX_SCANS} that are decoded"
     if detail:
         raise UnfitError(Reason.TOO_MANY_PIXELS, detail)
-
-
-def _decode(image: bytes, header: Header) -> Any:
-    """uint8 [height, width, 3] (np.ndarray) by the op that training decodes with."""
-    import numpy as np
-    import tensorflow as tf
-
-    try:
-        with tf.device("CPU:0"):
-            decoded = tf.io.decode_image(image, channels=3, expand_animations=False)
-    except tf.errors.ResourceExhaustedError:
-        # The machine's fault, not the image's.
-        raise
-    except tf.errors.OpError as error:
-        reason = Reason.DAMAGED if header.complete else Reason.TRUNCATED
-        detail = f"TensorFlow cannot decode the {header.format.upper()}: {_gist(error)}"
-        raise UnfitError(reason, detail) from error
-    if decoded.shape != (header.height, header.width, 3):
-        height, width = decoded.shape[:2]
-        detail = f"{header.width} x {header.height} pixels, but decoded they are {width} x {height}"
-        raise UnfitError(Reason.DAMAGED, detail)
-    # The tensor's own memory; numpy() would copy it.
-    return np.asarray(memoryview(decoded))
-
-
-_NOISE = re.compile(r"\{\{.*?\}\}|\[Op:.*|\[\[.*")
-
-
-def _gist(error: Any) -> str:
-    """What a decoder said, without the names of ops."""
-    return " ".join(_NOISE.sub("", error.message).split()).rstrip(".")

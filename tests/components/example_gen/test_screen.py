@@ -37,7 +37,7 @@ def no_decoder(monkeypatch):
     def fail(*_, **__):
         pytest.fail("an image was decoded")
 
-    monkeypatch.setattr(tf.io, "decode_image", fail)
+    monkeypatch.setattr("components.example_gen.screen.decode", fail)
     monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
 
 
@@ -289,8 +289,9 @@ def test_any_bytes_are_accepted_or_refused(magic, rest):
 def test_an_image_cut_anywhere(kind, share):
     whole = WHOLE[kind]
     found = holds(whole[: int(share * len(whole))])
-    if isinstance(found, Refused):
-        assert found.reason in (Reason.TRUNCATED, Reason.NOT_AN_IMAGE, Reason.EMPTY), found
+    if isinstance(found, Refused) and found.reason is not Reason.TRUNCATED:
+        # Before its magic number is whole; in a TIFF's values, where Pillow tells no cause.
+        assert len(whole) * share < 12 or kind.startswith("tiff"), found
 
 
 @many
@@ -342,10 +343,11 @@ def test_a_header_is_read_without_a_framework():
 
 
 def test_memory_does_not_grow():
+    """Of accepted images nor of damaged ones, at which TensorFlow's eager ops leak."""
     images = [good(0, kind) for kind in GOOD] + [make(1) for make, _ in KINDS.values()][1:]
-    for image in images * 5:
+    for image in images * 20:
         screen(image, SMALL)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for image in images * 100:
         screen(image, SMALL)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2_000
