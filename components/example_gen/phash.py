@@ -15,8 +15,10 @@ def phash(pixels: Any) -> int:
       pixels: uint8 [height, width, 3], a NumPy array.
     """
     import imagehash
+    import numpy as np
     from PIL import Image
 
     rows, columns = (max(1, side // _SAMPLES) for side in pixels.shape[:2])
     few = pixels[rows // 2 :: rows, columns // 2 :: columns]
-    return int(str(imagehash.phash(Image.fromarray(few))), 16)
+    bits = np.packbits(imagehash.phash(Image.fromarray(few)).hash)
+    return int.from_bytes(bits.tobytes(), "big")
