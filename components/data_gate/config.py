@@ -49,5 +49,7 @@ class DataGateConfig(Section):
         "most `near_distance` of 64 bits.",
     )
     near_distance: Annotated[int, Field(ge=0, le=3)] = Field(
-        0, description="0 finds re-encoded and resized images; more finds retouched ones too."
+        0,
+        description="Bits that may differ. 0 finds nine of ten photographs that were re-encoded or "
+        "resized, 2 nearly all; more finds retouched ones too, and some that only look alike.",
     )
