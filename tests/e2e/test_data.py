@@ -118,7 +118,7 @@ def test_what_tfdv_finds_stops_the_run_in_its_words(run, tmp_path):
     ended = run(tmp_path / "out", *QUICK, f"data.curated_schema={schema}")
     assert ended.exit_code == 2
     reasons = "".join(ended.summary["reasons"])
-    assert "DataGate" in reasons
+    assert "data gate" in reasons
     assert "label" in reasons
     assert ended.states["Trainer"] == "skipped"
     passed = run(
