@@ -41,7 +41,7 @@ def launch(options: argparse.Namespace, folder: RunFolder) -> None:
         _logger.info("an earlier attempt has done this step")
         report_step(options.task, done, seconds=0.0)
     else:
-        run_step(node, connection, lambda: _launch(ir, node, connection))
+        run_step(node, connection, lambda: launch_node(ir, node, connection))
     if options.task == "Evaluator":
         settings = ReportSettings.model_validate_json(folder.settings() or "")
         outputs = read_outputs(connection, options.run_id)
@@ -51,7 +51,10 @@ def launch(options: argparse.Namespace, folder: RunFolder) -> None:
         conclude(folder, ir.pipeline_info.id, options.metadata)
 
 
-def _launch(ir: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, connection: Any) -> None:
+def launch_node(
+    ir: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, connection: Any
+) -> None:
+    """Runs a node of the pipeline by TFX's launcher."""
     deployment = runner_utils.extract_local_deployment_config(ir)
     name = node.node_info.id
     RetryingLauncher(
