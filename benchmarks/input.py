@@ -47,6 +47,8 @@ class Bench:
         overrides = [
             f"backbone.handle={handle}",
             "backbone.mode=full",
+            # Other networks than the preset's.
+            "backbone.trainable_parameters=null",
             f"preprocessing.resize={resize}",
             f"preprocessing.crop={crop or 'null'}",
             f"preprocessing.evaluate={crop or resize}",

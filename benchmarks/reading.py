@@ -47,7 +47,7 @@ def keeping(job: Job) -> Iterator[Split]:
     training, side = job.settings.training, job.settings.sizes.resize
     split = stored(job)
     with Room(training.cache, training.cache_limit_mb * 1_000_000) as room:
-        if room.takes(split.count, [side, side, 3]):
+        if room.takes("images", split.count, [side, side, 3]):
             images = one_pass(split, training.batch_size).as_numpy_iterator()
             split = kept_split(room.keep("images", split.count, [side, side, 3], images))
         yield split
