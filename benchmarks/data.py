@@ -5,7 +5,8 @@
 Each size is a run of its own through the pipeline's own steps, from TfdsExampleGen to DataGate, in
 one process: tfds's fashion_mnist of 70,000 real images (from Debian's dataset-fashion-mnist), and
 folders of generated JPEGs of 60 kB. A step's peak is the most memory that the process held while
-the step ran. Then a folder of small images, and the same with a tenth of them spoiled, in nineteen ways.
+the step ran. Then a folder of small images, and the same with a tenth of them spoiled, in nineteen
+ways.
 """
 
 from __future__ import annotations

@@ -136,9 +136,10 @@ def by_reason(counts: SplitCounts) -> str:
 def _describe(artifacts: Mapping[str, Any], source: Source, counts: Counts) -> None:
     for artifact in artifacts.values():
         artifact.set_string_custom_property("source", source.full_name)
-        artifact.set_string_custom_property("fingerprint", source.fingerprint)
         set_counts(artifact, counts)
     examples = artifacts[EXAMPLES]
+    # By it a span is found again, and a span is the examples' alone.
+    examples.set_string_custom_property("fingerprint", source.fingerprint)
     examples.split_names = artifact_utils.encode_split_names(sorted(counts))
     examples.set_string_custom_property("file_format", "tfrecords_gzip")
     examples.set_string_custom_property("payload_format", "FORMAT_TF_EXAMPLE")

@@ -61,6 +61,6 @@ def read_index(uri: str, split: str) -> Any:
     folder = as_path(os.path.join(uri, f"Split-{split}"))
     parts = []
     for path in sorted(folder.glob("*.parquet"), key=str):
-        with path.open("rb") as stream:
-            parts.append(pq.read_table(stream, schema=schema()))
+        # Whole: pyarrow cannot read the stream of an object store.
+        parts.append(pq.read_table(pa.BufferReader(path.read_bytes()), schema=schema()))
     return pa.concat_tables(parts) if parts else schema().empty_table()

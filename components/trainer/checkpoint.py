@@ -88,7 +88,7 @@ class Checkpoints:
         newest = str(self._folder / f"ckpt-{step}")
         try:
             self._checkpoint.restore(newest).assert_consumed()
-        except io_errors(AssertionError, ValueError) as error:
+        except io_errors(AssertionError, IndexError, ValueError) as error:
             # Some variables may have been read already: this process cannot begin anew.
             raise UserError(
                 f"The checkpoint {newest} cannot be read ({str(error).splitlines()[0]}). Remove "

@@ -65,8 +65,10 @@ def test_beam_drops_what_it_does_not_know_with_a_line_in_the_log(caplog):
 def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
     import apache_beam as beam
 
-    from components.example_gen.executor import check_count, copy_shard
-    from components.example_gen.source import Shard
+    from components.example_gen.config import ScreenConfig
+    from components.example_gen.counts import total
+    from components.example_gen.executor import copy_shard, write_copied
+    from components.example_gen.shard import Shard
 
     given = example("DataflowRunner")
     # The source package is built and staged by test_package.py; a dry run has no bucket.
@@ -77,8 +79,9 @@ def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
         pipeline
         | beam.Create([Shard("train", 0, 1, "gs://b/a", 0, 1, "tfrecord")])
         | beam.Reshuffle()
-        | "Copy" >> beam.Map(copy_shard, {"train": "gs://b/o"})
-        | beam.CombinePerKey(sum)
-        | "Check" >> beam.Map(check_count, {"train": 1})
+        | "Copy" >> beam.Map(copy_shard, ScreenConfig(), 10, {"examples": "gs://b/o"})
+        | beam.CombinePerKey(total)
+        | beam.combiners.ToList()
+        | "Tell" >> beam.Map(write_copied, "gs://b/copied.json")
     )
     assert pipeline.run() is not None

@@ -216,7 +216,8 @@ def test_the_bars_of_a_class_have_its_name(open_report):
     page = open_report(replace(failed_report(), images=images(30), class_names=names_of(30)))
     text = page.locator("#chart-data-labels svg").text_content()
     assert "kind 000" in text
-    assert EVIL[0] in text
+    # As text, and cut where it is too long.
+    assert EVIL[0][:12] in text
     assert {"train", "eval"} <= set(page.locator("#chart-data-labels svg text").all_text_contents())
 
 

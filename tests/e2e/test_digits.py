@@ -37,7 +37,10 @@ def test_the_first_run_trains_judges_and_pushes(first):
     summary = first.summary
     assert set(first.states) == STEPS
     assert set(first.states.values()) == {"complete"}
+    splits = summary["counts"].pop("splits")
     assert summary["counts"] == {"read": 539, "rejected": {}, "train": 359, "eval": 180}
+    assert splits["eval"] == {"read": 180, "kept": 180, "rejected": {}}
+    assert summary["quarantine"] is None
     assert summary["blessed"] is True
     assert summary["reasons"] == []
     assert summary["baseline_metrics"] == {}

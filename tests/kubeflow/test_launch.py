@@ -119,7 +119,7 @@ def test_a_retry_empties_what_the_killed_attempt_left(run, killed, retried):
 
 def test_prepare_settled_the_span_of_the_data(run, retried):
     connection = connection_config(json.dumps({"sqlite": str(run.folder / "m.sqlite")}))
-    (examples,) = read_outputs(connection, "run").values()
+    examples = read_outputs(connection, "run")["TfdsExampleGen.examples"]
     assert examples.span == 1
     fingerprint = examples.get_string_custom_property("fingerprint")
     assert settle_span(connection, "digits", fingerprint) == 1

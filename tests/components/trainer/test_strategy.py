@@ -83,6 +83,7 @@ def came(tmp_path_factory):
     return json.loads(ran.stdout.rpartition("CAME")[2])
 
 
+@pytest.mark.slow
 def test_two_devices_learn_what_one_learns(came):
     one, two = came["one_device"]["history"], came["mirrored"]["history"]
     for before, after in zip(one, two, strict=True):
@@ -90,11 +91,13 @@ def test_two_devices_learn_what_one_learns(came):
     assert one[0]["loss"] - one[-1]["loss"] > 0.05
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_on_two_devices_are_the_same_step(came):
     for before, after in zip(came["one_device"]["history"], came["parts"]["history"], strict=True):
         assert after == pytest.approx(before, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_embeds_on_two_devices_what_it_embeds_on_one(came):
     one, two = came["frozen"]
     for before, after in zip(one["history"], two["history"], strict=True):
@@ -102,12 +105,14 @@ def test_a_frozen_backbone_embeds_on_two_devices_what_it_embeds_on_one(came):
     assert one["history"][0]["loss"] - one["history"][-1]["loss"] > 0.05
 
 
+@pytest.mark.slow
 def test_every_weight_of_the_backbone_is_on_both_devices_and_the_same(came):
     assert set(came["devices"]) == {2}
     assert len(came["devices"]) > 20
     assert came["apart"] == 0
 
 
+@pytest.mark.slow
 def test_the_exported_model_is_the_same(came):
     one, two = came["one_device"], came["mirrored"]
     assert two["signatures"] == one["signatures"] == ["predict_image", "serving_default"]
@@ -115,6 +120,7 @@ def test_the_exported_model_is_the_same(came):
         assert after == pytest.approx(before, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_two_devices_start_from_what_one_has_learned(came):
     for warm in came["warm"]:
         for before, after in zip(
@@ -123,10 +129,12 @@ def test_two_devices_start_from_what_one_has_learned(came):
             assert after == pytest.approx(before, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_epochs_end_training_before_the_schedule_does(came):
     assert [row["epoch"] for row in came["mirrored"]["history"]] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_shared_out_is_refused(came):
     assert "training.batch_size 33 does not divide by the 2 devices" in came["refused"]
     assert "a multiple of 2, or one_device" in came["refused"]

@@ -135,7 +135,9 @@ def start(job):
     )
 
 
-@pytest.mark.parametrize(("crop", "cache"), [(20, "auto"), (None, "off")])
+@pytest.mark.parametrize(
+    ("crop", "cache"), [(20, "auto"), pytest.param(None, "off", marks=pytest.mark.slow)]
+)
 def test_a_killed_training_goes_on_where_it_was_and_ends_the_same(digits_folder, crop, cache):
     told = {
         "schedule": {"steps": 60, "boundaries": [20, 40]},
