@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.section import Section
+from components.section import Ratio, Section
 
-Ratio = Annotated[float, Field(ge=0, le=1)]
 Action = Literal["stop", "report"]
 
 

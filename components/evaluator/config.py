@@ -6,9 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from components.section import Section
-
-Ratio = Annotated[float, Field(ge=0, le=1)]
+from components.section import Ratio, Section
 
 _Named = Annotated[dict[str, Ratio], Field(min_length=1)]
 RatioByClass = Annotated[
