@@ -34,8 +34,11 @@ ENTRY_MODULES = {
 
 LIBRARIES = (
     "apache-beam",
+    "imagehash",
     "numpy",
     "optuna",
+    "pillow",
+    "pyarrow",
     "tensorflow",
     "tensorflow-data-validation",
     "tensorflow-datasets",
@@ -44,6 +47,7 @@ LIBRARIES = (
     "tensorflow-transform",
     "tf-keras",
     "tfx",
+    "vl-convert-python",
 )
 """Libraries whose version can change what a step writes."""
 

@@ -30,7 +30,6 @@ from components.pictures.settings import PicturesSettings
 from components.report.component import Report
 from components.storage import AnyPath
 from components.trainer.base_model import BaseModelStrategy
-from components.trainer.plan import make_plan
 from components.trainer.settings import TrainerSettings
 from components.transform.features import IMAGE, LABEL
 from components.tuner.component import OptunaTuner
@@ -112,7 +111,7 @@ def pictures(
         batch_size=training.batch_size,
         shuffle_buffer=training.shuffle_buffer,
         seed=training.seed,
-        mixup=make_plan(training, inputs.source.num_examples("train")).mixup,
+        training=training,
     )
     return Pictures(examples, transform_graph, settings, inputs.code["Pictures"])
 

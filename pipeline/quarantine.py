@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from components.errors import UserError
 from components.example_gen.quarantine import Reject, quarantined_splits, read_quarantine
@@ -38,9 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        uri = find_quarantine(options.output)
+        uri, reasons = find_quarantine(options.output)
         if uri is None:
-            print("Nothing was set aside.")
+            print(f"The last run read no data: {reasons}" if reasons else "Nothing was set aside.")
         elif options.extract:
             count = extract(uri, Path(options.extract))
             print(f"{count:,} records are in {options.extract}.")
@@ -52,8 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     return COMPLETED
 
 
-def find_quarantine(output: str) -> str | None:
-    """Where the last run's rejects are; None where it has none.
+def find_quarantine(output: str) -> tuple[str | None, str]:
+    """Where the last run's rejects are, None where it has none; why it read nothing, else empty.
 
     Raises:
       UserError: no run left its summary there.
@@ -61,12 +62,13 @@ def find_quarantine(output: str) -> str | None:
     path = Layout(output).summary
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
-        uri = summary["quarantine"]
+        uri, read = summary["quarantine"], summary["counts"]["read"]
+        reasons = "" if read else "; ".join(summary["reasons"]) or "it did not come so far"
     except io_errors(ValueError, KeyError, TypeError) as error:
         raise UserError(f"--output {output}: no run left a {path.name} to read there.") from error
     if uri is not None and not as_path(uri).exists():
         raise UserError(f"{uri} is no longer there; run again with --no-cache.")
-    return None if uri is None else str(uri)
+    return None if uri is None else str(uri), reasons
 
 
 def as_table(uri: str) -> Table:
@@ -81,10 +83,11 @@ def as_table(uri: str) -> Table:
                 found[key].append(reject)
     table = Table("split", "reason", "records", "of them", box=None, pad_edge=False)
     for (split, reason), rejects in sorted(found.items()):
-        named = "\n".join(f"{reject.source}: {reject.detail}" for reject in rejects)
+        named = "\n".join(f"{_shown(reject.source)}: {reject.detail}" for reject in rejects)
         more = counts[split, reason] - len(rejects)
         named += f"\nand {more:,} more" if more else ""
-        table.add_row(split, reason, f"{counts[split, reason]:,}", named)
+        # As text: a file's name may look like rich's markup.
+        table.add_row(split, reason, f"{counts[split, reason]:,}", Text(named))
     return table
 
 
@@ -108,6 +111,11 @@ def extract(uri: str, folder: Path) -> int:
     except OSError as error:
         raise UserError(f"--extract {folder} cannot be written: {error.strerror}.") from error
     return count
+
+
+def _shown(source: str) -> str:
+    """A name whose bytes need not be UTF-8."""
+    return source.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _file_name(number: int, source: str) -> str:

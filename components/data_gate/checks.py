@@ -210,13 +210,11 @@ def label_shift(
       counts: images of the train split by class index [C].
       other: the data to compare with.
       class_names: names by class index.
-      limit: the distance that is accepted; None does not compare.
+      limit: the distance that is accepted; None only reports it.
     """
-    if limit is None:
-        return
     if other.counts is None or not other.counts.sum() or not counts.sum():
         says = f"there is no {other.what} to compare the classes with ({other.key})"
-        yield Check(other.key, other.what, True, True, None, limit, says)
+        yield Check(other.key, other.what, True, limit is not None, None, limit, says)
         return
     here, there = counts / counts.sum(), other.counts / other.counts.sum()
     apart = np.abs(here - there)
@@ -225,9 +223,10 @@ def label_shift(
     says = (
         f"class {class_names[farthest]!r} is {percent(here[farthest])} of the train split and "
         f"{percent(there[farthest])} of the {other.what}: {value:.4g} apart, and {other.key} "
-        f"allows {limit:.4g}"
+        f"{'is not set' if limit is None else f'allows {limit:.4g}'}"
     )
-    yield Check(other.key, other.what, value <= limit + _TOLERANCE, True, value, limit, says)
+    passed = limit is None or value <= limit + _TOLERANCE
+    yield Check(other.key, other.what, passed, limit is not None, value, limit, says)
 
 
 def refusal(checks: Iterable[Check]) -> str:

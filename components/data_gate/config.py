@@ -25,7 +25,7 @@ class DataGateConfig(Section):
     max_label_drift: Ratio | None = Field(
         None,
         description="How far the share of any class in the train split may be from that in the "
-        "last span that passed (L-infinity); null does not compare.",
+        "last span that passed (L-infinity); null only reports.",
     )
     max_label_skew: Ratio | None = Field(
         None,

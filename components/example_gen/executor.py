@@ -12,7 +12,6 @@ import apache_beam as beam
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
-from components.errors import UserError
 from components.example_gen.config import DataConfig, ScreenConfig
 from components.example_gen.counts import Counts, SplitCounts, set_counts, total, write_counts
 from components.example_gen.draw import Drawer
@@ -38,7 +37,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Fills `examples`, the `index` of its images, and the `quarantine`.
 
         Raises:
-          UserError: a class has fewer examples than should be drawn of each, or a split keeps none.
+          UserError: a class has fewer examples than should be drawn of each.
           RuntimeError: the data changed since its fingerprint was taken, or other records were read
             than the data set says it holds.
         """
@@ -106,11 +105,10 @@ def write_copied(counts: list[tuple[str, SplitCounts]], path: str) -> None:
 
 
 def check_counts(counts: Mapping[str, SplitCounts], shards: Sequence[Shard]) -> None:
-    """Holds that all was read, and that something is left of every split.
+    """Holds that all was read.
 
     Raises:
       RuntimeError: fewer records were read than the data set says it holds.
-      UserError: no record of a split passed the screen.
     """
     for split in sorted({shard.split for shard in shards}):
         expected = sum(shard.num_records for shard in shards if shard.split == split)
@@ -119,11 +117,6 @@ def check_counts(counts: Mapping[str, SplitCounts], shards: Sequence[Shard]) -> 
             raise RuntimeError(
                 f"split {split}: {found.read} records were read and the data set says that it "
                 f"holds {expected}; its files are damaged. Prepare the data set again."
-            )
-        if not found.kept:
-            raise UserError(
-                f"data.splits.{split}: all {found.read:,} records were set aside: "
-                f"{by_reason(found)}."
             )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from components.errors import UserError
 from components.example_gen.example_records import example_labels, example_records
 from components.example_gen.folder_records import folder_records
 from components.example_gen.shard import ExamplesShard, FolderShard, Shard
@@ -43,10 +44,17 @@ def _records(shard: Shard, wanted: Sequence[int]) -> Iterator[bytes]:
         with ArrayRecordDataSource(shard.path) as source:
             yield from (source[shard.skip + index] for index in wanted)
         return
+    import tensorflow as tf
+
     chosen = wanted if isinstance(wanted, range) else frozenset(wanted)
-    for index, record in enumerate(_run(shard).take(wanted[-1] + 1).as_numpy_iterator()):
-        if index in chosen:
-            yield record
+    try:
+        for index, record in enumerate(_run(shard).take(wanted[-1] + 1).as_numpy_iterator()):
+            if index in chosen:
+                yield record
+    except tf.errors.DataLossError as error:
+        raise UserError(
+            f"{shard.path} is damaged: {error.message.splitlines()[0]}. Prepare the data set again."
+        ) from error
 
 
 def stored_labels(shard: Shard) -> Iterator[int]:

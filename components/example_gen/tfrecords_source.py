@@ -182,6 +182,11 @@ def _count(place: tuple[str, str]) -> int:
 
 def _common(folders: set[str]) -> str:
     first = min(folders)
+    if len({is_uri(folder) for folder in folders}) > 1:
+        raise UserError(
+            f"data.tfrecords.files: {first} and {max(folders)} are in two kinds of storage; copy "
+            "one to where the other is."
+        )
     if not is_uri(first):
         return os.path.commonpath(folders)
     scheme, _, _ = first.partition("://")

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from components.section import Section
+from components.trainer.config import TrainingConfig
+from components.trainer.plan import make_plan
 from components.transform.config import ImageSizes
 
 BEFORE, AFTER = "before.png", "after.png"
@@ -22,6 +24,7 @@ class PicturesSettings(Section):
       batch_size: images in a step, over all workers.
       shuffle_buffer: examples in the shuffle buffer.
       seed: of order, augmentation and MixUp.
+      training: decides MixUp by the number of images.
       mixup: alpha; 0 is none.
     """
 
@@ -30,4 +33,11 @@ class PicturesSettings(Section):
     batch_size: int
     shuffle_buffer: int
     seed: int
-    mixup: float
+    training: TrainingConfig | None = None
+    mixup: float = 0.0
+
+    def of(self, num_train: int) -> PicturesSettings:
+        """These settings for so many training images."""
+        if self.training is None:
+            return self
+        return self.model_copy(update={"mixup": make_plan(self.training, num_train).mixup})

@@ -202,3 +202,18 @@ def test_a_run_that_is_killed_while_it_reads_is_complete_when_it_runs_again(run,
         if path.is_file()
     }
     assert found == dict.fromkeys(photographs - reasons.keys(), 1)
+
+
+@pytest.mark.slow
+def test_a_split_of_which_nothing_is_left_stops_the_run_and_keeps_what_was_set_aside(run, tmp_path):
+    folders.write_photos(tmp_path / "photos" / "train", 60)
+    for number in range(20):
+        path = tmp_path / "photos" / "eval" / folders.CLASSES[number % 5] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"no image")
+    (tmp_path / "photos.yaml").write_text(PHOTOS)
+    told = ("data.splits={train: train, eval: eval}", "data_gate.max_reject_fraction=1")
+    ended = run_photos(run, tmp_path, *told)
+    assert ended.exit_code == 2, ended.out + ended.err
+    assert "no image of the eval split is left of 20 read" in "".join(ended.summary["reasons"])
+    assert len(list(read_quarantine(ended.summary["quarantine"], "eval"))) == 20
