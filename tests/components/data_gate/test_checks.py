@@ -170,8 +170,11 @@ def test_with_nothing_to_compare_there_is_no_shift(there):
     assert check.sentence.startswith("there is no eval split to compare")
 
 
-def test_without_a_limit_nothing_is_compared():
-    assert shift(counts(1, 2, 3), counts(3, 2, 1), None) == []
+def test_without_a_limit_the_distance_is_only_reported():
+    (found,) = shift(counts(1, 2, 3), counts(3, 2, 1), None)
+    assert found.value == pytest.approx(1 / 3)
+    assert (found.passed, found.stops, found.refuses) == (True, False, False)
+    assert "is not set" in found.sentence
 
 
 def check(passed, stops, sentence):
