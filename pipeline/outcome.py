@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
@@ -12,7 +11,7 @@ from tfx.types import Artifact
 from tfx.types.artifact_utils import deserialize_artifact
 
 from components.evaluator.results import read_gates, read_metrics, summarise
-from components.example_gen.counts import counts_of, total
+from components.example_gen.counts import as_values, counts_of, total
 from components.report.executor import PAGE
 from components.storage import as_path
 
@@ -33,7 +32,7 @@ def read_outcome(outputs: dict[str, Artifact], class_names: tuple[str, ...]) -> 
             "read": everything.read,
             "rejected": everything.rejected,
             **{split: of_split.kept for split, of_split in counts.items()},
-            "splits": {split: asdict(of_split) for split, of_split in counts.items()},
+            "splits": as_values(counts),
         }
         if everything.num_rejected:
             outcome["quarantine"] = outputs["TfdsExampleGen.quarantine"].uri

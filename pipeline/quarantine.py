@@ -1,6 +1,6 @@
 """What the last run set aside: a table by split and reason, and the bytes as files.
 
-python -m pipeline.quarantine [--output runs/digits] [--extract FOLDER]
+python -m pipeline.quarantine --output runs/digits [--extract FOLDER]
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components.errors import UserError
+from components.example_gen.image_files import display
 from components.example_gen.quarantine import Reject, quarantined_splits, read_quarantine
 from components.storage import as_path, io_errors
 from pipeline.layout import Layout
@@ -83,7 +84,7 @@ def as_table(uri: str) -> Table:
                 found[key].append(reject)
     table = Table("split", "reason", "records", "of them", box=None, pad_edge=False)
     for (split, reason), rejects in sorted(found.items()):
-        named = "\n".join(f"{_shown(reject.source)}: {reject.detail}" for reject in rejects)
+        named = "\n".join(f"{display(reject.source)}: {reject.detail}" for reject in rejects)
         more = counts[split, reason] - len(rejects)
         named += f"\nand {more:,} more" if more else ""
         # As text: a file's name may look like rich's markup.
@@ -111,11 +112,6 @@ def extract(uri: str, folder: Path) -> int:
     except OSError as error:
         raise UserError(f"--extract {folder} cannot be written: {error.strerror}.") from error
     return count
-
-
-def _shown(source: str) -> str:
-    """A name whose bytes need not be UTF-8."""
-    return source.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _file_name(number: int, source: str) -> str:

@@ -52,20 +52,19 @@ def total(counts: Iterable[SplitCounts]) -> SplitCounts:
 
 def write_counts(counts: Mapping[str, SplitCounts], examples_uri: str) -> None:
     """Leaves the counts beside the splits, for steps that are told of files, not of artifacts."""
-    values = {split: asdict(of_split) for split, of_split in counts.items()}
-    write_whole(as_path(os.path.join(examples_uri, COUNTS)), json.dumps(values, indent=2))
+    write_whole(
+        as_path(os.path.join(examples_uri, COUNTS)), json.dumps(as_values(counts), indent=2)
+    )
 
 
 def read_counts(examples_uri: str) -> Counts:
     """The inverse of `write_counts`."""
-    values = json.loads(as_path(os.path.join(examples_uri, COUNTS)).read_text(encoding="utf-8"))
-    return {split: SplitCounts(**of_split) for split, of_split in values.items()}
+    return _of_json(as_path(os.path.join(examples_uri, COUNTS)).read_text(encoding="utf-8"))
 
 
 def counts_of(examples: Any) -> Counts:
     """The same from the custom properties of an Examples artifact (`set_counts`)."""
-    text = examples.get_string_custom_property("counts")
-    return {split: SplitCounts(**of_split) for split, of_split in json.loads(text or "{}").items()}
+    return _of_json(examples.get_string_custom_property("counts") or "{}")
 
 
 def set_counts(examples: Any, counts: Mapping[str, SplitCounts]) -> None:
@@ -78,5 +77,13 @@ def set_counts(examples: Any, counts: Mapping[str, SplitCounts]) -> None:
         examples.set_int_custom_property(f"num_examples_{split}", of_split.kept)
         examples.set_int_custom_property(f"num_read_{split}", of_split.read)
         examples.set_int_custom_property(f"num_rejected_{split}", of_split.num_rejected)
-    values = {split: asdict(of_split) for split, of_split in counts.items()}
-    examples.set_string_custom_property("counts", json.dumps(values))
+    examples.set_string_custom_property("counts", json.dumps(as_values(counts)))
+
+
+def as_values(counts: Mapping[str, SplitCounts]) -> dict[str, dict[str, Any]]:
+    """Plain values, ready for JSON."""
+    return {split: asdict(of_split) for split, of_split in counts.items()}
+
+
+def _of_json(text: str) -> Counts:
+    return {split: SplitCounts(**of_split) for split, of_split in json.loads(text).items()}

@@ -29,7 +29,7 @@ from components.storage import as_path, write_whole
 
 
 class Drawer:
-    """Draws from a split that is read once for its labels, and of which little is decoded.
+    """Draws from a split that is read for its labels, and of which little is decoded.
 
     What a pipeline found comes back in a file and is checked here: the UserError of a worker in
     another process would arrive as a failure.
