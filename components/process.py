@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -55,6 +56,20 @@ def variable(name: str, value: str) -> Iterator[None]:
         os.environ.pop(name)
         if before is not None:
             os.environ[name] = before
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[None]:
+    """Collects no garbage while modules are imported, nor ever looks at them for any.
+
+    They make no garbage, and looking for it is a seventh of the ten seconds that TFX takes.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def end_with_parent() -> None:

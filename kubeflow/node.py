@@ -14,7 +14,7 @@ import signal
 import sys
 
 from components.errors import UserError
-from components.process import leave
+from components.process import importing, leave
 from components.progress import LOGGER
 from kubeflow.run_folder import RunFolder, StepRecorder
 from pipeline.kubeflow_config import FINISH, PREPARE, REJECTED
@@ -59,16 +59,16 @@ def _run(options: argparse.Namespace, folder: RunFolder) -> int:
         print("A gate rejected the model; the report and run_summary.json say which and why.")
         return MODEL_REJECTED if options.end == "fail" else COMPLETED
     if options.task == PREPARE:
-        from kubeflow.prepare import prepare
-
+        with importing():
+            from kubeflow.prepare import prepare
         prepare(options, folder)
     elif options.task == FINISH:
-        from kubeflow.finish import finish
-
+        with importing():
+            from kubeflow.finish import finish
         finish(options, folder)
     else:
-        from kubeflow.launch import launch
-
+        with importing():
+            from kubeflow.launch import launch
         launch(options, folder)
     return COMPLETED
 

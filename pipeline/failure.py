@@ -7,7 +7,6 @@ import logging
 from ml_metadata.proto import metadata_store_pb2
 
 from components.report.collect import Failure, collect
-from components.report.page import render
 from components.report.settings import ReportSettings
 from pipeline.outcome import read_outputs
 
@@ -30,4 +29,7 @@ def draw_failure(
         # What broke the run can be in the artifacts; the failure itself is always told.
         _logger.exception("the artifacts of the failed run could not be read")
         content = collect({}, settings, failure)
+    # Altair takes a second to import, and most processes that know this module draw nothing.
+    from components.report.page import render
+
     return render(content)

@@ -96,7 +96,7 @@ def rejects(counts: Mapping[str, SplitCounts], limit: float, quarantine: str) ->
             f"{whole.num_rejected:,} of the {whole.read:,} images read ({percent(share)}) "
             f"{plural(whole.num_rejected, 'was', 'were')} set aside, and {key} allows "
             f"{percent(limit)}: {reasons}. They are in {quarantine}; `python -m "
-            "pipeline.quarantine` shows them"
+            "pipeline.quarantine --output OUTPUT` shows them"
         )
     else:
         says = f"none of the {whole.read:,} images read was set aside"

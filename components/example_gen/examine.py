@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from components.example_gen.config import ScreenConfig
+from components.example_gen.image_files import display
 from components.example_gen.index import IndexRow
 from components.example_gen.quarantine import Reject
 from components.example_gen.records import stored_records
@@ -72,8 +73,7 @@ def examine(stored: Stored, limits: ScreenConfig, classes: int) -> Kept | Reject
         label = next(iter(labels), None)
         return Reject(stored.source, found.reason.value, found.detail, image, label)
     row = IndexRow(
-        # A file's name need not be UTF-8, and a table's text must be.
-        source=stored.source.encode("utf-8", "backslashreplace").decode(),
+        source=display(stored.source),
         label=labels[0],
         format=found.format,
         width=found.width,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-import tensorflow as tf
 import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.types import artifact_utils
 
+from components.data_gate.checks import read_checks
+from components.data_gate.validation import found_by_validator
 from components.example_gen.counts import counts_of
 from components.example_gen.index import read_index
 from components.pictures.grid import smaller
@@ -65,9 +64,10 @@ def _images(uri: str, splits: list[str], num_classes: int) -> Images | None:
 
 
 def _checks(uri: str) -> tuple[CheckRow, ...]:
-    rows = json.loads((as_path(uri) / "checks.json").read_text(encoding="utf-8"))
     names = [field.name for field in fields(CheckRow)]
-    return tuple(CheckRow(**{name: row[name] for name in names}) for row in rows)
+    return tuple(
+        CheckRow(**{name: getattr(check, name) for name in names}) for check in read_checks(uri)
+    )
 
 
 def _feature_rows(uri: str, split: str) -> Iterator[FeatureRow]:
@@ -118,12 +118,8 @@ def _formats(feature: Any) -> dict[str, str]:
 
 
 def _anomalies(uri: str, split: str) -> Iterator[str]:
-    path = os.path.join(uri, f"Split-{split}", "SchemaDiff.pb")
-    found = anomalies_pb2.Anomalies()
-    with tf.io.gfile.GFile(path, "rb") as stream:
-        found.ParseFromString(stream.read())
-    for feature, info in sorted(found.anomaly_info.items()):
-        yield f"{split}: {feature}: {info.short_description}: {info.description}"
+    for found in found_by_validator(uri, split):
+        yield ": ".join(filter(None, [split, found.feature, found.short, found.description]))
 
 
 def _splits(artifact: Any) -> list[str]:

@@ -11,7 +11,6 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from components.report.collect import collect
-from components.report.page import render
 from components.report.settings import ReportSettings
 
 PAGE = "index.html"
@@ -35,6 +34,9 @@ class Executor(base_executor.BaseExecutor):
             for key, found in input_dict.items()
             if found
         }
+        # Altair takes a second to import, and most processes that know this module draw nothing.
+        from components.report.page import render
+
         page = render(collect(artifacts, settings))
         folder = artifact_utils.get_single_uri(output_dict["report"])
         fileio.makedirs(folder)

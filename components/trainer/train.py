@@ -12,7 +12,6 @@ import tensorflow_transform as tft
 
 from components.trainer.backbone import load_backbone
 from components.trainer.checkpoint import Checkpoints, NoCheckpoints, remove_checkpoints
-from components.trainer.curves import write_curves
 from components.trainer.feed import Feed, make_feeds
 from components.trainer.input_pipeline import Draws, draw_by, one_pass, train_batches
 from components.trainer.kept import Room
@@ -58,6 +57,9 @@ def train(job: Job, workers: Workers | None = None) -> list[Row]:
     if index > 0:
         return rows
     write_history(rows, job.model_run)
+    # Altair takes a second to import, and most processes that know this module draw nothing.
+    from components.trainer.curves import write_curves
+
     write_curves(rows, job.model_run)
     write_hyperparameters(job, plan)
     model.backbone.compute_in_float32()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import UserError
-from components.process import end_with_parent, leave
+from components.process import end_with_parent, importing, leave
 from components.progress import LOGGER, EventHandler, report
 from components.pusher.versions import served_digest
 from pipeline.config import Config
@@ -50,7 +50,9 @@ def main() -> None:
 
 def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
     report("reading", event="phase", text="Looking at data, backbone and code")
-    inputs = resolve(config, layout)
+    # TensorFlow and tfds load in there.
+    with importing():
+        inputs = resolve(config, layout)
     report("inputs", event="inputs", **_facts(inputs))
     # A schema that was asked for, written and taken away again is asked for anew.
     wanted = inputs.schema is None and config.data.write_schema is not None
@@ -59,7 +61,8 @@ def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
         return
     report("importing", event="phase", text="Loading TFX")
     # Not at the top: this is where ten seconds go, and an unchanged run does without.
-    from pipeline.local.execute import execute
+    with importing():
+        from pipeline.local.execute import execute
 
     outcome = execute(config, inputs, layout, run_id, use_cache)
     served = served_digest(layout.serving)
@@ -69,9 +72,10 @@ def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
 def _report_failure(config: Config, layout: Layout, run_id: str, failure: dict[str, Any]) -> None:
     """Draws the report of a run whose own worker is gone."""
     report("drawing", event="phase", text="Drawing the report")
-    from components.report.collect import Failure
-    from components.report.content import StepRow
-    from pipeline.local.execute import report_failure
+    with importing():
+        from components.report.collect import Failure
+        from components.report.content import StepRow
+        from pipeline.local.execute import report_failure
 
     steps = tuple(StepRow(*step) for step in failure["steps"])
     inputs = resolve(config, layout)

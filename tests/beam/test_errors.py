@@ -24,6 +24,7 @@ def damaged(tfds_dir, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_worker_that_finds_too_few_records_fails_the_step(run, services, damaged, tmp_path):
     # 25 s.
     ended = run(

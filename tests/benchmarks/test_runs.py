@@ -12,11 +12,11 @@ from benchmarks import measure
     ("name", "arguments"),
     [
         ("frozen", "--repeats 1 --epochs 2"),
-        ("trainer", "--repeats 1 --seeds 1 --modes head_only --epochs 1"),
+        ("trainer", "--repeats 1 --seeds 1 --modes head_only --epochs 2"),
         (
             "input",
             "--repeats 1 --images 40 --seconds 0.1 --sizes 224 --networks bit-mini"
-            " --trained-sizes 224 --steps-per-epoch 2 --epochs 1",
+            " --trained-sizes 224 --steps-per-epoch 2 --epochs 2",
         ),
         ("data", "--fashion --jpegs 50 --poisoned 100"),
     ],

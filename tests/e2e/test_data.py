@@ -109,6 +109,7 @@ def test_too_many_bad_images_stop_the_run_before_it_trains(run, photos):
     assert again.states["TfdsExampleGen"] == "cached"
 
 
+@pytest.mark.slow
 def test_what_tfdv_finds_stops_the_run_in_its_words(run, tmp_path):
     schema = tmp_path / "schema.pbtxt"
     schema.write_text(

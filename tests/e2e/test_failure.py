@@ -83,7 +83,7 @@ def test_a_step_that_fails_is_named_with_its_log_and_nothing_is_pushed(run, tmp_
 @pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(run, tmp_path, tfds_dir):
     output = tmp_path / "out"
-    told = (*QUICK, "training.schedule={steps: 600, boundaries: [450]}", "training.epochs=40")
+    told = (*QUICK, "training.schedule={steps: 300, boundaries: [225]}", "training.epochs=20")
     unbroken = run(tmp_path / "unbroken", *told)
     told = (*told, "training.checkpoint_seconds=0")
     parent = start(output, tfds_dir, "epoch 3/", *told)
@@ -102,7 +102,7 @@ def test_a_killed_run_goes_on_where_it_was(run, tmp_path, tfds_dir):
     assert ended.states["TfdsExampleGen"] == "cached"
     assert ended.states["Trainer"] == "complete"
     assert len(ended.served) == 1
-    assert int(re.search(r"Going on after step (\d+) of 400", ended.out)[1]) >= 20
+    assert int(re.search(r"Going on after step (\d+) of 200", ended.out)[1]) >= 20
     assert learned(history(ended)) == learned(history(unbroken))
     assert ended.summary["metrics"] == unbroken.summary["metrics"]
     assert not list((output / "checkpoints").iterdir())

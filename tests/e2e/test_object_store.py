@@ -10,6 +10,8 @@ import pytest
 from pipeline.code import ROOT
 from tests.e2e.conftest import QUICK
 
+pytestmark = pytest.mark.slow
+
 RUN = """
 import json, sys
 import pytest

@@ -125,6 +125,7 @@ def test_a_python_without_the_packages_says_what_to_type():
     assert "make run" in ran.stderr
 
 
+@pytest.mark.slow
 def test_a_backbone_with_nothing_to_train_stops_the_run(run, tmp_path, untrainable_backbone):
     ended = run(tmp_path / "out", f"backbone.handle={untrainable_backbone}")
     assert ended.exit_code == 2
@@ -135,6 +136,7 @@ def test_a_backbone_with_nothing_to_train_stops_the_run(run, tmp_path, untrainab
     assert ended.served == []
 
 
+@pytest.mark.slow
 def test_a_class_with_too_few_examples_to_draw_from_stops_the_run(run, tmp_path):
     ended = run(tmp_path / "out", "data.examples_per_class=150")
     assert ended.exit_code == 2

@@ -1,6 +1,6 @@
 """StatisticsGen, SchemaGen and ExampleValidator as the pipeline has them, in their own process.
 
-python -m tests.pipeline.validate FOLDER KIND [SCHEMA]
+python -m tests.pipeline.validate FOLDER KIND[,KIND] [SCHEMA]
 """
 
 import json
@@ -85,4 +85,8 @@ def run(folder, kind, schema=None, counts=(1000, 50)):
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    run(sys.argv[1], sys.argv[2], Path(sys.argv[3]) if sys.argv[3:] else None)
+    for of_kind in sys.argv[2].split(","):
+        print(f"=== {of_kind}", flush=True)
+        place = Path(sys.argv[1], of_kind)
+        place.mkdir()
+        run(place, of_kind, Path(sys.argv[3]) if sys.argv[3:] else None)

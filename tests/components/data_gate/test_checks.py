@@ -46,7 +46,7 @@ def test_rejects_are_told_by_split_and_reason_with_the_place_and_the_tool():
     assert check.sentence == (
         "1,000 of the 10,000 images read (10 %) were set aside, and data_gate.max_reject_fraction "
         "allows 1 %: train: 400 empty, 500 truncated; eval: 100 truncated. They are in "
-        "/runs/quarantine/7; `python -m pipeline.quarantine` shows them"
+        "/runs/quarantine/7; `python -m pipeline.quarantine --output OUTPUT` shows them"
     )
     (check,) = rejects(found, 0.1, "/q")
     assert check.passed

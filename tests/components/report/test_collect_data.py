@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 from tfx.types import standard_artifacts
 
+from components.data_gate.checks import Check, write_checks
 from components.example_gen import index
 from components.example_gen.artifacts import ImageIndex
 from components.example_gen.counts import SplitCounts, set_counts
@@ -73,11 +75,8 @@ def test_the_index_is_read_split_by_split_and_train_comes_first(tmp_path):
 
 def test_checks_are_taken_as_the_gate_wrote_them(tmp_path):
     row = CheckRow("data_gate.duplicates", "eval split", False, False, 3.0, None, "3 images are")
-    from dataclasses import asdict
-
     made = artifact_of(standard_artifacts.ExampleAnomalies, tmp_path)
-    # What a later gate says besides is not shown.
-    (tmp_path / "checks.json").write_text(json.dumps([{**asdict(row), "more": 1}]))
+    write_checks([Check(**asdict(row))], {}, str(tmp_path))
     assert data_parts({"DataGate.checks": made}, 3) == {"checks": (row,)}
 
 

@@ -50,9 +50,9 @@ def test_what_it_trained_with_is_kept_with_the_history(digits_folder, plain):
 @pytest.mark.parametrize(
     "changed",
     [
-        {"cache": "memory"},
+        pytest.param({"cache": "memory"}, marks=pytest.mark.slow),
         {"cache": "disk"},
-        {"cache_limit_mb": 0},
+        pytest.param({"cache_limit_mb": 0}, marks=pytest.mark.slow),
         {"batch_split": 4},
         {"xla": True},
     ],
@@ -135,9 +135,8 @@ def start(job):
     )
 
 
-@pytest.mark.parametrize(
-    ("crop", "cache"), [(20, "auto"), pytest.param(None, "off", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("crop", "cache"), [(20, "auto"), (None, "off")])
 def test_a_killed_training_goes_on_where_it_was_and_ends_the_same(digits_folder, crop, cache):
     told = {
         "schedule": {"steps": 60, "boundaries": [20, 40]},

@@ -62,21 +62,18 @@ def answers(job):
     return served.signatures["predict_image"](images)["probabilities"].numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "told"),
     [
-        (2, {"crop": 20, "flip": True, "early_stopping_patience": 9}),
-        pytest.param(
-            3, {"crop": 20, "flip": True, "batch_size": 30}, marks=pytest.mark.slow, id="three"
-        ),
-        pytest.param(2, {"mode": "head_only"}, marks=pytest.mark.slow, id="embeddings"),
-        pytest.param(
+        (3, {"crop": 20, "flip": True, "batch_size": 30, "early_stopping_patience": 9}),
+        (2, {"mode": "head_only"}),
+        (
             3,
             {"mode": "head_only", "crop": 16, "batch_size": 48, "batch_split": 2, "cache": "disk"},
-            marks=pytest.mark.slow,
-            id="frozen",
         ),
     ],
+    ids=["full", "embeddings", "frozen"],
 )
 def test_workers_learn_what_one_device_learns(digits_folder, make_cluster, count, told):
     name = f"{count}-{told.get('mode')}"
@@ -199,6 +196,7 @@ def test_a_dead_process_ends_the_others_and_a_rerun_goes_on(digits_folder, make_
     assert list(Path(job.checkpoints).iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_cannot_be_trained_is_said_to_all(digits_folder, make_cluster):
     job = make_job(digits_folder, "refused", strategy="multi_worker", batch_size=33)
     cluster = make_cluster(2)

@@ -46,7 +46,7 @@ def apart(tmp_path_factory):
     "told",
     [
         {"mode": "full", "crop": 20, "flip": True, "cache": "off", "early_stopping_patience": 2},
-        {"mode": "head_only"},
+        pytest.param({"mode": "head_only"}, marks=pytest.mark.slow),
         {"mode": "head_only", "mixup": 0.2},
     ],
     ids=["full, nothing kept", "head", "head, mixed"],
@@ -67,7 +67,7 @@ def test_a_trial_is_the_trainers_training_on_the_rest_judged_on_the_held_out(
 @pytest.mark.parametrize(
     "told",
     [
-        {"mode": "full", "precision": "mixed_float16"},
+        pytest.param({"mode": "full", "precision": "mixed_float16"}, marks=pytest.mark.slow),
         {"mode": "full", "strategy": "mirrored", "early_stopping_patience": 1},
         {"mode": "head_only"},
     ],
@@ -164,7 +164,7 @@ def test_a_trial_has_no_other_workers():
     assert told.of_trial({}, held_out=25).training.strategy == "auto"
 
 
-@pytest.mark.parametrize("mode", ["full", "head_only"])
+@pytest.mark.parametrize("mode", ["full", pytest.param("head_only", marks=pytest.mark.slow)])
 def test_every_trial_starts_from_the_base_model(digits_folder, mode):
     base = jobs.make_job(digits_folder, "base", schedule={"steps": 20}, steps_per_epoch=20)
     train(base)
@@ -199,6 +199,7 @@ def test_images_are_decoded_once_for_all_trials(digits_folder, tmp_path):
     assert after == before
 
 
+@pytest.mark.slow
 def test_no_variable_outlives_the_search(digits_folder):
     import gc
 
