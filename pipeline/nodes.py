@@ -30,6 +30,7 @@ from components.pictures.settings import PicturesSettings
 from components.report.component import Report
 from components.storage import AnyPath
 from components.trainer.base_model import BaseModelStrategy
+from components.trainer.plan import mixup_rule
 from components.trainer.settings import TrainerSettings
 from components.transform.features import IMAGE, LABEL
 from components.tuner.component import OptunaTuner
@@ -111,7 +112,7 @@ def pictures(
         batch_size=training.batch_size,
         shuffle_buffer=training.shuffle_buffer,
         seed=training.seed,
-        training=training,
+        mixup=mixup_rule(training),
     )
     return Pictures(examples, transform_graph, settings, inputs.code["Pictures"])
 

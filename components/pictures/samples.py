@@ -48,6 +48,7 @@ def trained_on(split: Split, settings: PicturesSettings, count: int) -> list[Til
 
 
 def _draws(settings: PicturesSettings) -> Draws:
+    assert settings.mixup is not None, "PicturesSettings.of settles it"
     return Draws(
         batch_size=settings.batch_size,
         shuffle_buffer=settings.shuffle_buffer,

@@ -7,8 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from components.section import Section
-from components.trainer.config import TrainingConfig
-from components.trainer.plan import make_plan
+from components.trainer.hyperrule import hyperrule
 from components.transform.config import ImageSizes
 
 BEFORE, AFTER = "before.png", "after.png"
@@ -24,8 +23,7 @@ class PicturesSettings(Section):
       batch_size: images in a step, over all workers.
       shuffle_buffer: examples in the shuffle buffer.
       seed: of order, augmentation and MixUp.
-      training: decides MixUp by the number of images.
-      mixup: alpha; 0 is none.
+      mixup: alpha; 0 is none, None the paper's for the number of images.
     """
 
     class_names: Annotated[tuple[str, ...], Field(strict=False)]
@@ -33,11 +31,10 @@ class PicturesSettings(Section):
     batch_size: int
     shuffle_buffer: int
     seed: int
-    training: TrainingConfig | None = None
-    mixup: float = 0.0
+    mixup: float | None
 
     def of(self, num_train: int) -> PicturesSettings:
         """These settings for so many training images."""
-        if self.training is None:
+        if self.mixup is not None:
             return self
-        return self.model_copy(update={"mixup": make_plan(self.training, num_train).mixup})
+        return self.model_copy(update={"mixup": hyperrule(num_train).mixup})

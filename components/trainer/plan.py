@@ -60,10 +60,17 @@ def make_plan(training: TrainingConfig, num_images: int) -> Plan:
     patience = training.early_stopping_patience
     if patience == "auto":
         patience = SEED_PATIENCE if training.schedule == "seed" else None
-    mixup = training.mixup
-    if mixup == "auto":
-        mixup = hyperrule(num_images).mixup if training.schedule == "hyperrule" else 0.0
+    mixup = mixup_rule(training)
+    if mixup is None:
+        mixup = hyperrule(num_images).mixup
     return Plan(schedule, steps, steps_per_epoch, patience, mixup)
+
+
+def mixup_rule(training: TrainingConfig) -> float | None:
+    """Alpha of MixUp; None where the paper's rule and the number of images decide."""
+    if training.mixup == "auto":
+        return None if training.schedule == "hyperrule" else 0.0
+    return training.mixup
 
 
 def make_schedule(training: TrainingConfig, num_images: int) -> Schedule:
