@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import glob
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from components.errors import UserError
 from components.trainer.backbone_config import SHIPPED
 from pipeline.beam import AUTO
 
@@ -23,10 +25,15 @@ def with_absolute_paths(
       values: as read, not yet validated.
       base: the folder that relative paths count from.
       unless_in: values whose paths are absolute already; what is the same there stays.
+
+    Raises:
+      UserError: a path begins with the home folder of nobody.
     """
     found = copy.deepcopy(values)
     for keys, is_path in _PATHS:
-        _make_absolute(found, unless_in, keys, is_path, base)
+        # The base of a pattern is none itself.
+        start = Path(glob.escape(str(base))) if keys == _PATTERNS else base
+        _make_absolute(found, unless_in, keys, is_path, start)
     return found
 
 
@@ -36,6 +43,7 @@ def _make_absolute(
     keys: tuple[str, ...],
     is_path: Callable[[str, Path], bool],
     base: Path,
+    above: str = "",
 ) -> None:
     """Changes the texts at a place in `node` that were not the same `before`."""
     if not isinstance(node, dict):
@@ -43,11 +51,21 @@ def _make_absolute(
     for key in list(node) if keys[0] == "*" else [keys[0]]:
         value, old = node.get(key), before.get(key) if isinstance(before, dict) else None
         if len(keys) > 1:
-            _make_absolute(value, old, keys[1:], is_path, base)
+            _make_absolute(value, old, keys[1:], is_path, base, f"{above}{key}.")
         elif not isinstance(value, str) or not value or "://" in value or value == old:
             continue
         elif is_path(value, base):
-            node[key] = str(Path(base, Path(value).expanduser()))
+            node[key] = str(Path(base, _expanded(f"{above}{key}", value)))
+
+
+def _expanded(key: str, value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        name = value.partition("/")[0]
+        raise UserError(
+            f"{key} {value}: there is no home folder of {name}; a folder of that name is ./{value}."
+        ) from error
 
 
 def _is_folder(handle: str, base: Path) -> bool:
@@ -60,10 +78,11 @@ def _is_schema_file(name: str, base: Path) -> bool:
     return not (SCHEMAS / f"{name}.pbtxt").exists()
 
 
+_PATTERNS = ("data", "tfrecords", "files", "*")
 _PATHS: tuple[tuple[tuple[str, ...], Callable[[str, Path], bool]], ...] = (
     (("data", "data_dir"), lambda text, base: True),
     (("data", "folder"), lambda text, base: True),
-    (("data", "tfrecords", "files", "*"), lambda text, base: True),
+    (_PATTERNS, lambda text, base: True),
     (("data", "curated_schema"), _is_schema_file),
     (("data", "write_schema"), lambda text, base: True),
     (("backbone", "handle"), _is_folder),

@@ -169,6 +169,23 @@ def scans_jpeg(seed: int) -> bytes:
     return whole[:-2] + whole[last:-2] * 600 + whole[-2:]
 
 
+def sequential_scans_jpeg(seed: int) -> bytes:
+    """The same of a JPEG that is not progressive, of which libjpeg reads as many."""
+    whole = good(seed, "jpeg", (16, 16))
+    last = whole.rindex(b"\xff\xda")
+    return whole[:-2] + whole[last:-2] * 600 + whole[-2:]
+
+
+def tagged_tiff(seed: int) -> bytes:
+    """1 MB, of which 500 tags name the same half: 250 MB where each is read."""
+    tags, half = 500, 500_000
+    entries = [(256, 4, 1, 8), (257, 4, 1, 8)]
+    entries += [(32_768 + seed + tag, 7, half, 8) for tag in range(tags)]
+    packed = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    directory = struct.pack("<H", len(entries)) + packed + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8 + half) + bytes(half) + directory + bytes(half)
+
+
 def too_many_bytes(seed: int) -> bytes:
     """A valid image with 1 MB after its end."""
     return good(seed, "jpeg") + bytes(1_000_000)

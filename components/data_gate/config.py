@@ -39,13 +39,11 @@ class DataGateConfig(Section):
         description="Images of the largest class in the train split for one of the smallest, at "
         "most; null only reports.",
     )
-    duplicates: Action = Field(
-        "report", description="The same bytes in the train split and in another."
-    )
+    duplicates: Action = Field("report", description="The same bytes in two splits.")
     near_duplicates: Action = Field(
         "report",
-        description="Images of the train split and of another whose perceptual hashes differ in at "
-        "most `near_distance` of 64 bits.",
+        description="Images of two splits whose perceptual hashes differ in at most "
+        "`near_distance` of 64 bits.",
     )
     near_distance: Annotated[int, Field(ge=0, le=3)] = Field(
         0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,7 @@ def images_of(tables: Mapping[str, Any]) -> dict[str, Images]:
 def duplicates(
     images: Mapping[str, Images], class_names: Sequence[str], action: Action
 ) -> Iterator[Check]:
-    """The same bytes in train and another split, twice in train, and under two classes.
+    """The same bytes in two splits, twice in train, and under two classes.
 
     Args:
       images: by split.
@@ -73,20 +73,21 @@ def duplicates(
       action: data_gate.duplicates; what is inside the train split alone is only reported.
     """
     key, train = "data_gate.duplicates", images[TRAIN]
-    known, first = np.unique(train.contents, return_index=True)
-    for split, other in _others(images):
+    for pair in _across(images):
+        known, first = np.unique(pair.first.contents, return_index=True)
+        other = pair.second
         twice = np.flatnonzero(np.isin(other.contents, known))
         originals = first[np.searchsorted(known, other.contents[twice[:_EXAMPLES]])]
-        says = f"no image of the {split} split is in the train split too"
+        says = f"no image of the {pair.name} split is in the {pair.first_name} split too"
         if twice.size:
             says = (
-                f"{twice.size:,} of the {len(other.contents):,} images of the {split} split "
-                f"{plural(twice.size, 'is', 'are')} in the train split too, byte for byte: "
-                f"{_pairs(other, twice, train, originals, 'is')} ({key}: {action})"
+                f"{twice.size:,} of the {len(other.contents):,} images of the {pair.name} split "
+                f"{plural(twice.size, 'is', 'are')} in the {pair.first_name} split too, byte for "
+                f"byte: {_pairs(other, twice, pair.first, originals, 'is')} ({key}: {action})"
             )
         stops = action == "stop"
-        yield Check(key, f"{split} split", not twice.size, stops, int(twice.size), 0, says)
-    copies = len(train.contents) - known.size
+        yield Check(key, pair.subject, not twice.size, stops, int(twice.size), 0, says)
+    copies = len(train.contents) - np.unique(train.contents).size
     says = f"train split: {copies:,} {plural(copies, 'copy', 'copies')} of other images in it"
     yield Check(key, "train split", not copies, False, copies, None, says)
     yield _two_classes(images, class_names, key)
@@ -124,30 +125,31 @@ def _labelled(images: Mapping[str, Images], place: int, class_names: Sequence[st
 
 
 def near_duplicates(images: Mapping[str, Images], distance: int, action: Action) -> Iterator[Check]:
-    """Images of another split that look like one of train; exact duplicates are not among them.
+    """Images that look like one of another split; exact duplicates are not among them.
 
     Args:
       images: by split.
       distance: bits in which two perceptual hashes may differ.
       action: data_gate.near_duplicates.
     """
-    key, train = "data_gate.near_duplicates", images[TRAIN]
-    hashes, first = np.unique(train.hashes, return_index=True)
-    for split, other in _others(images):
-        rest = np.flatnonzero(~np.isin(other.contents, train.contents))
+    key = "data_gate.near_duplicates"
+    for pair in _across(images):
+        hashes, first = np.unique(pair.first.hashes, return_index=True)
+        other = pair.second
+        rest = np.flatnonzero(~np.isin(other.contents, pair.first.contents))
         wanted, places = np.unique(other.hashes[rest], return_inverse=True)
         match = match_within(hashes, wanted, distance)[places]
         near, originals = rest[match >= 0], first[match[match >= 0][:_EXAMPLES]]
-        says = f"no image of the {split} split looks like one of the train split"
+        says = f"no image of the {pair.name} split looks like one of the {pair.first_name} split"
         if near.size:
             says = (
-                f"{near.size:,} of the {len(other.contents):,} images of the {split} split "
-                f"{plural(near.size, 'looks', 'look')} like one of the train split "
+                f"{near.size:,} of the {len(other.contents):,} images of the {pair.name} split "
+                f"{plural(near.size, 'looks', 'look')} like one of the {pair.first_name} split "
                 f"(perceptual hashes within {distance} of {_HASH_BITS} bits): "
-                f"{_pairs(other, near, train, originals, 'like')} ({key}: {action})"
+                f"{_pairs(other, near, pair.first, originals, 'like')} ({key}: {action})"
             )
         stops = action == "stop"
-        yield Check(key, f"{split} split", not near.size, stops, int(near.size), 0, says)
+        yield Check(key, pair.subject, not near.size, stops, int(near.size), 0, says)
 
 
 def match_within(
@@ -215,8 +217,26 @@ def _ones(words: NDArray[np.uint64]) -> NDArray[np.int64]:
     return _ONES[words.view(np.uint8).reshape(-1, 8)].sum(axis=1, dtype=np.int64)
 
 
-def _others(images: Mapping[str, Images]) -> Iterator[tuple[str, Images]]:
-    return ((split, found) for split, found in images.items() if split != TRAIN)
+class _Pair(NamedTuple):
+    """Two splits that should have no image in common; what is in the first is known before."""
+
+    first_name: str
+    first: Images
+    name: str
+    second: Images
+
+    @property
+    def subject(self) -> str:
+        """What a check of them looks at."""
+        if self.first_name == TRAIN:
+            return f"{self.name} split"
+        return f"{self.name} and {self.first_name} splits"
+
+
+def _across(images: Mapping[str, Images]) -> Iterator[_Pair]:
+    """Every two splits, those with train first."""
+    ordered = sorted(images.items(), key=lambda item: item[0] != TRAIN)
+    return (_Pair(*first, *second) for first, second in combinations(ordered, 2))
 
 
 def _pairs(

@@ -128,6 +128,8 @@ class DataConfig(Section):
             raise ValueError(f"give one of {', '.join(SOURCES)}; {found}")
         if self.name is None and self.version is not None:
             raise ValueError("version is of a tfds name")
+        if self.name is None and self.data_dir is not None:
+            raise ValueError("data_dir is of a tfds name")
         return self
 
     @model_validator(mode="after")

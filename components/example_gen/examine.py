@@ -69,7 +69,7 @@ def examine(stored: Stored, limits: ScreenConfig, classes: int) -> Kept | Reject
     labels = example.features.feature[LABEL].int64_list.value
     found = _refused(stored, images, labels, classes) or screen(images[0], limits)
     if isinstance(found, Refused):
-        image = b"".join(images) if images or stored.error else stored.record
+        image = b"".join(images) if images else stored.record
         label = next(iter(labels), None)
         return Reject(stored.source, found.reason.value, found.detail, image, label)
     row = IndexRow(
@@ -101,6 +101,9 @@ def _refused(
             Reason.TOO_MANY_BYTES,
             f"{stored.size_bytes:,} bytes, more than data.screen.max_bytes; its beginning is kept",
         )
+    if stored.no_class:
+        detail = f"label {stored.no_class!r} is none of data.tfrecords.class_names"
+        return Refused(Reason.LABEL, detail)
     return check_label(next(iter(labels), None), classes)
 
 

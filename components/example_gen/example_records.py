@@ -17,6 +17,8 @@ from components.example_gen.tfrecord_file import frames
 from components.transform.features import IMAGE, LABEL
 
 _NO_CLASS = -1
+_NAME_SHOWN = 100
+"""So many characters of a name are told."""
 _DAMAGED = "Its bytes are not those that were written: the checksum differs"
 
 
@@ -34,11 +36,9 @@ def example_records(shard: ExamplesShard) -> Iterator[Stored]:
     for frame in itertools.islice(frames(shard.path, wanted), shard.skip + shard.take):
         if frame.record is None:
             continue
-        source = f"{name}#{frame.number}"
-        if frame.whole:
-            yield Stored(source, _as_ours(frame.record, shard, numbers))
-        else:
-            yield Stored(source, frame.record, _DAMAGED)
+        record, no_class = _as_ours(frame.record, shard, numbers)
+        error = "" if frame.whole else _DAMAGED
+        yield Stored(f"{name}#{frame.number}", record, error, no_class=no_class)
 
 
 def example_labels(shard: ExamplesShard) -> Iterator[int]:
@@ -61,25 +61,28 @@ def _is_one(feature: Any) -> bool:
     return kind is not None and len(getattr(feature, kind).value) == 1
 
 
-def _as_ours(record: bytes, shard: ExamplesShard, numbers: Mapping[str, int]) -> bytes:
-    """A record with its image and label under our names; as it was, where it has them already.
+def _as_ours(record: bytes, shard: ExamplesShard, numbers: Mapping[str, int]) -> tuple[bytes, str]:
+    """A record with its image and label under our names, and a label's name that is no class's.
 
+    It is as it was where it has them already, or is no tf.Example.
     Other features stay, but for those that had one of our names and were not named as ours.
     """
     example = parsed(record)
     if example is None:
-        return record
+        return record, ""
+    no_class = ""
     features: Any = example.features.feature
     label: Any = features.get(shard.label_feature)
     named = label is not None and label.WhichOneof("kind") == "bytes_list"
     if not named and (shard.image_feature, shard.label_feature) == (IMAGE, LABEL):
-        return record
+        return record, ""
     if named:
         names = [name.decode("utf-8", "backslashreplace") for name in label.bytes_list.value]
+        no_class = next((name[:_NAME_SHOWN] for name in names if name not in numbers), "")
         label.int64_list.SetInParent()
         label.int64_list.value.extend(numbers.get(name, _NO_CLASS) for name in names)
     _rename(features, ((shard.image_feature, IMAGE), (shard.label_feature, LABEL)))
-    return bytes(example.SerializeToString(deterministic=True))
+    return bytes(example.SerializeToString(deterministic=True)), no_class
 
 
 def _rename(features: Any, names: tuple[tuple[str, str], ...]) -> None:

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 
 from components.example_gen.verdict import Reason, UnfitError, first_line
 
+DECODABLE_PIXELS = 2**29 // 3
+"""TensorFlow refuses a JPEG of more (jpeg_mem.cc)."""
+
 
 @dataclass(frozen=True)
 class Header:
@@ -27,7 +30,7 @@ class Header:
       obstacle: why TensorFlow does not decode it, or not rightly, and Pillow neither; or empty.
       cmyk: its colours are those of print.
       held_pixels: that a decoder holds to get at these: all frames of a GIF, a tile of a TIFF.
-      scans: passes over all pixels that a progressive JPEG asks for.
+      scans: passes over all pixels that a JPEG asks for.
       complete: the end of the file is there.
     """
 
@@ -67,6 +70,8 @@ def _damaged(detail: str) -> UnfitError:
 
 
 _MARKER = re.compile(rb"\xff([^\xff\x00])")
+_SEGMENT = re.compile(rb"\xff([^\xff\x00\x01\xd0-\xd7])")
+"""A marker that is not bare."""
 _MAX_SEGMENTS = 10_000
 """Before the pixels. A colour profile of 16 MB takes 250."""
 
@@ -76,7 +81,7 @@ _BARE = {0x01, *range(0xD0, 0xD8)}
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 """Frame headers, that of JPEG-LS included."""
 _DCT = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
-_PROGRESSIVE = {0xC2, 0xCA}
+_FEW_SCANS = 100
 
 
 def _jpeg(image: bytes) -> Header:
@@ -124,11 +129,32 @@ def _jpeg_frame(frame: bytes, image: bytes, scan: int) -> Header:
         height,
         obstacle,
         cmyk=components == 4,
-        # Within a scan's data no marker can occur: 0xff is followed by 0 there.
-        scans=1 + image.count(b"\xff\xda", scan) if marker in _PROGRESSIVE else 1,
+        scans=_scans(image, scan),
         # From the end, where it is found at once.
         complete=image.rfind(b"\xff\xd9", scan) >= 0,
     )
+
+
+def _scans(image: bytes, position: int) -> int:
+    """Scans of a JPEG whose first has its data at a position; libjpeg reads any number of them.
+
+    Of a sequential JPEG too: its decoder takes all there are where the first holds one colour.
+    """
+    # At most so many: within a scan's data no marker can occur, 0xff is followed by 0 there.
+    scans = 1 + image.count(b"\xff\xda", position)
+    if scans <= _FEW_SCANS:
+        return scans
+    # After the end there may be a film, as phones append it, in which any bytes occur.
+    scans = 1
+    for _ in range(_MAX_SEGMENTS):
+        found = _SEGMENT.search(image, position)
+        if not found or found[1][0] == _EOI:
+            return scans
+        position = found.end()
+        scans += found[1][0] == _SOS
+        length = image[position : position + 2]
+        position += int.from_bytes(length, "big")
+    raise _damaged(f"a JPEG with more than {_MAX_SEGMENTS:,} segments after its first scan")
 
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -226,6 +252,24 @@ _OFFSETS, _COUNTS = (273, 324), (279, 325)
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 
 
+_TYPE_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""TIFF's types of values that are not of one byte."""
+
+
+def _tagged_bytes(image: bytes, order: str, is_big: bool, start: int, entries: int) -> int:
+    """The bytes of all values of a directory, which Pillow reads tag by tag.
+
+    Many tags may name the same place, so that a small file would take any amount of memory.
+    """
+    entry, first = (order + "2xHQ8x", 8) if is_big else (order + "2xHI4x", 2)
+    directory = image[start + first : start + first + entries * struct.calcsize(entry)]
+    whole = len(directory) // struct.calcsize(entry) * struct.calcsize(entry)
+    return sum(
+        _TYPE_BYTES.get(kind, 1) * count
+        for kind, count in struct.iter_unpack(entry, directory[:whole])
+    )
+
+
 def _tiff(image: bytes) -> Header:
     """By Pillow: a TIFF's directory may be anywhere, in two byte orders and two sizes."""
     from PIL import TiffImagePlugin
@@ -235,6 +279,8 @@ def _tiff(image: bytes) -> Header:
     (entries,) = struct.unpack_from(order + ("Q" if is_big else "H"), image, min(start, len(image)))
     if start + entries * (20 if is_big else 12) > len(image):
         raise IndexError
+    if _tagged_bytes(image, order, is_big, start, entries) > len(image):
+        raise _damaged("a TIFF whose tags are larger than all of it")
     try:
         opened = TiffImagePlugin.TiffImageFile(io.BytesIO(image))
         tags, mode, (width, height) = opened.tag_v2, opened.mode, opened.size

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import statistics
 from collections.abc import Iterable
 
+from components.example_gen.formats import format_of
+from components.example_gen.header import DECODABLE_PIXELS, read_header
 from components.example_gen.stored import parsed
+from components.example_gen.verdict import UnfitError
 
 
 def header_size(encoded: bytes) -> tuple[int, int] | None:
-    """(height, width) in pixels of an encoded image; None where Pillow cannot read its header."""
-    from PIL import Image
-
+    """(height, width) in pixels of an encoded image; None where it cannot be decoded."""
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            return image.height, image.width
-    except Exception:  # Pillow raises many types for what is damaged.
+        header = read_header(encoded, format_of(encoded))
+    except UnfitError:
         return None
+    if header.width * header.height > DECODABLE_PIXELS:
+        return None
+    return header.height, header.width
 
 
 def median_size(records: Iterable[bytes]) -> tuple[int, int] | None:

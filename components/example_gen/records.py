@@ -12,7 +12,7 @@ from components.errors import UserError
 from components.example_gen.example_records import example_labels, example_records
 from components.example_gen.folder_records import folder_records
 from components.example_gen.shard import ExamplesShard, FolderShard, Shard
-from components.example_gen.stored import Stored
+from components.example_gen.stored import Stored, parsed
 from components.example_gen.tfrecord_file import tf_records
 
 _ARRAY_RECORD = "array_record"
@@ -72,15 +72,23 @@ def stored_labels(shard: Shard) -> Iterator[int]:
 def _tfds_labels(shard: Shard) -> Iterator[int]:
     import tensorflow as tf
 
-    if shard.file_format == _ARRAY_RECORD:
-        for stored in _tfds_records(replace(shard, drawn=None)):
-            feature = tf.train.Example.FromString(stored.record).features.feature["label"]
-            yield next(iter(feature.int64_list.value), -1)
-        return
-    spec = {"label": tf.io.FixedLenFeature([], tf.int64, default_value=-1)}
-    labels = _run(shard).map(lambda record: tf.io.parse_single_example(record, spec)["label"])
-    for some in labels.batch(_LABELS).as_numpy_iterator():
-        yield from some.tolist()
+    told = 0
+    if shard.file_format != _ARRAY_RECORD:
+        spec = {"label": tf.io.FixedLenFeature([], tf.int64, default_value=-1)}
+        labels = _run(shard).map(lambda record: tf.io.parse_single_example(record, spec)["label"])
+        try:
+            for some in labels.batch(_LABELS).as_numpy_iterator():
+                yield from some.tolist()
+                told += len(some)
+            return
+        # A record that is no such tf.Example, or a damaged file; the second while TensorFlow
+        # makes a sentence of the record's bytes. One by one they are told apart.
+        except (tf.errors.OpError, UnicodeDecodeError):
+            pass
+    for stored in itertools.islice(_tfds_records(replace(shard, drawn=None)), told, None):
+        example = parsed(stored.record)
+        values = example.features.feature["label"].int64_list.value if example else ()
+        yield next(iter(values), -1)
 
 
 def _run(shard: Shard) -> Any:

@@ -6,20 +6,17 @@ from components.example_gen.config import ScreenConfig
 from components.example_gen.convert import to_png
 from components.example_gen.decode import decode
 from components.example_gen.formats import CONVERTIBLE, format_of
-from components.example_gen.header import Header, read_header
+from components.example_gen.header import DECODABLE_PIXELS, Header, read_header
 from components.example_gen.phash import phash
 from components.example_gen.verdict import Accepted, Reason, Refused, UnfitError
 
 __all__ = ["Accepted", "Reason", "Refused", "check_label", "screen"]
 
-_DECODABLE_PIXELS = 2**29 // 3
-"""TensorFlow refuses a JPEG of more (jpeg_mem.cc)."""
-
 _HELD = 3
 """Bytes of a decoded pixel. A GIF's other frames are held in one each."""
 
 _MAX_SCANS = 500
-"""Of a progressive JPEG, as in libjpeg-turbo's own fuzzers; cameras and tools write a dozen."""
+"""Of a JPEG, as in libjpeg-turbo's own fuzzers; cameras and tools write a dozen."""
 
 
 def screen(image: bytes, limits: ScreenConfig) -> Accepted | Refused:
@@ -91,8 +88,8 @@ def _check_pixels(header: Header, limits: ScreenConfig) -> None:
     detail = ""
     if pixels > limit:
         detail = f"{size}, more than data.screen.max_pixels {limit:,}"
-    elif pixels > _DECODABLE_PIXELS:
-        detail = f"{size}, more than the {_DECODABLE_PIXELS:,} that TensorFlow decodes"
+    elif pixels > DECODABLE_PIXELS:
+        detail = f"{size}, more than the {DECODABLE_PIXELS:,} that TensorFlow decodes"
     elif header.held_pixels > _HELD * limit:
         detail = (
             f"{header.held_pixels:,} pixels in frames or tiles of which all are held to decode one,"

@@ -15,12 +15,14 @@ class Stored(NamedTuple):
         data.screen.max_bytes, with its beginning.
       error: why it could not be read; empty where it was.
       size_bytes: of a file whose beginning alone is in the record; else 0.
+      no_class: what its label is called, if that is the name of no class; else empty.
     """
 
     source: str
     record: bytes
     error: str = ""
     size_bytes: int = 0
+    no_class: str = ""
 
 
 def parsed(record: bytes) -> Any:

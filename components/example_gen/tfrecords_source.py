@@ -140,7 +140,8 @@ def _find(split: str, pattern: str) -> tuple[str, ...]:
         except io_errors() as error:
             raise UserError(f"data.tfrecords.files.{split} {pattern}: {error}.") from error
     else:
-        found = [path for path in glob.glob(pattern, recursive=True) if not os.path.isdir(path)]
+        named = glob.glob(pattern, recursive=True) or [pattern]
+        found = [path for path in named if os.path.lexists(path) and not os.path.isdir(path)]
     if not found:
         raise UserError(f"data.tfrecords.files.{split}: no file is called {pattern}.")
     return tuple(sorted(found))
@@ -169,6 +170,9 @@ def _check_names(names: Sequence[str]) -> None:
 def _count(place: tuple[str, str]) -> int:
     split, path = place
     key = f"data.tfrecords.files.{split}: {path}"
+    # A pipe would be waited for without end.
+    if not is_uri(path) and os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"{key} is no regular file.")
     try:
         return count_records(path)
     except DamagedError as error:

@@ -1,5 +1,6 @@
 """The configuration: presets, files, overrides and what is refused."""
 
+import glob
 import subprocess
 import sys
 from pathlib import Path
@@ -233,6 +234,29 @@ def test_every_pattern_of_tfrecords_counts_from_the_file(file, tmp_path, monkeyp
     }
     folder = MINIMAL.replace("name: cifar10", "folder: photos")
     assert load_config(file=file(folder)).data.folder == str(tmp_path / "photos")
+
+
+def test_the_folder_that_a_pattern_counts_from_is_no_pattern(tmp_path):
+    folder = tmp_path / "run [1]"
+    (folder / "records").mkdir(parents=True)
+    (folder / "records" / "train-0").touch()
+    source = "tfrecords: {files: {train: 'records/train-*'}, class_names: [a, b]}"
+    (folder / "c.yaml").write_text(MINIMAL.replace("name: cifar10", source))
+    config = load_config(file=str(folder / "c.yaml"))
+    found = glob.glob(config.data.tfrecords.files["train"])
+    assert found == [str(folder / "records" / "train-0")]
+
+
+def test_the_home_folder_of_nobody_is_a_mistake():
+    given = ["data.name=null", "data.version=null", "data.folder=~nobody-at-all/photos"]
+    with pytest.raises(UserError, match=r"data\.folder ~nobody-at-all/photos: there is no home"):
+        load_config(overrides=given)
+
+
+def test_where_tfds_keeps_data_is_of_a_tfds_name():
+    given = ["data.name=null", "data.version=null", "data.folder=/photos", "data.data_dir=/data"]
+    with pytest.raises(UserError, match="data_dir is of a tfds name"):
+        load_config(overrides=given)
 
 
 def test_paths_on_the_command_line_count_from_here(tmp_path, monkeypatch):

@@ -41,7 +41,9 @@ def test_the_index_is_read_in_the_order_of_the_examples(tmp_path):
 def test_data_without_duplicates_pass():
     found = exact(train=[row("a"), row("b")], eval=[row("c")], test=[row("d")])
     assert all(check.passed for check in found.values())
-    assert set(found) == {"eval split", "test split", "train split", "labels"}
+    assert set(found) == {
+        "eval split", "test split", "test and eval splits", "train split", "labels"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("action", "stops"), [("stop", True), ("report", False)])
@@ -54,6 +56,17 @@ def test_the_same_bytes_in_train_and_another_split_are_named(action, stops):
         "2 of the 3 images of the eval split are in the train split too, byte for byte: "
         f"e/0 is t/1, e/2 is t/0 (data_gate.duplicates: {action})"
     )
+
+
+def test_eval_and_test_are_compared_too_for_training_looks_at_eval():
+    rows = {"eval": [row("e", 0, b"x", 7)], "test": [row("t", 0, b"x", 7), row("u", 0, b"y", 6)]}
+    check = exact(train=[row("a", phash=2**64 - 1)], **rows)["test and eval splits"]
+    assert check.refuses
+    assert check.sentence.startswith("1 of the 2 images of the test split is in the eval split too")
+    checks = near_duplicates(images(train=[row("a", phash=2**64 - 1)], **rows), 2, "stop")
+    (alike,) = (check for check in checks if not check.passed)
+    assert alike.subject == "test and eval splits"
+    assert "u like e" in alike.sentence
 
 
 def test_of_many_duplicates_a_few_are_named():

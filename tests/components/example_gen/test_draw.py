@@ -76,6 +76,45 @@ def test_a_record_without_a_label_has_minus_one(tmp_path, file_format):
     assert list(stored_labels(Shard("train", 0, 1, path, 0, 2, file_format))) == [-1, -1]
 
 
+@pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
+@pytest.mark.parametrize("bad", ["two labels", "text", "no example"])
+def test_what_is_no_such_example_stops_no_draw(tmp_path, monkeypatch, file_format, bad):
+    from tensorflow_datasets.core import file_adapters
+
+    def labelled(*labels):
+        example = tf.train.Example()
+        example.features.feature["label"].int64_list.value.extend(labels)
+        return example.SerializeToString()
+
+    text = tf.train.Example()
+    text.features.feature["label"].bytes_list.value.append(b"five")
+    record, label = {
+        "two labels": (labelled(5, 6), 5),
+        "text": (text.SerializeToString(), -1),
+        "no example": (b"\xff junk", -1),
+    }[bad]
+    path = str(tmp_path / "file")
+    adapter = file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat(file_format)]
+    records = [labelled(1), labelled(2), labelled(3), record, labelled(4)]
+    adapter.write_examples(path, [(str(key), each) for key, each in enumerate(records)])
+    # As if they were many: what was told before the bad one is not told again.
+    monkeypatch.setattr("components.example_gen.records._LABELS", 2)
+    found = list(stored_labels(Shard("train", 0, 1, path, 0, 5, file_format)))
+    assert found == [1, 2, 3, label, 4]
+
+
+def test_labels_of_a_damaged_file_name_it(tmp_path):
+    path = tmp_path / "file"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for _ in range(3):
+            writer.write(tf.train.Example().SerializeToString() or b"\n\0")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"file is damaged: .* Prepare the data set again"):
+        list(stored_labels(Shard("train", 0, 1, str(path), 0, 3, "tfrecord")))
+
+
 @pytest.mark.parametrize("data", ["seven_files", "array_record"])
 def test_only_the_drawn_records_of_a_shard_are_read(request, data):
     shard = open_source(digits(request.getfixturevalue(data), 5)).shards[1]

@@ -113,7 +113,7 @@ def test_no_pixel_is_decoded(kind):
     assert header_size(half) == (480, 640)
 
 
-def test_what_pillow_cannot_read_is_left_out():
+def test_what_is_no_image_is_left_out():
     for junk in (b"", b"this is no image", b"\xff\xd8\xff", encoded(9, 9)[:20]):
         assert header_size(junk) is None
     records = [example(b"junk"), example(), b"\xff no example", example(encoded(30, 20))]

@@ -86,6 +86,37 @@ def test_nor_is_one_of_many_frames_or_scans_decoded(kind, no_decoder):
     assert screen(KINDS[kind][0](0), LIMITS).reason is Reason.TOO_MANY_PIXELS
 
 
+def test_nor_is_one_of_many_scans_that_is_not_progressive(no_decoder):
+    found = screen(poison.sequential_scans_jpeg(0), LIMITS)
+    assert found.reason is Reason.TOO_MANY_PIXELS
+    assert "601 scans" in found.detail
+
+
+def test_nor_is_one_of_more_segments_than_anybody_needs(no_decoder):
+    whole = good(0, "jpeg")
+    last = whole.rindex(b"\xff\xda")
+    many = whole[last:-2] * 200 + b"\xff\xfe\0\2" * 20_000
+    found = screen(whole[:-2] + many + whole[-2:], LIMITS)
+    assert found.reason is Reason.DAMAGED
+    assert "segments" in found.detail
+
+
+def test_a_film_after_the_end_has_no_scans():
+    image = good(0, "jpeg") + b"\xff\xda" * 10_000
+    assert isinstance(screen(image, LIMITS), Accepted)
+
+
+def test_of_a_tiff_no_more_is_read_than_there_is(monkeypatch):
+    import tracemalloc
+
+    tracemalloc.start()
+    found = screen(poison.tagged_tiff(0), convert("tiff"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == Refused(Reason.DAMAGED, "a TIFF whose tags are larger than all of it")
+    assert peak < 5e6
+
+
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF", "JPEG"])
 def test_nor_is_one_that_would_be_converted(kind, no_decoder):
     mode = "CMYK" if kind == "JPEG" else "RGB"

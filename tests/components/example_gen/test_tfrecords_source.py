@@ -12,7 +12,13 @@ import tensorflow as tf
 from hypothesis import given, settings
 
 from components.errors import UserError
-from components.example_gen.config import DataConfig, SplitsConfig, TfRecordsConfig
+from components.example_gen.config import (
+    DataConfig,
+    ScreenConfig,
+    SplitsConfig,
+    TfRecordsConfig,
+)
+from components.example_gen.examine import examine
 from components.example_gen.records import first_records, stored_labels, stored_records
 from components.example_gen.source import open_source
 from components.example_gen.stored import parsed
@@ -171,6 +177,49 @@ def test_a_record_whose_bytes_changed_is_told_in_it(tmp_path):
     assert "checksum" in first.error
     assert [other.error for other in others] == ["", ""]
     assert list(stored_labels(source.shards[0])) == [-1, 1, 2]
+
+
+def test_a_record_whose_bytes_changed_is_set_aside_with_its_image(tmp_path):
+    record = example(image__encoded=[b"an image"], image__class=[1])
+    path = write(tmp_path / "file", [record, record])
+    content = bytearray(Path(path).read_bytes())
+    place = content.index(b"an image")
+    content[place : place + 2] = b"An"
+    Path(path).write_bytes(content)
+    keys = {"image_feature": "image/encoded", "label_feature": "image/class"}
+    source = open_source(data(tmp_path, "train[:1]", "train[1:]", {"train": path}, **keys))
+    found = examine(stored(source, "train")[0], ScreenConfig(), 3)
+    assert (found.reason, found.image, found.label) == ("unreadable", b"An image", 1)
+
+
+def test_a_damaged_record_that_is_no_example_is_set_aside_whole(tmp_path):
+    path = write(tmp_path / "file", [b"\xff junk", numbered(1)])
+    content = bytearray(Path(path).read_bytes())
+    content[content.index(b"junk")] ^= 1
+    Path(path).write_bytes(content)
+    source = open_source(data(tmp_path, "train[:1]", "train[1:]", {"train": path}))
+    found = examine(stored(source, "train")[0], ScreenConfig(), 3)
+    assert (found.reason, found.image) == ("malformed", b"\xff kunk")
+
+
+def test_a_label_that_is_the_name_of_no_class_is_told(tmp_path):
+    path = write(tmp_path / "file", [example(image=[b"I"], label=[b"Robin"]), numbered(1)])
+    source = open_source(data(tmp_path, "train[:1]", "train[1:]", {"train": path}))
+    found = examine(stored(source, "train")[0], ScreenConfig(), 3)
+    assert found.reason == "label"
+    assert found.detail == "label 'Robin' is none of data.tfrecords.class_names"
+
+
+def test_a_pipe_among_the_files_is_named(tmp_path):
+    os.mkfifo(tmp_path / "train-0")
+    with pytest.raises(UserError, match=r"files\.train: .*train-0 is no regular file"):
+        open_source(data(tmp_path, files={"train": f"{tmp_path}/train-*"}))
+
+
+def test_a_file_whose_name_is_no_pattern_is_found(tmp_path):
+    path = write(tmp_path / "train[1]", map(numbered, range(4)))
+    source = open_source(data(tmp_path, "train[:3]", "train[3:]", {"train": path}))
+    assert source.num_examples("train") == 3
 
 
 def test_a_damaged_file_is_named_with_the_record(tmp_path):
