@@ -68,7 +68,7 @@ class Source:
         train slice, before any draw. Their headers are read when it is first asked for.
 
         Raises:
-          UserError: none of them is an image that Pillow can read.
+          UserError: none of them has the header of an image.
         """
         height, width = self.image_shape
         if height is not None and width is not None:
@@ -78,8 +78,8 @@ class Source:
         if size is None:
             raise UserError(
                 f"{self.key} {self.full_name}: none of the first {_LOOKED_AT} training images in "
-                f"{self.data_dir} can be read by Pillow, so that their size is not known. Give "
-                "preprocessing.resize and crop, or take other data."
+                f"{self.data_dir} has the header of an image, so that their size is not known. "
+                "Give preprocessing.resize and crop, or take other data."
             )
         return size
 
