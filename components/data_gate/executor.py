@@ -35,6 +35,8 @@ from components.example_gen.index import read_index
 from components.progress import report
 
 _logger = logging.getLogger(__name__)
+_SUBJECTS = 4
+"""So many of a check that is only reported are named beside the step."""
 
 ClassCounts = dict[str, NDArray[np.int64]]
 
@@ -126,10 +128,19 @@ def _tell(made: list[Check]) -> None:
     for check in made:
         level = logging.INFO if check.passed else logging.WARNING
         _logger.log(level, "%s", check.sentence)
-    found = dict.fromkeys(c.key.rpartition(".")[2] for c in made if not c.passed and not c.stops)
+    found: dict[str, dict[str, None]] = {}
+    for check in made:
+        if not check.passed and not check.stops:
+            found.setdefault(check.key.rpartition(".")[2], {})[check.subject] = None
     if found:
-        text = f"reported, and not stopped: {', '.join(found)}"
+        listed = (f"{key} ({_few(list(subjects))})" for key, subjects in found.items())
+        text = f"reported, and not stopped: {', '.join(listed)}"
         report(text, event="finding", text=text)
+
+
+def _few(subjects: list[str]) -> str:
+    more = len(subjects) - _SUBJECTS
+    return "; ".join(subjects[:_SUBJECTS]) + (f"; and {more:,} more" if more > 0 else "")
 
 
 def _keep(

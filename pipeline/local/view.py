@@ -142,6 +142,8 @@ def _ending(summary: Summary, served: Path | None, logs: Path) -> list[tuple[str
         lines.append(("Model", f"not pushed; {unchanged}"))
     else:
         lines.append(("Failed", "\n".join(summary.reasons)))
+    if summary.span is not None:
+        lines.append(("Data", f"span {summary.span}"))
     lines.append(("Logs", str(logs)))
     if summary.report:
         lines.append(("Report", summary.report))

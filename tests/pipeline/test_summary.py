@@ -189,6 +189,7 @@ def test_the_table_shows_numbers_against_gates():
 
     config = load_config().model_copy(update={"evaluation": EvaluationConfig(min_accuracy=0.9)})
     summary = Summary(exit_code=3, metrics={"accuracy": 0.5, "loss": 1.25}, reasons=["too bad"])
+    summary.span = 3
     console = Console(record=True, width=100)
     print_verdict(console, summary, config, None, Layout.__name__)
     text = console.export_text()
@@ -196,6 +197,7 @@ def test_the_table_shows_numbers_against_gates():
     assert "0.9000" in text
     assert "rejected: too bad" in text
     assert "nothing is served" in text
+    assert "Data      span 3\n" in text
 
 
 def test_epochs_are_noted_at_the_step_that_they_are_of():

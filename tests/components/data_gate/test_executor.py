@@ -226,7 +226,10 @@ def test_anomalies_can_be_reported_alone(gate, mislabelled, caplog):
     assert len(found) == 2
     assert not any(check.passed for check in found)
     assert all(check.sentence in caplog.messages for check in found)
-    assert "reported, and not stopped: anomalies, missing_classes" in caplog.messages
+    assert (
+        "reported, and not stopped: anomalies (train split, label; eval split, label), "
+        "missing_classes (train split; eval split)"
+    ) in caplog.messages
 
 
 @pytest.mark.parametrize("feature", ["on_label", "on_camera"])
