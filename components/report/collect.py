@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import tensorflow as tf
 from tfx.components.evaluator import constants
 
@@ -16,6 +19,7 @@ from components.evaluator.eval_config import ACCURACY
 from components.evaluator.gates import OVERALL, Measured
 from components.evaluator.predictions import read_predictions
 from components.evaluator.results import Metrics, read_gates, read_metrics
+from components.example_gen.index import read_index
 from components.report.collect_data import data_parts
 from components.report.content import (
     BLESSED,
@@ -98,6 +102,7 @@ def _evaluation(
         table,
         _records(artifacts, settings.split),
         _records(artifacts, "train"),
+        functools.partial(_sources, artifacts.get("TfdsExampleGen.index"), settings.split),
     )
     before = {
         int(key[1]): value
@@ -175,6 +180,15 @@ def _records(artifacts: Mapping[str, Any], split: str) -> Iterator[bytes]:
     folder = os.path.join(examples.uri, f"Split-{split}")
     files = sorted(tf.io.gfile.glob(os.path.join(folder, "*")))
     yield from tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()
+
+
+def _sources(index: Any, split: str, digests: set[bytes]) -> dict[bytes, str]:
+    if index is None:
+        return {}
+    table = read_index(index.uri, split).select(["sha256", "source"])
+    wanted = pa.array(sorted(digests), pa.binary(32))
+    found = table.filter(pc.is_in(table["sha256"], value_set=wanted))
+    return dict(zip(found["sha256"].to_pylist(), found["source"].to_pylist(), strict=True))
 
 
 def _uri(artifacts: Mapping[str, Any], name: str) -> str:

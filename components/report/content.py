@@ -64,6 +64,7 @@ class Picture:
       predicted: index of the predicted class; None for a picture that only shows the data.
       probability: of the predicted class.
       true_probability: of the true class.
+      source: where the image came from, as the image index has it; empty where that is not known.
     """
 
     image: bytes
@@ -71,6 +72,7 @@ class Picture:
     predicted: int | None = None
     probability: float | None = None
     true_probability: float | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -148,11 +148,12 @@
   const cells = data.charts.confusion?.datasets.cells ?? [];
 
   function captioned(position) {
-    const [source, truth, taken, probability] = data.pictures[position];
+    const [address, truth, taken, probability, source] = data.pictures[position];
     const figure = document.createElement("figure");
-    const image = document.createElement(source ? "img" : "div");
+    figure.title = source;
+    const image = document.createElement(address ? "img" : "div");
     const alt = `Image of class ${className(truth)} that was taken for ${className(taken)}`;
-    if (source) {
+    if (address) {
       Object.assign(image, { alt, width: 96, height: 96 });
       image.dataset.picture = position;
       fill(image);

@@ -137,9 +137,9 @@ def _name(report: Report, index: int) -> str:
 
 
 def _picture(picture: Picture) -> list[Any]:
-    """[source, true, predicted, probability]; the source is empty where there is no image."""
-    source = address(picture.image)
-    return [source, picture.true, picture.predicted, percent(picture.probability)]
+    """[address, true, predicted, probability, source]; no address where there is no image."""
+    shown = percent(picture.probability)
+    return [address(picture.image), picture.true, picture.predicted, shown, picture.source]
 
 
 def _has_data(report: Report) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import io
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,30 +62,41 @@ def choose(labels: np.ndarray, predicted: np.ndarray, probability: np.ndarray) -
     return list(chosen)
 
 
-def make_album(table: Any, evaluated: Iterable[bytes], trained: Iterable[bytes]) -> Album:
+Sources = Callable[[set[bytes]], Mapping[bytes, str]]
+"""Where images came from, by the SHA-256 of the encoded image; those that are known."""
+
+
+def make_album(
+    table: Any, evaluated: Iterable[bytes], trained: Iterable[bytes], sources: Sources
+) -> Album:
     """Finds the chosen images among the records and makes their thumbnails.
 
     Args:
       table: pyarrow table of `components.evaluator.predictions.SCHEMA`.
       evaluated: serialized tf.Examples of the judged split.
       trained: serialized tf.Examples of the train split; some are shown as samples.
+      sources: of the images of the judged split.
     """
     album = Album()
     columns = {name: table[name].to_numpy() for name in table.column_names[:5]}
     rows = choose(columns["label"], columns["predicted"], columns["probability"])
-    records = _find({columns["example"][row] for row in rows}, evaluated)
+    images = _find({columns["example"][row] for row in rows}, evaluated)
+    digests = {key: hashlib.sha256(image).digest() for key, image in images.items()}
+    known = sources(set(digests.values()))
     cells: dict[tuple[int, int], list[int]] = defaultdict(list)
     mistakes: list[int] = []
     for row in rows:
         label, predicted = int(columns["label"][row]), int(columns["predicted"][row])
+        key = columns["example"][row]
         position = len(album.pictures)
         album.pictures.append(
             Picture(
-                image=thumbnail(records.get(columns["example"][row], b"")),
+                image=thumbnail(images.get(key, b"")),
                 true=label,
                 predicted=predicted,
                 probability=float(columns["probability"][row]),
                 true_probability=float(columns["label_probability"][row]),
+                source=known.get(digests.get(key, b""), ""),
             )
         )
         cells[label, predicted].append(position)

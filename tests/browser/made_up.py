@@ -252,7 +252,10 @@ def _cell_pictures(matrix, random, side, most=2000):
             break
         held = min(3, wrong[true, taken])
         positions[true, taken] = tuple(range(len(pictures), len(pictures) + held))
-        pictures += [Picture(thumbnail(random, side), true, taken, 0.97, 0.02) for _ in range(held)]
+        pictures += [
+            Picture(thumbnail(random, side), true, taken, 0.97, 0.02, f"photos/{true}/{number}.jpg")
+            for number in range(held)
+        ]
     return pictures, positions
 
 

@@ -153,6 +153,8 @@ def test_the_report_says_what_the_summary_says(first):
     assert "http-equiv" in text
     assert f"{first.summary['metrics']['accuracy']:.4f}" in text
     assert first.summary["run_id"] in text
+    # A mistake has the name of its record.
+    assert "<dt>from</dt><dd>digits-train.tfrecord-00000-of-00001#" in text
     runs = (first.output / "report" / "runs.html").read_text()
     assert "first run" in runs
     # What the report is made of is one artifact like the others.

@@ -1,5 +1,6 @@
 """Which images a report shows."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -75,10 +76,18 @@ def test_an_album_finds_the_images_of_predictions_by_their_records():
     probabilities[:, 1] = np.where(np.arange(20) == 6, 0.9, np.arange(20) % 2)
     probabilities[:, 0] = 1 - probabilities[:, 1]
     table = tabulate(records, np.arange(20) % 2, probabilities)
-    album = make_album(table, records[::-1], records)
+    digest = hashlib.sha256(encoded((8, 8), colour=(6, 0, 0))).digest()
+
+    def sources(digests):
+        assert digest in digests
+        return {digest: "zeros/6.png"}
+
+    album = make_album(table, records[::-1], records, sources)
     (mistake,) = album.mistakes
     picture = album.pictures[mistake]
     assert (picture.true, picture.predicted, picture.probability) == (0, 1, pytest.approx(0.9))
+    assert picture.source == "zeros/6.png"
+    assert {each.source for each in album.pictures if each is not picture} == {""}
     with Image.open(io.BytesIO(picture.image)) as image:
         assert image.getpixel((0, 0)) == (6, 0, 0)
     assert album.cells[0, 1] == (mistake,)
