@@ -58,18 +58,14 @@ def _run(options: argparse.Namespace, folder: RunFolder) -> int:
     if options.task == REJECTED:
         print("A gate rejected the model; the report and run_summary.json say which and why.")
         return MODEL_REJECTED if options.end == "fail" else COMPLETED
-    if options.task == PREPARE:
-        with importing():
-            from kubeflow.prepare import prepare
-        prepare(options, folder)
-    elif options.task == FINISH:
-        with importing():
-            from kubeflow.finish import finish
-        finish(options, folder)
-    else:
-        with importing():
-            from kubeflow.launch import launch
-        launch(options, folder)
+    with importing():
+        if options.task == PREPARE:
+            from kubeflow.prepare import prepare as run
+        elif options.task == FINISH:
+            from kubeflow.finish import finish as run
+        else:
+            from kubeflow.launch import launch as run
+    run(options, folder)
     return COMPLETED
 
 

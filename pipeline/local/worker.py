@@ -50,9 +50,7 @@ def main() -> None:
 
 def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
     report("reading", event="phase", text="Looking at data, backbone and code")
-    # TensorFlow and tfds load in there.
-    with importing():
-        inputs = resolve(config, layout)
+    inputs = resolve(config, layout)
     report("inputs", event="inputs", **_facts(inputs))
     # A schema that was asked for, written and taken away again is asked for anew.
     wanted = inputs.schema is None and config.data.write_schema is not None
