@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -38,6 +39,16 @@ class Images:
     labels: NDArray[np.int64]
     contents: NDArray[np.int64]
     hashes: NDArray[np.uint64]
+
+    @cached_property
+    def each_content(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Each content once, sorted, and its first place."""
+        return np.unique(self.contents, return_index=True)
+
+    @cached_property
+    def each_hash(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Each hash once, sorted, and its first place."""
+        return np.unique(self.hashes, return_index=True)
 
 
 def images_of(tables: Mapping[str, Any]) -> dict[str, Images]:
@@ -74,7 +85,7 @@ def duplicates(
     """
     key, train = "data_gate.duplicates", images[TRAIN]
     for pair in _across(images):
-        known, first = np.unique(pair.first.contents, return_index=True)
+        known, first = pair.first.each_content
         other = pair.second
         twice = np.flatnonzero(np.isin(other.contents, known))
         originals = first[np.searchsorted(known, other.contents[twice[:_EXAMPLES]])]
@@ -87,7 +98,7 @@ def duplicates(
             )
         stops = action == "stop"
         yield Check(key, pair.subject, not twice.size, stops, int(twice.size), 0, says)
-    copies = len(train.contents) - np.unique(train.contents).size
+    copies = len(train.contents) - train.each_content[0].size
     says = f"train split: {copies:,} {plural(copies, 'copy', 'copies')} of other images in it"
     yield Check(key, "train split", not copies, False, copies, None, says)
     yield _two_classes(images, class_names, key)
@@ -134,7 +145,7 @@ def near_duplicates(images: Mapping[str, Images], distance: int, action: Action)
     """
     key = "data_gate.near_duplicates"
     for pair in _across(images):
-        hashes, first = np.unique(pair.first.hashes, return_index=True)
+        hashes, first = pair.first.each_hash
         other = pair.second
         rest = np.flatnonzero(~np.isin(other.contents, pair.first.contents))
         wanted, places = np.unique(other.hashes[rest], return_inverse=True)

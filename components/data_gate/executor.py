@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,12 +129,12 @@ def _tell(made: list[Check]) -> None:
     for check in made:
         level = logging.INFO if check.passed else logging.WARNING
         _logger.log(level, "%s", check.sentence)
-    found: dict[str, dict[str, None]] = {}
+    found: dict[str, list[str]] = defaultdict(list)
     for check in made:
         if not check.passed and not check.stops:
-            found.setdefault(check.key.rpartition(".")[2], {})[check.subject] = None
+            found[check.key.rpartition(".")[2]].append(check.subject)
     if found:
-        listed = (f"{key} ({_few(list(subjects))})" for key, subjects in found.items())
+        listed = (f"{key} ({_few(list(dict.fromkeys(of_key)))})" for key, of_key in found.items())
         text = f"reported, and not stopped: {', '.join(listed)}"
         report(text, event="finding", text=text)
 

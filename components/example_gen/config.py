@@ -126,10 +126,9 @@ class DataConfig(Section):
         if len(given) != 1:
             found = f"these are given: {', '.join(given)}" if given else "none is given"
             raise ValueError(f"give one of {', '.join(SOURCES)}; {found}")
-        if self.name is None and self.version is not None:
-            raise ValueError("version is of a tfds name")
-        if self.name is None and self.data_dir is not None:
-            raise ValueError("data_dir is of a tfds name")
+        for key in ("version", "data_dir"):
+            if self.name is None and getattr(self, key) is not None:
+                raise ValueError(f"{key} is of a tfds name")
         return self
 
     @model_validator(mode="after")

@@ -12,11 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from components.example_gen.shard import ExamplesShard
-from components.example_gen.stored import Stored, parsed
+from components.example_gen.stored import NO_LABEL, Stored, first_label, parsed
 from components.example_gen.tfrecord_file import frames
 from components.transform.features import IMAGE, LABEL
 
-_NO_CLASS = -1
 _NAME_SHOWN = 100
 """So many characters of a name are told."""
 _DAMAGED = "Its bytes are not those that were written: the checksum differs"
@@ -44,9 +43,7 @@ def example_records(shard: ExamplesShard) -> Iterator[Stored]:
 def example_labels(shard: ExamplesShard) -> Iterator[int]:
     """The labels of a shard's whole run; -1 where a record has none."""
     for stored in example_records(replace(shard, drawn=None)):
-        example = None if stored.error else parsed(stored.record)
-        values = example.features.feature[LABEL].int64_list.value if example else ()
-        yield next(iter(values), _NO_CLASS)
+        yield NO_LABEL if stored.error else first_label(stored.record)
 
 
 def single_valued(record: bytes) -> tuple[str, ...]:
@@ -80,7 +77,7 @@ def _as_ours(record: bytes, shard: ExamplesShard, numbers: Mapping[str, int]) ->
         names = [name.decode("utf-8", "backslashreplace") for name in label.bytes_list.value]
         no_class = next((name[:_NAME_SHOWN] for name in names if name not in numbers), "")
         label.int64_list.SetInParent()
-        label.int64_list.value.extend(numbers.get(name, _NO_CLASS) for name in names)
+        label.int64_list.value.extend(numbers.get(name, NO_LABEL) for name in names)
     _rename(features, ((shard.image_feature, IMAGE), (shard.label_feature, LABEL)))
     return bytes(example.SerializeToString(deterministic=True)), no_class
 

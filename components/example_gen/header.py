@@ -70,18 +70,19 @@ def _damaged(detail: str) -> UnfitError:
 
 
 _MARKER = re.compile(rb"\xff([^\xff\x00])")
-_SEGMENT = re.compile(rb"\xff([^\xff\x00\x01\xd0-\xd7])")
-"""A marker that is not bare."""
 _MAX_SEGMENTS = 10_000
 """Before the pixels. A colour profile of 16 MB takes 250."""
 
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _BARE = {0x01, *range(0xD0, 0xD8)}
 """Markers without a segment."""
+_SEGMENT = re.compile(b"\xff([^\xff\\x00" + bytes(sorted(_BARE)) + b"])")
+"""A marker that has one."""
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 """Frame headers, that of JPEG-LS included."""
 _DCT = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
 _FEW_SCANS = 100
+"""Up to here the marker's bytes are counted, wherever they are."""
 
 
 def _jpeg(image: bytes) -> Header:
@@ -256,18 +257,13 @@ _TYPE_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 
 """TIFF's types of values that are not of one byte."""
 
 
-def _tagged_bytes(image: bytes, order: str, is_big: bool, start: int, entries: int) -> int:
+def _tagged_bytes(directory: bytes, entry: struct.Struct) -> int:
     """The bytes of all values of a directory, which Pillow reads tag by tag.
 
     Many tags may name the same place, so that a small file would take any amount of memory.
     """
-    entry, first = (order + "2xHQ8x", 8) if is_big else (order + "2xHI4x", 2)
-    directory = image[start + first : start + first + entries * struct.calcsize(entry)]
-    whole = len(directory) // struct.calcsize(entry) * struct.calcsize(entry)
-    return sum(
-        _TYPE_BYTES.get(kind, 1) * count
-        for kind, count in struct.iter_unpack(entry, directory[:whole])
-    )
+    whole = directory[: len(directory) // entry.size * entry.size]
+    return sum(_TYPE_BYTES.get(kind, 1) * count for kind, count in entry.iter_unpack(whole))
 
 
 def _tiff(image: bytes) -> Header:
@@ -277,9 +273,11 @@ def _tiff(image: bytes) -> Header:
     order, is_big = "<" if image.startswith(b"I") else ">", 43 in image[2:4]
     (start,) = struct.unpack_from(order + ("4xQ" if is_big else "I"), image, 4)
     (entries,) = struct.unpack_from(order + ("Q" if is_big else "H"), image, min(start, len(image)))
-    if start + entries * (20 if is_big else 12) > len(image):
+    entry = struct.Struct(order + ("2xHQ8x" if is_big else "2xHI4x"))
+    if start + entries * entry.size > len(image):
         raise IndexError
-    if _tagged_bytes(image, order, is_big, start, entries) > len(image):
+    first = start + (8 if is_big else 2)
+    if _tagged_bytes(image[first : first + entries * entry.size], entry) > len(image):
         raise _damaged("a TIFF whose tags are larger than all of it")
     try:
         opened = TiffImagePlugin.TiffImageFile(io.BytesIO(image))

@@ -12,8 +12,9 @@ from components.errors import UserError
 from components.example_gen.example_records import example_labels, example_records
 from components.example_gen.folder_records import folder_records
 from components.example_gen.shard import ExamplesShard, FolderShard, Shard
-from components.example_gen.stored import Stored, parsed
+from components.example_gen.stored import NO_LABEL, Stored, first_label
 from components.example_gen.tfrecord_file import tf_records
+from components.transform.features import LABEL
 
 _ARRAY_RECORD = "array_record"
 _LABELS = 1024
@@ -70,25 +71,30 @@ def stored_labels(shard: Shard) -> Iterator[int]:
 
 
 def _tfds_labels(shard: Shard) -> Iterator[int]:
-    import tensorflow as tf
-
     told = 0
     if shard.file_format != _ARRAY_RECORD:
-        spec = {"label": tf.io.FixedLenFeature([], tf.int64, default_value=-1)}
-        labels = _run(shard).map(lambda record: tf.io.parse_single_example(record, spec)["label"])
+        import tensorflow as tf
+
         try:
-            for some in labels.batch(_LABELS).as_numpy_iterator():
-                yield from some.tolist()
-                told += len(some)
+            for label in _labels_by_tensorflow(shard):
+                yield label
+                told += 1
             return
-        # A record that is no such tf.Example, or a damaged file; the second while TensorFlow
-        # makes a sentence of the record's bytes. One by one they are told apart.
+        # At a damaged file, or a record that is no such tf.Example: TensorFlow then fails at times
+        # to put the record's bytes into words. One by one, below, they are told apart.
         except (tf.errors.OpError, UnicodeDecodeError):
             pass
     for stored in itertools.islice(_tfds_records(replace(shard, drawn=None)), told, None):
-        example = parsed(stored.record)
-        values = example.features.feature["label"].int64_list.value if example else ()
-        yield next(iter(values), -1)
+        yield first_label(stored.record)
+
+
+def _labels_by_tensorflow(shard: Shard) -> Iterator[int]:
+    import tensorflow as tf
+
+    spec = {LABEL: tf.io.FixedLenFeature([], tf.int64, default_value=NO_LABEL)}
+    labels = _run(shard).map(lambda record: tf.io.parse_single_example(record, spec)[LABEL])
+    for some in labels.batch(_LABELS).as_numpy_iterator():
+        yield from some.tolist()
 
 
 def _run(shard: Shard) -> Any:

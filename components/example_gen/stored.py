@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from components.transform.features import LABEL
+
 
 class Stored(NamedTuple):
     """A record of the source.
@@ -23,6 +25,17 @@ class Stored(NamedTuple):
     error: str = ""
     size_bytes: int = 0
     no_class: str = ""
+
+
+NO_LABEL = -1
+"""In place of a label that a record does not have."""
+
+
+def first_label(record: bytes) -> int:
+    """The first label of a record; NO_LABEL where it has none, or is no tf.Example."""
+    example = parsed(record)
+    values = example.features.feature[LABEL].int64_list.value if example else ()
+    return next(iter(values), NO_LABEL)
 
 
 def parsed(record: bytes) -> Any:

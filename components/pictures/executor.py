@@ -36,7 +36,6 @@ class Executor(base_executor.BaseExecutor):
         files = files_of(map(io_utils.all_files_pattern, folders))
         graph = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"]))
         count = examples.get_int_custom_property("num_examples_train")
-        settings = settings.of(count)
         split = stored_split(files, graph, count, training=True)
         pictures = {
             BEFORE: draw_grid(

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from components.pictures.grid import Line, Tile
 from components.pictures.settings import PicturesSettings
+from components.trainer.hyperrule import mixup_alpha
 from components.trainer.input_pipeline import Draws, Split, draw_by, train_batches
 from components.transform.features import IMAGE, LABEL
 
@@ -27,7 +28,7 @@ def stored(split: Split, settings: PicturesSettings, count: int) -> list[Tile]:
       settings: how it is drawn from.
       count: how many, if there are so many.
     """
-    undrawn = replace(_draws(settings), sizes=None, mixup=0.0)
+    undrawn = replace(_draws(split, settings), sizes=None, mixup=0.0)
     tiles = []
     for encoded, label in _first(replace(split, fetch=_as_stored), undrawn, count):
         # As Transform decodes it: in RGB, whatever the number of channels.
@@ -41,20 +42,19 @@ def stored(split: Split, settings: PicturesSettings, count: int) -> list[Tile]:
 def trained_on(split: Split, settings: PicturesSettings, count: int) -> list[Tile]:
     """The same images as the network sees them: through the transform graph and augmented."""
     tiles = []
-    for pixels, label in _first(split, _draws(settings), count):
+    for pixels, label in _first(split, _draws(split, settings), count):
         image = np.clip(np.rint(pixels * 255.0), 0, 255).astype(np.uint8)
         tiles.append(Tile(image, tuple(_classes(label, settings.class_names))))
     return tiles
 
 
-def _draws(settings: PicturesSettings) -> Draws:
-    assert settings.mixup is not None, "PicturesSettings.of settles it"
+def _draws(split: Split, settings: PicturesSettings) -> Draws:
     return Draws(
         batch_size=settings.batch_size,
         shuffle_buffer=settings.shuffle_buffer,
         seed=settings.seed,
         sizes=settings.sizes,
-        mixup=settings.mixup,
+        mixup=mixup_alpha(settings.mixup, split.count),
         num_classes=len(settings.class_names),
     )
 

@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import Field
 
 from components.section import Section
-from components.trainer.hyperrule import hyperrule
 from components.transform.config import ImageSizes
 
 BEFORE, AFTER = "before.png", "after.png"
@@ -32,9 +31,3 @@ class PicturesSettings(Section):
     shuffle_buffer: int
     seed: int
     mixup: float | None
-
-    def of(self, num_train: int) -> PicturesSettings:
-        """These settings for so many training images."""
-        if self.mixup is not None:
-            return self
-        return self.model_copy(update={"mixup": hyperrule(num_train).mixup})

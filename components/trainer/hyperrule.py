@@ -47,6 +47,11 @@ def hyperrule(num_images: int) -> HyperRule:
     return HyperRule(warmup=500, boundaries=(6_000, 12_000, 18_000), end=20_000, mixup=0.1)
 
 
+def mixup_alpha(given: float | None, num_images: int) -> float:
+    """Alpha of MixUp: the given one, or the rule's where it is None."""
+    return hyperrule(num_images).mixup if given is None else given
+
+
 def resolution(height: int, width: int) -> tuple[int, int]:
     """Sides in pixels that images of this size are resized to, and cropped to, for training.
 

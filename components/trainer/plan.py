@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from components.trainer.config import ExplicitSchedule, TrainingConfig
-from components.trainer.hyperrule import hyperrule
+from components.trainer.hyperrule import hyperrule, mixup_alpha
 from components.trainer.schedule import Schedule, hyperrule_schedule, scaled_rate, seed_schedule
 
 SEED_STEPS_PER_EPOCH = 10
@@ -60,9 +60,7 @@ def make_plan(training: TrainingConfig, num_images: int) -> Plan:
     patience = training.early_stopping_patience
     if patience == "auto":
         patience = SEED_PATIENCE if training.schedule == "seed" else None
-    mixup = mixup_rule(training)
-    if mixup is None:
-        mixup = hyperrule(num_images).mixup
+    mixup = mixup_alpha(mixup_rule(training), num_images)
     return Plan(schedule, steps, steps_per_epoch, patience, mixup)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from components.pictures.settings import PicturesSettings
 from components.trainer.config import TrainingConfig
+from components.trainer.hyperrule import mixup_alpha
 from components.trainer.plan import make_plan, mixup_rule
 from components.transform.config import ImageSizes
 
@@ -20,4 +21,5 @@ def test_images_are_mixed_as_in_training(told, images):
         seed=1,
         mixup=mixup_rule(training),
     )
-    assert settings.of(images).mixup == make_plan(training, images).mixup
+    told = PicturesSettings.model_validate_json(settings.model_dump_json())
+    assert mixup_alpha(told.mixup, images) == make_plan(training, images).mixup
