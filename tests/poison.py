@@ -164,14 +164,15 @@ def bomb_gif(seed: int) -> bytes:
 
 def scans_jpeg(seed: int) -> bytes:
     """A progressive JPEG whose last scan comes again and again."""
-    whole = good(seed, "jpeg-progressive")
-    last = whole.rindex(b"\xff\xda")
-    return whole[:-2] + whole[last:-2] * 600 + whole[-2:]
+    return _with_scans(good(seed, "jpeg-progressive"))
 
 
 def sequential_scans_jpeg(seed: int) -> bytes:
     """The same of a JPEG that is not progressive, of which libjpeg reads as many."""
-    whole = good(seed, "jpeg", (16, 16))
+    return _with_scans(good(seed, "jpeg", (16, 16)))
+
+
+def _with_scans(whole: bytes) -> bytes:
     last = whole.rindex(b"\xff\xda")
     return whole[:-2] + whole[last:-2] * 600 + whole[-2:]
 

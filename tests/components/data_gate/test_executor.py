@@ -301,7 +301,10 @@ def test_too_many_rejects_stop_the_run_and_name_the_quarantine(gate, data):
     (sentence,) = gate.refuses(data, counts=counts)
     assert "10 of the 85 images read (11.76 %) were set aside" in sentence
     assert "train: 7 truncated, 3 empty" in sentence
-    assert f"They are in {gate.here}/quarantine; `python -m pipeline.quarantine " in sentence
+    assert (
+        f"They are in {gate.here}/quarantine; `python -m pipeline.quarantine --output OUTPUT`"
+        in sentence
+    )
     gate.run(data, counts=counts, max_reject_fraction=0.12)
 
 

@@ -106,7 +106,7 @@ def test_a_film_after_the_end_has_no_scans():
     assert isinstance(screen(image, LIMITS), Accepted)
 
 
-def test_of_a_tiff_no_more_is_read_than_there_is(monkeypatch):
+def test_of_a_tiff_no_more_is_read_than_there_is():
     import tracemalloc
 
     tracemalloc.start()
