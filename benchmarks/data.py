@@ -15,7 +15,8 @@ import functools
 import io
 import json
 import logging
-import runpy
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,11 @@ _UPSTREAM_OF_TRAINING = (
 _DRAWN = 200
 """Different JPEGs; the others are copies with a comment of their own."""
 _CLASSES = 10
+_WRITE = """
+import pathlib, sys
+from tests.folders import write_folder
+write_folder(pathlib.Path(sys.argv[1]), *map(int, sys.argv[2:]))
+"""
 
 
 def main() -> None:
@@ -70,9 +76,10 @@ def _measured(folder: Path, data: dict[str, Any], count: int) -> dict[str, Any]:
 
 def _poisoned(folder: Path, count: int) -> Iterator[dict[str, Any]]:
     """The same images, then with a tenth of them bad."""
-    folders = runpy.run_path(str(measure.ROOT / "tests" / "folders.py"))
     for name, bad in (("clean", 0), ("poisoned", count // 10)):
-        folders["write_folder"](folder / name, count - bad, bad)
+        # On its own: once tfds has brought in IPython, `tests` is a package of that here.
+        told = [str(folder / name), str(count - bad), str(bad)]
+        subprocess.run([sys.executable, "-c", _WRITE, *told], check=True, cwd=measure.ROOT)
         # Some are bad by their size under this limit.
         data = {"folder": str(folder / name), "screen": {"max_bytes": 1_000_000}}
         yield _measured(folder, data, count)
