@@ -73,7 +73,7 @@ def unfinished_file(target: Path) -> Iterator[tuple[Path, int]]:
 _SUFFIX = ".unfinished"
 
 
-def remove_dead(folder: Path, prefix: str = ".", suffix: str = "") -> None:
+def remove_dead(folder: Path, prefix: str, suffix: str = "") -> None:
     """Removes what dead writers left in a folder, by the beginning and the end of its name."""
     try:
         left = [p for p in folder.iterdir() if p.name.startswith(prefix)]
@@ -89,7 +89,7 @@ def remove_dead(folder: Path, prefix: str = ".", suffix: str = "") -> None:
 
 def remove_dead_files(folder: Path) -> None:
     """Removes every `unfinished_file` in a folder whose writer is dead."""
-    remove_dead(folder, suffix=_SUFFIX)
+    remove_dead(folder, ".", _SUFFIX)
 
 
 def _remove_if_dead(path: Path) -> None:

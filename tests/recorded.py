@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,3 +70,13 @@ def failing_at(number: int) -> Iterator[list[str]]:
         for where, name in _STEPS:
             count(where, name)
         yield steps
+
+
+def fails_at(number: int, do: Callable[[], object]) -> str:
+    """What the caller hears when the `number`-th step fails; "" where there are fewer steps."""
+    with failing_at(number) as steps:
+        try:
+            do()
+        except OSError as error:
+            return str(error)
+    return "" if len(steps) < number else "nothing: it does without"

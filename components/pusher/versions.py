@@ -9,7 +9,7 @@ from pathlib import Path
 from components.digests import digest_of_folder
 from components.durable import rename, sync_tree
 from components.storage import SAVED_MODEL, AnyPath, copy_tree, is_local, remove_tree
-from components.unfinished import STALE_S, unfinished_folder
+from components.unfinished import STALE_S, remove_dead, unfinished_folder
 
 CARD_JSON = "assets.extra/model_card.json"
 CARD_MARKDOWN = "assets.extra/model_card.md"
@@ -104,6 +104,12 @@ def add_version(
     # version that it has, and tries again.
     copy_tree(model, target)
     return target
+
+
+def remove_dead_pushes(serving: AnyPath) -> None:
+    """Removes what pushes that were killed left in a serving folder on a local disk."""
+    if isinstance(serving, Path):
+        remove_dead(serving, _UNFINISHED)
 
 
 def _next(numbers: Sequence[int], now: int) -> int:
