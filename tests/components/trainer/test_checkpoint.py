@@ -1,6 +1,5 @@
 """Checkpoints on the disk: one that training can go on from is always there."""
 
-import pytest
 import tensorflow as tf
 
 from components.trainer.checkpoint import Checkpoints, State
@@ -71,16 +70,6 @@ def test_one_that_the_older_release_wrote_is_taken_up(tmp_path):
     manager = tf.train.CheckpointManager(saving._checkpoint, str(tmp_path), max_to_keep=1)
     manager.save(checkpoint_number=4)
     assert restored(tmp_path) == (4, 5.0)
-
-
-@pytest.mark.parametrize("name", ["[a]*?", "plain"])
-def test_the_folders_name_may_hold_what_a_glob_would_read(tmp_path, name):
-    folder = tmp_path / name
-    saving, _ = checkpoints(folder, 3.0)
-    for step in (1, 2):
-        saving.save(State(step=step))
-    assert restored(folder) == (2, 3.0)
-    assert len(list(folder.iterdir())) == 3
 
 
 def test_in_a_store_the_newest_alone_stays(store):

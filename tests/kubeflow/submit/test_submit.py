@@ -192,7 +192,7 @@ def test_a_file_that_is_no_package_is_told(submit, kfp, tmp_path, name, content,
     [
         ("image: registry/bit:1", "image: registry/{{workflow.name}}:1"),
         ("name: flowers", "name: '{{x}}'"),
-        ("- echo", '- \'{"data": "{{$.inputs.parameters[x]}}"}\''),
+        ("- echo\n", '- \'{"data": "{{$.inputs.parameters[x]}}"}\'\n'),
     ],
 )
 def test_a_package_with_placeholders_that_are_not_kfps_is_refused(
