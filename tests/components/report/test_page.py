@@ -219,6 +219,17 @@ def test_training_marks_the_restored_epoch():
     assert "restored" not in json.dumps(charts.training(lost, "loss"))
 
 
+def test_the_last_epoch_is_not_called_restored():
+    """The model has its weights without that."""
+    history = full_report().history
+    assert "Restored" in render(full_report())
+    last = tuple({**row, "restored": float(row is history[-1])} for row in history)
+    assert "restored" not in json.dumps(charts.training(last, "loss"))
+    page = said(Reader(render(replace(full_report(), history=last))))
+    assert "restored" not in page.lower()
+    assert f"the model has the weights of epoch {len(history)}" in page
+
+
 def test_a_single_epoch_can_be_drawn():
     spec = charts.training(full_report().history[:1], "accuracy")
     assert vl_convert.vegalite_to_svg(spec)
