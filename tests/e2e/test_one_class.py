@@ -13,7 +13,6 @@ GATES = (
     "evaluation.min_class_accuracy={'3': 0.5}",
     "evaluation.max_class_regression=0.4",
     "evaluation.slices=[{feature: image_side, min_accuracy: 0.5}]",
-    "evaluation.intervals=jackknife",
 )
 
 
