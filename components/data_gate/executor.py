@@ -130,14 +130,15 @@ def _classes(
 
 def _tell(made: list[Check]) -> None:
     """Logs every check; what is only reported shows beside the step too."""
-    for check in made:
-        level = logging.INFO if check.passed else logging.WARNING
-        _logger.log(level, "%s", check.sentence)
     found: dict[str, list[str]] = defaultdict(list)
     for check in made:
         if check.key == ORDER_KEY and not check.passed:
+            # A line of its own, which stays on the terminal.
             report(check.sentence, event="note", text=check.sentence)
-        elif not check.passed and not check.stops:
+            continue
+        level = logging.INFO if check.passed else logging.WARNING
+        _logger.log(level, "%s", check.sentence)
+        if not check.passed and not check.stops:
             found[check.key.rpartition(".")[2]].append(check.subject)
     if found:
         listed = (f"{key} ({_few(list(dict.fromkeys(of_key)))})" for key, of_key in found.items())

@@ -114,7 +114,7 @@ def test_saturated_outputs_rank_as_their_argmax():
     logits[np.arange(4), [5, 0, 3, 3]] = 200
     probabilities = tf.nn.softmax(logits).numpy()
     assert probabilities.max(1).tolist() == [1, 1, 1, 1]
-    assert label_ranks(np.array([5, 5, 2, 4]), probabilities).tolist() == [0, 5, 3, 5]
+    assert label_ranks(np.array([5, 5, 2, 4]), probabilities).tolist() == [0, 5, 3, 4]
     assert predicted_classes(probabilities).tolist() == [5, 0, 3, 3]
 
 
