@@ -3,6 +3,8 @@
 import sys
 from importlib.util import find_spec
 
+from components.terminal import run_command
+
 NEEDED = ("grimp", "pydantic", "rich", "ruamel", "tfx")
 
 
@@ -21,4 +23,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main, goes_on=True))

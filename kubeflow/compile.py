@@ -12,6 +12,7 @@ from pathlib import Path
 
 from components.errors import UserError
 from components.storage import write_whole
+from components.terminal import run_command
 from kubeflow.sdk import enter_sdk_environment
 from pipeline.command_line import add_source_options, end
 from pipeline.config import Config, load_config
@@ -100,4 +101,4 @@ def _write(config: Config, path: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -16,6 +16,7 @@ import sys
 from components.errors import UserError
 from components.process import importing, leave
 from components.progress import LOGGER
+from components.terminal import run_command
 from kubeflow.run_folder import RunFolder, StepRecorder
 from pipeline.kubeflow_config import FINISH, PREPARE, REJECTED
 from pipeline.layout import Layout
@@ -116,4 +117,4 @@ def _set_environment(gpu: bool) -> None:
 
 
 if __name__ == "__main__":
-    leave(main())
+    leave(run_command(main, goes_on=True))

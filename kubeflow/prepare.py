@@ -11,6 +11,7 @@ from google.protobuf import json_format
 
 from components.errors import UserError
 from components.storage import io_errors
+from components.trainer.backbone import check_whole
 from kubeflow import parameters
 from kubeflow.connection import connection_config, open_first
 from kubeflow.run_folder import RunFolder
@@ -19,7 +20,7 @@ from pipeline.graph import graph_of, steps_of
 from pipeline.inputs import resolve
 from pipeline.kubeflow_config import PREPARE
 from pipeline.reported import run_reported
-from pipeline.summary import UNFINISHED, Summary, steps_named, write_summary
+from pipeline.summary import UNFINISHED, Summary, keep_summary, steps_named, write_summary
 
 
 def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
@@ -51,6 +52,7 @@ def _begin(config: Config, folder: RunFolder) -> None:
     )
     try:
         write_summary(folder.layout.summary, summary)
+        keep_summary(folder.path, summary, over=False)
     except io_errors() as error:
         raise UserError(
             f"kubeflow.output {folder.layout.output} cannot be written by user {os.getuid()}: "
@@ -93,6 +95,7 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     connection = connection_config(options.metadata)
     open_first(connection)
     inputs = resolve(config, layout)
+    check_whole(inputs.backbone.path)
 
     from tfx.dsl.compiler import compiler, constants
     from tfx.orchestration.portable import runtime_parameter_utils

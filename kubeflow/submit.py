@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.errors import UserError
+from components.terminal import run_command
 from kubeflow.client.auth import MODES
 from kubeflow.client.schedule import check_cron
 from kubeflow.sdk import enter_sdk_environment
@@ -285,4 +286,4 @@ def _warn(sentence: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main, goes_on=True))

@@ -20,6 +20,7 @@ from components.errors import UserError
 from components.example_gen.image_files import display
 from components.example_gen.quarantine import Reject, quarantined_splits, read_quarantine
 from components.storage import as_path, io_errors
+from components.terminal import run_command
 from pipeline.layout import Layout
 from pipeline.summary import COMPLETED, USAGE
 
@@ -120,4 +121,4 @@ def _file_name(number: int, source: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -64,5 +64,11 @@ def _default(value: Any) -> str:
     return f"`{json.dumps(to_jsonable_python(value)).strip(chr(34))}`"
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Prints the reference; returns the exit code."""
     print(render(), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

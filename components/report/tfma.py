@@ -19,6 +19,7 @@ from typing import Any
 from components.errors import UserError
 from components.finite import to_json
 from components.storage import AnyPath, as_path, io_errors, is_local
+from components.terminal import run_command
 
 HOST = "127.0.0.1"
 _PAGE = Path(__file__).with_name("tfma.html")
@@ -296,4 +297,4 @@ def _hushed() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

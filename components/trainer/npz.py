@@ -24,6 +24,7 @@ import numpy as np
 
 from components.digests import digest_of_file, digest_of_folder
 from components.errors import UserError
+from components.terminal import run_command
 from components.trainer.architecture import (
     PAPER_GROUPS,
     PUBLISHED,
@@ -39,8 +40,8 @@ HEAD = ("head/conv2d/kernel", "head/conv2d/bias")
 """The classifier of what the network was trained on; our models get one of their own."""
 
 
-def main() -> None:
-    """Converts one file; ends with 2 where it is not what it should be."""
+def main() -> int:
+    """Converts one file; returns the exit code, 2 where it is not what it should be."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -54,9 +55,10 @@ def main() -> None:
     try:
         architecture = convert(options.file, options.directory, options.sha256, options.groups)
     except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     print(_told(architecture, options.directory))
+    return 0
 
 
 def convert(
@@ -161,4 +163,4 @@ backbone:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command(main))

@@ -24,6 +24,7 @@ from components.errors import UserError
 from components.process import ROOT, end_with_parent, leave, start
 from components.progress import LOGGER, EventHandler, read_events, report, report_epoch
 from components.storage import AnyPath, as_path
+from components.terminal import run_command
 from components.trainer.cluster import read_cluster
 from components.trainer.job_file import await_job, job_file, read_number, wait_for_job
 
@@ -233,4 +234,4 @@ def _reason(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    leave(main())
+    leave(run_command(main, goes_on=True))
