@@ -18,10 +18,7 @@ from typing import TextIO
 _READABLE = "bit-readable"
 """Our handler of encoding errors, by its name in Python's registry."""
 
-_ASCII = {
-    **{"✓": "+", "✗": "x", "·": "-", "…": "...", "→": "->", "×": "x", "±": "+/-"},
-    **{"–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"'},
-}
+_ASCII = {"✓": "+", "✗": "x", "·": "-", "—": "-", "…": "...", "→": "->"}
 """What stands for our own marks where the terminal lacks them."""
 
 

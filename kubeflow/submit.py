@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.commands import module_command
 from components.errors import UserError
 from components.terminal import run_command
 from kubeflow.client.auth import MODES
@@ -62,13 +63,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m kubeflow.submit",
+        prog=module_command("kubeflow.submit"),
         description=__doc__,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("package", type=Path, help="written by python -m kubeflow.compile")
+    parser.add_argument("package", type=Path, help="written by kubeflow.compile")
     add = parser.add_argument_group("what runs").add_argument
     add(
         "--set",

@@ -1,6 +1,6 @@
 """Makes a backbone of the published weights of BiT.
 
-    python -m components.trainer.npz BiT-M-R50x1.npz DIRECTORY
+    .venv/bin/python -m components.trainer.npz BiT-M-R50x1.npz DIRECTORY
 
 Reads a `.npz` file of google-research/big_transfer (storage.googleapis.com/bit_models), leaves its
 head out, and writes a SavedModel that `backbone.handle` takes. The published networks take images
@@ -22,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
+from components.commands import module_command
 from components.digests import digest_of_file, digest_of_folder
 from components.errors import UserError
 from components.terminal import run_command
@@ -43,7 +44,9 @@ HEAD = ("head/conv2d/kernel", "head/conv2d/bias")
 def main() -> int:
     """Converts one file; returns the exit code, 2 where it is not what it should be."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=module_command("components.trainer.npz"),
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, help="the .npz file")
     parser.add_argument("directory", type=Path, help="the SavedModel; must not be there yet")

@@ -3,7 +3,7 @@
 The Trainer step starts the chief by itself. The others are started beside it, each with its own
 TF_CONFIG and with the output folder of the pipeline, which all of them see:
 
-  python -m components.trainer.worker --output OUTPUT [--forever] [--timeout-s SECONDS]
+  .venv/bin/python -m components.trainer.worker --output DIR [--forever] [--timeout-s SECONDS]
 
 Such a one waits for a run, trains with it, and leaves nothing. Exit codes: 0 the training is done,
 1 it failed, here or on another worker, or none began in time, 2 usage, configuration or data.
@@ -20,6 +20,7 @@ import sys
 import time
 from typing import Any
 
+from components.commands import module_command
 from components.errors import UserError
 from components.process import ROOT, end_with_parent, leave, start
 from components.progress import LOGGER, EventHandler, read_events, report, report_epoch
@@ -103,7 +104,7 @@ def run_worker(file: AnyPath, timeout_s: int) -> None:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m components.trainer.worker",
+        prog=module_command("components.trainer.worker"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

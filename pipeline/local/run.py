@@ -18,7 +18,7 @@ from components.process import start
 from components.progress import read_events
 from components.pusher.versions import served
 from pipeline.command_line import undisturbed
-from pipeline.config import Config, dump_config, write_yaml
+from pipeline.config import Config, dump_config
 from pipeline.gist import gist
 from pipeline.graph import steps_of
 from pipeline.layout import Layout
@@ -35,6 +35,7 @@ from pipeline.summary import (
     steps_named,
     write_summary,
 )
+from pipeline.yaml_text import write_yaml
 
 
 def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:

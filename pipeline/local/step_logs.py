@@ -26,9 +26,7 @@ class StepLogs(logging.Handler):
             try:
                 redirect_output(path)
             except OSError as error:
-                text = (
-                    f"{path} cannot be opened ({error.strerror}): its lines go on in the last log"
-                )
+                text = f"{path} cannot be opened ({error.strerror}): its lines are in the last log"
                 report(text, event="note", text=text)
 
 

@@ -70,13 +70,11 @@ def test_one_byte_of_the_variables_is_found(backbone, name, where):
 
 
 @pytest.mark.parametrize("where", [0.3, 0.5])
-def test_one_byte_of_the_graph_is_harmless_or_the_file_is_named(backbone, where):
+def test_a_byte_that_makes_another_graph_names_the_file(backbone, where):
     file = backbone / PB
     file.write_bytes(flipped(where)(file.read_bytes()))
-    try:
+    with pytest.raises(UserError, match=re.escape(str(file))):
         load_backbone(str(backbone), "full")
-    except UserError as error:
-        assert PB in str(error) or "(expected one of" in str(error)
 
 
 @pytest.mark.parametrize("name", [INDEX, DATA, "variables"])
