@@ -21,10 +21,9 @@ _HEAD = """\
 <!-- Written by `.venv/bin/python -m pipeline.reference` from the models beside the steps. -->
 
 One YAML file says a whole run: `.venv/bin/python local_runner.py --config mine.yaml`. A key that
-is not given
-has its default; a key that is not known, or a value of the wrong type, is refused with its path.
-`--set section.key=value` overrides one value, written as in YAML. Paths in a file count from the
-file's folder, paths in `--set` from where you are.
+is not given has its default; a key that is not known, or a value of the wrong type, is refused with
+its path. `--set section.key=value` overrides one value, written as in YAML. Paths in a file count
+from the file's folder, paths in `--set` from where you are.
 
 The smallest file:
 

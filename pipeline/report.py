@@ -66,7 +66,7 @@ def on_the_page(layout: Layout) -> bool:
         page = layout.runs.read_text(encoding="utf-8")
     except io_errors():
         return False
-    return all(path.parent.name in page for path in _kept(layout))
+    return all(f"/logs/{path.parent.name}/" in page for path in _kept(layout))
 
 
 def _kept(layout: Layout) -> list[AnyPath]:

@@ -58,7 +58,7 @@ def kaggle_handle(handle: str) -> str | None:
 
 def in_kagglehub_cache(handle: str) -> Path | None:
     """Where kagglehub has a model whole (its own layout), without a look at the network."""
-    cache = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub")
+    cache = Path(os.environ.get("KAGGLEHUB_CACHE") or os.path.expanduser("~/.cache/kagglehub"))
     path = cache / "models" / handle
     whole = path.with_name(f"{path.name}.complete").exists() and (path / SAVED_MODEL).is_file()
     return path if whole else None

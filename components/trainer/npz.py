@@ -13,7 +13,6 @@ import argparse
 import os
 import sys
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,9 +32,6 @@ from components.trainer.architecture import (
     canonical_names,
     infer,
 )
-
-_NO_NPZ = (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError)
-"""What NumPy raises of a file that is something else: the last two of an `.npy`, by Python."""
 
 HEAD = ("head/conv2d/kernel", "head/conv2d/bias")
 """The classifier of what the network was trained on; our models get one of their own."""
@@ -60,6 +56,10 @@ def main() -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        reason = error.strerror or error
+        print(f"error: {options.directory} cannot be written: {reason}.", file=sys.stderr)
+        return 1
     print(_told(architecture, options.directory))
     return 0
 
@@ -107,8 +107,11 @@ def read_weights(
     try:
         with np.load(file, allow_pickle=False) as stored:
             values = {name: stored[name] for name in stored.files}
-    except _NO_NPZ as error:
-        raise UserError(f"{file} is no .npz file of arrays: {error}.") from error
+    except Exception as error:  # NumPy, zipfile and zlib raise whatever they trip over.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{file} is no .npz file of arrays, or is damaged: {reason}. Download it again."
+        ) from error
     try:
         names = canonical_names(values)
         head = {name: values[names.pop(name)] for name in HEAD if name in names}
