@@ -1,6 +1,6 @@
 """The input pipeline alone, in a process of its own: images a second, or the time of each stage.
 
-    python -m benchmarks.reading rate|stages JOB.json --json FILE
+    .venv/bin/python -m benchmarks.reading rate|stages JOB.json --json FILE
 
 `benchmarks.input` starts it. The job is the Trainer's; nothing is trained.
 """

@@ -25,6 +25,7 @@ from pipeline.config import Config, dump_config
 from pipeline.curation import settle_schema
 from pipeline.graph import graph_of
 from pipeline.layout import Layout
+from pipeline.output_path import check_folder
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def resolve(config: Config, layout: Layout) -> Inputs:
     check_reachable(config.beam, str(layout.output))
     check_workers(config.beam)
     backbone = find_backbone(config.backbone)
+    check_folder(f"backbone.handle {backbone.handle}: its folder", backbone.path)
     source = open_source(config.data)
     check_reachable(config.beam, source.data_dir)
     _check_classes(source)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -164,6 +166,7 @@ def _prepare(tfds: Any, builder: Any) -> None:
             f"with network (`tfds build {builder.name}`) and copy the folder there, or set "
             "data.data_dir to where it is."
         )
+    _check_writable(builder)
     text = f"Preparing {builder.info.full_name} in {builder.data_dir}"
     report(text, event="phase", text=text)
     try:
@@ -173,6 +176,27 @@ def _prepare(tfds: Any, builder: Any) -> None:
             f"{builder.info.full_name} could not be prepared in {builder.data_dir}: "
             f"{first_lines(error)}"
         ) from error
+
+
+def _check_writable(builder: Any) -> None:
+    """Before a download of hours: the default is in the home folder, which a service may lack."""
+    root = as_path(builder._data_dir_root)
+    if not isinstance(root, Path):
+        return
+    reason = ""
+    try:
+        if root.parts[:1] == ("~",):
+            reason = "there is no home folder"
+        else:
+            root.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=root).close()
+    except OSError as error:
+        reason = str(error.strerror)
+    if reason:
+        raise UserError(
+            f"{builder.info.full_name} is not prepared, and cannot be in {root}: {reason}. Give a "
+            "folder that can be written as data.data_dir, or in the variable TFDS_DATA_DIR."
+        )
 
 
 def _unreachable_hosts(tfds: Any, builder: Any) -> list[str]:

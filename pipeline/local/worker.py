@@ -18,6 +18,7 @@ from components.errors import UserError
 from components.process import end_with_parent, importing, leave
 from components.progress import LOGGER, EventHandler, report
 from components.pusher.versions import served_digest
+from components.terminal import settle_streams
 from pipeline.config import Config
 from pipeline.gist import gist, without_place
 from pipeline.inputs import Inputs, resolve
@@ -31,6 +32,7 @@ def main() -> None:
     """Runs one request; how it ended is in the events."""
     request = json.loads(sys.stdin.readline())
     end_with_parent()
+    settle_streams(_log_lost, _log_lost)
     layout, run_id = Layout(Path(request["output"])), request["run_id"]
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     LOGGER.setLevel(logging.INFO)
@@ -48,6 +50,12 @@ def main() -> None:
         except Exception as error:
             logging.exception("the run failed")
             report("stopped", event="failure", reason=gist(error))
+
+
+def _log_lost(error: OSError) -> None:
+    """The run is worth more than its log; the next step's is another file."""
+    text = f"Its log cannot be written, and the run goes on: {error.strerror or error}"
+    report(text, event="note", text=text)
 
 
 def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:

@@ -290,7 +290,7 @@ WHOLE = {
     "cmyk": encode(picture(7, (24, 20)).convert("CMYK"), "JPEG"),
 }
 MAGIC = [b"", *{image[:20] for image in WHOLE.values()}]
-many = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=300, suppress_health_check=list(HealthCheck))
 
 
 def holds(image, limits=SMALL):

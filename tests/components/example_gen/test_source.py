@@ -63,7 +63,7 @@ def test_slices_are_tfdss_own(tfds_dir, slice_, count):
     assert source.num_examples("train") == count
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(slicing.slices(1797))
 def test_a_slice_holds_the_records_that_it_names(tfds_dir, drawn):
     slice_, expected = drawn
@@ -86,7 +86,7 @@ class Alone:
         return {"train": self._slice}
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(slicing.partitions(1797))
 def test_no_record_is_lost_or_in_two_splits_whatever_the_slices(tfds_dir, slices):
     config = DataConfig(name="digits", data_dir=str(tfds_dir), splits=SplitsConfig(**slices))
