@@ -498,7 +498,7 @@ def _bmp_rows(bits: int, masks: tuple[int, ...], top_down: bool) -> bytes:
         of_32, of_16 = (0xFF0000, 0xFF00, 0xFF), (0x7C00, 0x3E0, 0x1F)
         channels = [colours[..., 0], colours[..., 1], colours[..., 2], alpha]
         whole = np.zeros((HEIGHT, WIDTH), np.uint32)
-        for mask, channel in zip(masks or (of_32 if bits == 32 else of_16), channels):
+        for mask, channel in zip(masks or (of_32 if bits == 32 else of_16), channels, strict=False):
             low = (mask & -mask).bit_length() - 1 if mask else 0
             whole |= (channel >> (8 - bin(mask).count("1"))) << low if mask else 0
         if bits == 32 and not masks:

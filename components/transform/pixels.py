@@ -6,17 +6,17 @@ on a background, and the orientation in Exif is followed.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from components.transform.bmp import decode_bmp
+from components.transform.config import Colour
 from components.transform.gif import decode_gif
 from components.transform.marks import PLAIN, Marks, read_marks
-
-Colour = tuple[int, int, int]
-"""Red, green and blue, 0 to 255."""
 
 _ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 """Adobe's marker in a JPEG: its four colours are inverted, as they are in practice."""
@@ -34,6 +34,17 @@ def decode(encoded: tf.Tensor, background: Colour) -> tf.Tensor:
     """
     marks = read_marks(encoded[tf.newaxis])
     return _decode_one(encoded, marks.kind[0], marks.orientation[0], background)
+
+
+@functools.cache
+def decoder(background: Colour) -> Callable[[bytes], np.ndarray]:
+    """`decode` for one image after the other, outside of any graph."""
+    traced = tf.function(
+        functools.partial(decode, background=background),
+        input_signature=[tf.TensorSpec((), tf.string)],
+        autograph=False,
+    )
+    return lambda image: traced(tf.constant(image)).numpy()
 
 
 def map_decoded(
