@@ -36,6 +36,7 @@ from components.report.content import (
 from components.report.figures import calibration, class_rows, confusion_cells
 from components.report.pictures import make_album
 from components.report.settings import ReportSettings
+from components.transform.config import WHITE
 from components.transform.features import LABEL
 
 _BASELINE_ID = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY
@@ -103,6 +104,7 @@ def _evaluation(
         _records(artifacts, settings.split),
         _records(artifacts, "train"),
         functools.partial(_sources, artifacts.get("TfdsExampleGen.index"), settings.split),
+        tuple(settings.config.get("preprocessing", {}).get("background", WHITE)),
     )
     before = {
         int(key[1]): value
