@@ -21,9 +21,14 @@ FAR = 0.2
 """Shares that are less apart are not reported."""
 _ERRORS = 3.0
 """Standard errors that they are apart, at least: few images differ by chance."""
+_FEW = 10
+"""Images of a class or a split that are too few to say what it is like."""
 _EXAMPLES = 3
 
-_SAYS = {"transparent": ("transparent in part", "transparency"), "turned": ("turned", "orientation")}
+_SAYS = {
+    "transparent": ("transparent in part", "transparency"),
+    "turned": ("turned", "orientation"),
+}
 
 
 @dataclass(frozen=True)
@@ -140,12 +145,16 @@ def _classes(
             far.append((abs(here.share - rest.share), class_names[label], here, rest))
     if far:
         value, which, here, rest = max(far, key=lambda each: each[0])
-        more = f"; {len(far) - 1:,} more {plural(len(far) - 1, 'class is', 'classes are')} far apart"
+        more = (
+            f"; {len(far) - 1:,} more {plural(len(far) - 1, 'class is', 'classes are')} far apart"
+        )
         says = (
             f"class {which!r} differs in {_SAYS[name][1]}: {here} images of it in the train split "
             f"are {_SAYS[name][0]}, and {rest} images of the other classes"
         )
-        yield _differs(f"train split, {_SAYS[name][1]}", value, says + more * (len(far) > 1), action)
+        yield _differs(
+            f"train split, {_SAYS[name][1]}", value, says + more * (len(far) > 1), action
+        )
 
 
 def _splits(splits: Mapping[str, SplitLooks], name: str, action: Action) -> Iterator[Check]:
@@ -168,7 +177,7 @@ def _differs(subject: str, value: float, says: str, action: Action) -> Check:
 
 def _apart(one: _Share, other: _Share) -> bool:
     """Whether two shares are far apart, and not by chance (a test of two proportions)."""
-    if not one.of or not other.of:
+    if min(one.of, other.of) < _FEW:
         return False
     pooled = (one.count + other.count) / (one.of + other.of)
     error = np.sqrt(pooled * (1 - pooled) * (1 / one.of + 1 / other.of))
