@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 from typing import Any
 
 from components.example_gen.exif import is_bomb, orientation
@@ -71,6 +73,26 @@ def upright(image: bytes, header: Header) -> Any:
     Raises:
       UnfitError: it cannot be decoded.
     """
+    with decoded(image, header) as picture:
+        pixels = plain(picture)
+        # Pillow has turned a TIFF already.
+        said = 1 if header.format == "tiff" else orientation(picture.info.get("exif", b""))
+    # Profiles and the like are of the colours that were.
+    pixels.info = {}
+    return _turned(pixels, said)
+
+
+@contextlib.contextmanager
+def decoded(image: bytes, header: Header) -> Iterator[Any]:
+    """The first frame or page as Pillow has decoded it, in its own mode.
+
+    Args:
+      image: an encoded image.
+      header: what its header says.
+
+    Raises:
+      UnfitError: it cannot be decoded.
+    """
     # A TIFF's own directories were looked at with its header.
     if header.format != "tiff" and is_bomb(image):
         raise damaged(f"{header.format.upper()} whose Exif data name more bytes than it has")
@@ -81,21 +103,17 @@ def upright(image: bytes, header: Header) -> Any:
             if header.page:
                 picture.seek(header.page)
             picture.load()
-            exif = picture.info.get("exif", b"")
-            pixels = _plain(picture)
+            yield picture
     except (UnfitError, MemoryError):
         raise
     except Exception as error:  # Pillow raises many types for what is damaged.
         reason = Reason.DAMAGED if header.complete else Reason.TRUNCATED
         detail = f"Pillow cannot decode the {header.format.upper()}: {first_line(error)}"
         raise UnfitError(reason, detail) from error
-    # Profiles and the like are of the colours that were; Pillow has turned a TIFF already.
-    pixels.info = {}
-    return pixels if header.format == "tiff" else _turned(pixels, orientation(exif))
 
 
-def _plain(picture: Any) -> Any:
-    """Of mode L, LA, RGB or RGBA; without alpha where all is opaque."""
+def plain(picture: Any) -> Any:
+    """An image of Pillow's in mode L, LA, RGB or RGBA; without alpha where all is opaque."""
     grey = picture.mode in _GREY
     if picture.mode in _ALPHA or "transparency" in picture.info:
         with_alpha = picture.convert("LA" if picture.mode in ("L", "LA", "1") else "RGBA")

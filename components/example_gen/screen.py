@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from components.example_gen.config import ScreenConfig
 from components.example_gen.convert import to_png
 from components.example_gen.decode import decode
@@ -69,7 +71,7 @@ def _accept(image: bytes, limits: ScreenConfig) -> Accepted:
         pixels = decode(image, header)
         says = flaw(image, header, pixels)
         if not says:
-            return Accepted(image, kind, header.width, header.height, phash(pixels))
+            return _accepted(image, kind, pixels)
         wrong = _unfit(Reason.DAMAGED, says, header.convert)
     if wrong and header.convert not in limits.convert:
         raise wrong
@@ -79,8 +81,12 @@ def _accept(image: bytes, limits: ScreenConfig) -> Accepted:
 def _converted(image: bytes, header: Header, limits: ScreenConfig) -> Accepted:
     png = to_png(image, header, limits.max_bytes)
     name = header.format if header.format in CONVERTIBLE else header.convert
-    header = read_header(png, "png")
-    return Accepted(png, name, header.width, header.height, phash(decode(png, header)))
+    return _accepted(png, name, decode(png, read_header(png, "png")))
+
+
+def _accepted(image: bytes, name: str, pixels: Any) -> Accepted:
+    height, width = pixels.shape[:2]
+    return Accepted(image, name, width, height, phash(pixels))
 
 
 def _unfit(reason: Reason, detail: str, convert: str) -> UnfitError:

@@ -56,7 +56,7 @@ class Accepted:
     Attributes:
       image: the encoded image; as it was, or converted to PNG.
       format: jpeg, png, gif or bmp; of a converted image the name in `data.screen.convert`.
-      width: in pixels.
+      width: in pixels, as it is seen: upright.
       height: in pixels.
       phash: perceptual hash, 64 bits.
     """
