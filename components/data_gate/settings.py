@@ -8,6 +8,7 @@ from pydantic import Field
 
 from components.data_gate.config import DataGateConfig
 from components.section import Section
+from components.transform.config import WHITE, Colour
 
 
 class DataGateSettings(Section):
@@ -18,9 +19,11 @@ class DataGateSettings(Section):
       split: the split that models are judged on.
       class_names: names by class index.
       span: number of these data.
+      background: RGB behind what is transparent.
     """
 
     data_gate: DataGateConfig
     split: str
     class_names: Annotated[tuple[str, ...], Field(strict=False)]
     span: int
+    background: Annotated[Colour, Field(strict=False)] = WHITE
