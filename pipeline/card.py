@@ -23,7 +23,10 @@ def card_settings(config: Config, inputs: Inputs, run_id: str) -> CardSettings:
             class_names=source.class_names,
             examples_per_class=sections["data"].get("examples_per_class"),
         ),
-        preprocessing=inputs.sizes.model_dump(),
+        preprocessing={
+            **inputs.sizes.model_dump(),
+            "background": config.preprocessing.background,
+        },
         backbone=BackboneFacts(
             handle=backbone.handle,
             sha256=backbone.sha256,

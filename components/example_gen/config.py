@@ -10,6 +10,9 @@ from components.section import Section
 
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
+Convertible = Literal["avif", "bmp", "cmyk", "gif", "heic", "tiff", "webp"]
+"""Kinds of images that Pillow converts to PNG."""
+
 SOURCES = ("name", "folder", "tfrecords")
 """Keys of `data` of which one is given."""
 
@@ -67,10 +70,11 @@ class ScreenConfig(Section):
         "to 432 MB.",
     )
     max_bytes: int = Field(32_000_000, ge=1, description="Of an encoded image, at most.")
-    convert: Annotated[tuple[Literal["cmyk", "tiff", "webp"], ...], Field(strict=False)] = Field(
+    convert: Annotated[tuple[Convertible, ...], Field(strict=False)] = Field(
         (),
-        description="Kinds of images that are converted to PNG and not set aside: `webp`, `tiff` "
-        "(TensorFlow decodes neither), `cmyk` (JPEGs, whose colours it gets wrong).",
+        description="Kinds of images that are converted to PNG and not set aside: `webp`, `tiff`, "
+        "`avif`, `heic` (TensorFlow decodes none; `heic` needs the package pillow-heif), `bmp`, "
+        "`gif` (those that it does not decode, or not rightly), `cmyk` (TIFFs in CMYK).",
     )
 
 

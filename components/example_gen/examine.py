@@ -71,7 +71,7 @@ def examine(stored: Stored, limits: ScreenConfig, classes: int) -> Kept | Reject
     if isinstance(found, Refused):
         image = b"".join(images) if images else stored.record
         label = next(iter(labels), None)
-        return Reject(stored.source, found.reason.value, found.detail, image, label)
+        return Reject(stored.source, found.reason.value, found.sentence, image, label)
     row = IndexRow(
         source=display(stored.source),
         label=labels[0],
