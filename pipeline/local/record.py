@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.layout import Layout
 from pipeline.summary import COMPLETED, REJECTED, STEP_FAILED, USAGE, Summary, write_json
+from pipeline.unchanged import repeated
 
 
 class Record:
@@ -36,15 +37,15 @@ class Record:
         elif kind == "outcome":
             summary.enter(event["outcome"])
             summary.exit_code = COMPLETED if summary.blessed else REJECTED
-            state = {"key": event["key"], "served": event["served"], "summary": asdict(summary)}
-            write_json(self._layout.last_run, state)
+            state = {key: event[key] for key in ("key", "served", "files")}
+            write_json(self._layout.last_run, {**state, "summary": asdict(summary)})
         elif kind == "partial":
             # Of a run that failed: its reasons and its exit code are the failure's.
             summary.enter(event["outcome"], but=("reasons",))
         elif kind == "unchanged":
             self.unchanged = True
             last = json.loads(self._layout.last_run.read_text(encoding="utf-8"))
-            _repeat(summary, Summary.from_dict(last["summary"]))
+            _repeat(summary, repeated(Summary.from_dict(last["summary"]), self._layout))
 
     def take_report(self, event: dict[str, Any]) -> None:
         """Enters nothing but where the report is: of a worker that only draws it."""
@@ -85,6 +86,7 @@ _REPEATED = (
     "baseline_metrics",
     "blessed",
     "reasons",
+    "warnings",
     "report",
 )
 

@@ -23,6 +23,7 @@ from pipeline.gist import gist, without_place
 from pipeline.inputs import Inputs, resolve
 from pipeline.layout import Layout
 from pipeline.local.step_logs import StepLogs
+from pipeline.unchanged import is_unchanged
 
 
 def main() -> None:
@@ -54,7 +55,7 @@ def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
     report("inputs", event="inputs", **_facts(inputs))
     # A schema that was asked for, written and taken away again is asked for anew.
     wanted = inputs.schema is None and config.data.write_schema is not None
-    if use_cache and not wanted and _unchanged(inputs, layout):
+    if use_cache and not wanted and is_unchanged(inputs, layout):
         report("unchanged", event="unchanged")
         return
     report("importing", event="phase", text="Loading TFX")
@@ -62,9 +63,9 @@ def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
     with importing():
         from pipeline.local.execute import execute
 
-    outcome = execute(config, inputs, layout, run_id, use_cache)
+    outcome, files = execute(config, inputs, layout, run_id, use_cache)
     served = served_digest(layout.serving)
-    report("outcome", event="outcome", key=inputs.key, served=served, outcome=outcome)
+    report("outcome", event="outcome", key=inputs.key, served=served, outcome=outcome, files=files)
 
 
 def _report_failure(config: Config, layout: Layout, run_id: str, failure: dict[str, Any]) -> None:
@@ -89,17 +90,6 @@ def _facts(inputs: Inputs) -> dict[str, Any]:
         "backbone": inputs.backbone.handle,
         "backbone_sha256": inputs.backbone.sha256,
     }
-
-
-def _unchanged(inputs: Inputs, layout: Layout) -> bool:
-    """Whether the last finished run read the same, and what it left is still there."""
-    try:
-        last = json.loads(layout.last_run.read_text(encoding="utf-8"))
-        same = (last["key"], last["served"]) == (inputs.key, inputs.served)
-        # A run that failed since has left a report of its own.
-        return same and last["summary"]["run_id"] in layout.report.read_text(encoding="utf-8")
-    except (OSError, ValueError, KeyError):
-        return False
 
 
 if __name__ == "__main__":
