@@ -50,23 +50,33 @@ def damage(folder: AnyPath, manifest: Manifest, every_digest: bool = False) -> s
       every_digest: read all files whose digest is known; else only small ones on a local disk.
     """
     try:
-        names = files_below(folder) if folder.exists() else []
-        if not names and manifest:
-            return f"{folder} is {'empty' if folder.exists() else 'gone'}"
-        more = sorted(set(names) - set(manifest))
-        if more:
-            return f"{folder / more[0]} is a file that no step wrote"
-        for name, (size, digest) in manifest.items():
-            if name not in names:
-                return f"{folder / name} is gone"
-            found = _size(folder / name)
-            if found != size:
-                return f"{folder / name} has {found:,} bytes where {size:,} were written"
-            cheap = is_local(folder) and size <= _CHEAP_BYTES
-            if digest and (every_digest or cheap) and digest_of_file(folder / name) != digest:
-                return f"{folder / name} is not what was written: its SHA-256 differs"
+        return _damage(folder, manifest, every_digest)
     except io_errors() as error:
         return f"{folder} cannot be read: {error}"
+
+
+def _damage(folder: AnyPath, manifest: Manifest, every_digest: bool) -> str:
+    names = files_below(folder) if folder.exists() else []
+    if not names and manifest:
+        return f"{folder} is {'empty' if folder.exists() else 'gone'}"
+    for name in names:
+        if name not in manifest:
+            return f"{folder / name} is a file that no step wrote"
+    for name, written in manifest.items():
+        fault = _fault(folder / name, written, every_digest) if name in names else "is gone"
+        if fault:
+            return f"{folder / name} {fault}"
+    return ""
+
+
+def _fault(path: AnyPath, written: tuple[int, str], every_digest: bool) -> str:
+    size, digest = written
+    found = _size(path)
+    if found != size:
+        return f"has {found:,} bytes where {size:,} were written"
+    cheap = is_local(path) and size <= _CHEAP_BYTES
+    if digest and (every_digest or cheap) and digest_of_file(path) != digest:
+        return "is not what was written: its SHA-256 differs"
     return ""
 
 
