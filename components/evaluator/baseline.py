@@ -39,6 +39,8 @@ class LastServedStrategy(ResolverStrategy):
     """
 
     NODE = "BaselineModel"
+    ADOPTS = True
+    """Whether a model that is in no lineage is taken into it."""
 
     def __init__(self, class_names: str, serving: str, adopted: str, missing: str = "floor"):
         self._class_names = class_names
@@ -104,7 +106,7 @@ class LastServedStrategy(ResolverStrategy):
         of_these = {history.digest(m) for m in input_dict[MODEL] if m.id in judged} - {""}
         for each in served:
             model = each.model
-            if model is None and each.folder is not None:
+            if model is None and each.folder is not None and self.ADOPTS:
                 model = adopt(store, each.folder, self._class_names, self._adopted)
             if model is None or any(history.same(model, other) for other in candidates):
                 continue
@@ -126,6 +128,9 @@ class BestServedStrategy(LastServedStrategy):
       missing: `evaluation.missing_baseline`.
       evaluation_data: digest of the split that is judged now.
     """
+
+    # How accurate one that is in no lineage was, nobody measured.
+    ADOPTS = False
 
     def __init__(
         self, class_names: str, serving: str, adopted: str, evaluation_data: str, missing: str

@@ -68,8 +68,9 @@ class History:
         there = versions(self._serving)
         for version in sorted({*self._recorded, *there}, reverse=True):
             folder = self._serving / str(version) if version in there else None
+            serves = version == there[-1] if there else False
             rolled_back = bool(there) and version > there[-1]
-            yield Served(version, folder, self._model_of(version, folder), rolled_back)
+            yield Served(version, folder, self._model_of(version, folder, serves), rolled_back)
 
     def digest(self, model: Any) -> str:
         """`digest_of_model`, taken once."""
@@ -82,9 +83,10 @@ class History:
         digest = self.digest(model)
         return model.id == other.id or (bool(digest) and digest == self.digest(other))
 
-    def _model_of(self, version: int, folder: AnyPath | None) -> Any | None:
+    def _model_of(self, version: int, folder: AnyPath | None, serves: bool) -> Any | None:
         recorded = self._models.get(self._recorded.get(version, 0))
-        if folder is None:
+        # Only of what serves the files are read where the lineage has an answer: they are large.
+        if folder is None or (recorded is not None and not serves):
             return recorded
         found = model_digest(folder)
         if recorded is not None and self.digest(recorded) == found:
@@ -107,8 +109,7 @@ def restore(model: Any, serving: AnyPath, pushed: Iterable[Any]) -> AnyPath | No
       The copy's folder; None where no copy is whole, or the folder cannot be written.
     """
     digest = digest_of_model(model)
-    served = [serving / str(version) for version in reversed(versions(serving))]
-    for copy in (*served, *(as_path(each.uri) for each in pushed)):
+    for copy in _copies(model, serving, list(pushed)):
         try:
             if digest and copy.exists() and model_digest(copy) == digest:
                 put_copy(copy, as_path(model.uri))
@@ -117,6 +118,16 @@ def restore(model: Any, serving: AnyPath, pushed: Iterable[Any]) -> AnyPath | No
         except io_errors() as error:
             _logger.warning("%s could not be copied to %s: %s", copy, model.uri, error)
     return None
+
+
+def _copies(model: Any, serving: AnyPath, pushed: Sequence[Any]) -> list[AnyPath]:
+    """Folders of pushed models, those of this one by the lineage first, then the newest first."""
+    of_model = [each for each in pushed if each.get_int_custom_property(MODEL_PROPERTY) == model.id]
+    known = {each.get_int_custom_property(VERSION_PROPERTY) for each in of_model}
+    newest_first = versions(serving)[::-1]
+    likely = [serving / str(number) for number in newest_first if number in known]
+    others = [serving / str(number) for number in newest_first if number not in known]
+    return [*likely, *(as_path(each.uri) for each in reversed(of_model)), *others]
 
 
 def put_copy(copy: AnyPath, folder: AnyPath) -> None:
