@@ -75,7 +75,8 @@ def resolve(config: Config, layout: Layout) -> Inputs:
         dump_config(config),
         source.fingerprint,
         backbone.sha256,
-        str(schema),
+        # Of a schema the digest counts, and not where the output folder is now.
+        schema.parent.name if schema else "",
         project_digest(),
     ]
     return Inputs(

@@ -31,8 +31,8 @@ from components.data_gate.validation import (
     read_schema,
     read_statistics,
 )
+from components.digests import digest_of_classes
 from components.errors import UserError
-from components.evaluator.baseline import digest_of_classes
 from components.example_gen.counts import counts_of
 from components.example_gen.index import read_index
 from components.example_gen.looks import hex_of

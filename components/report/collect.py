@@ -19,6 +19,7 @@ from components.evaluator.gates import OVERALL, Measured
 from components.evaluator.predictions import read_predictions
 from components.evaluator.results import ACCURACY, Metrics, read_findings, read_gates
 from components.example_gen.index import read_index
+from components.lineage import warnings_of
 from components.report.collect_data import data_parts
 from components.report.content import (
     BLESSED,
@@ -84,6 +85,7 @@ def collect(
         finished=datetime.datetime.now().isoformat(timespec="seconds"),
         verdict=verdict,
         reasons=(failure.reason,) if failure else tuple(failed),
+        warnings=tuple(warnings_of(artifacts)),
         gates=tuple(_gate_row(gate) for gate in gates),
         split=settings.split,
         class_names=settings.class_names,
