@@ -49,7 +49,7 @@ class Drawer:
         self._classes = source.class_names
         self._config = config
         self._wanted = int(config.examples_per_class or 0)
-        self._where = f"data.splits.train {config.splits.train!r} of {source.full_name}"
+        self._where = f"data.splits.train {source.slices['train']!r} of {source.full_name}"
         self._file = as_path(file)
         self._make_pipeline = make_pipeline
 

@@ -42,6 +42,7 @@ class TfRecordsData:
     files: Mapping[str, tuple[str, ...]]
     key: str = "data.tfrecords"
     image_shape: tuple[None, None] = (None, None)
+    notes: tuple[str, ...] = ()
 
     @property
     def full_name(self) -> str:
