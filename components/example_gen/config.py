@@ -15,12 +15,7 @@ SOURCES = ("name", "folder", "tfrecords")
 
 
 class SplitsConfig(Section):
-    """Slices of the source in tfds's own syntax (https://www.tensorflow.org/datasets/splits).
-
-    Where none is given, the source's own splits are used: train, and for `eval` its validation
-    split (val, valid, dev, ...), or test where it has no validation split. A source with neither is
-    cut as these defaults say.
-    """
+    """Slices of the source in tfds's own syntax (https://www.tensorflow.org/datasets/splits)."""
 
     train: str = Field("train[:85%]", min_length=1, description="What the Trainer learns from.")
     eval: str = Field(

@@ -1,4 +1,4 @@
-"""How a stored file is told from another one: by its size and time, or by what it holds."""
+"""What identifies a stored file: its size and time, or the values that it holds."""
 
 from __future__ import annotations
 

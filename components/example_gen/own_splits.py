@@ -1,4 +1,4 @@
-"""A source's own splits, told by their names, for a configuration that gives no slices."""
+"""A source's own splits, found by their names, for a configuration that gives no slices."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def role_of(name: str) -> str | None:
     words = [word.lower() for word in _WORD.findall(name)]
     # trainset is one word to a regular expression.
     words = [word.removesuffix("set") or word for word in words]
-    told = {word for word in words if word not in _BESIDE and not word.isdigit()}
-    return next((role for role, usual in _WORDS.items() if len(told) == 1 and told <= usual), None)
+    said = {word for word in words if word not in _BESIDE and not word.isdigit()}
+    return next((role for role, usual in _WORDS.items() if len(said) == 1 and said <= usual), None)
 
 
 def own_slices(

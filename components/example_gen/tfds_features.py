@@ -34,7 +34,7 @@ def class_names(features: Any, full_name: str) -> tuple[str, ...]:
     for key, kind in ((IMAGE, tfds.features.Image), (LABEL, tfds.features.ClassLabel)):
         # A connector of another class may decode the stored bytes in its own way.
         if key not in kinds or type(features[key]) is not kind:
-            has = ", ".join(f"{name} ({told})" for name, told in kinds.items())
+            has = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
             raise UserError(
                 f"data.name {full_name}: an image classification data set has a feature {key!r} of "
                 f"type {kind.__name__}; this one has {has or _kind(features)}."

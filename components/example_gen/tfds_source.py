@@ -92,10 +92,13 @@ class TfdsData:
         """SHA-256 over the classes and the records: of few records by what they hold.
 
         A small data set is prepared again in every environment, and tfds writes the features of a
-        record in another order each time: neither makes it other data. Larger files are told by
-        name, size and time, and not read: they may be terabytes.
+        record in another order each time: neither makes it other data. Larger files are not
+        read, they may be terabytes: their names, sizes and times are taken.
         """
-        digest = hashlib.sha256(json.dumps([self.full_name, self.class_names]).encode())
+        named = self.builder.data_path / "label.labels.txt"
+        labels = named.read_text(encoding="utf-8") if named.exists() else ""
+        known = [self.full_name, self.class_names, labels]
+        digest = hashlib.sha256(json.dumps(known).encode())
         instructions = self._instructions(runs)
         paths = [as_path(str(item.filename)) for item in instructions]
         for path in paths:
