@@ -50,23 +50,24 @@ def records_digest(path: AnyPath, skip: int, take: int) -> str | None:
                 continue
             if not frame.whole:
                 return None
-            digest.update(_values_digest(frame.record))
+            digest.update(_values(frame.record))
             read += 1
     except DamagedError:
         return None
     return digest.hexdigest() if read == take else None
 
 
-def _values_digest(record: bytes) -> bytes:
-    digest, example = hashlib.sha256(), parsed(record)
+def _values(record: bytes) -> bytes:
+    """The features of a tf.Example by name, each with kind, lengths and values; else its bytes."""
+    example = parsed(record)
     if example is None:
-        return hashlib.sha256(record).digest()
-    features = example.features.feature
-    for name in sorted(features):
-        kind = features[name].WhichOneof("kind") or ""
-        values = getattr(features[name], kind).value if kind else ()
-        digest.update(f"{name}\0{kind}\0{len(values)}\0".encode())
-        for value in values:
-            content = value if isinstance(value, bytes) else repr(value).encode()
-            digest.update(f"{len(content)}\0".encode() + content)
-    return digest.digest()
+        return record
+    parts = []
+    for name, feature in sorted(example.features.feature.items()):
+        kind = feature.WhichOneof("kind") or ""
+        values = getattr(feature, kind).value if kind else ()
+        if kind == "bytes_list":
+            parts += [repr((name, kind, [len(value) for value in values])).encode(), *values]
+        else:
+            parts.append(repr((name, kind, list(values))).encode())
+    return b"".join(parts)

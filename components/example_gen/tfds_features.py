@@ -43,7 +43,7 @@ def class_names(features: Any, full_name: str) -> tuple[str, ...]:
     if wrong:
         raise UserError(f"data.name {full_name}: its feature 'image' is {wrong} {_CURE}")
     label = features[LABEL]
-    if label.num_classes is None:
+    if not label.num_classes:
         raise UserError(
             f"data.name {full_name}: its feature 'label' says neither names nor number of its "
             "classes. Write the data set with ClassLabel(names=[...])."

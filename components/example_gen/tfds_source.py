@@ -23,7 +23,7 @@ from components.storage import AnyPath, as_path
 
 _CONNECT_TIMEOUT_S = 4
 _PARQUET = "parquet"
-_READ_RECORDS = 10_000
+_READ_RECORDS = 5_000
 """At most so many are read for a fingerprint."""
 
 

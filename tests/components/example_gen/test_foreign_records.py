@@ -67,7 +67,7 @@ def test_labels_can_count_from_one(tmp_path):
     first = {"first_label": 1}
     found = verdicts(tmp_path, [1, 2, 3, 3.0, b"3", b"owl", 4, 0], **first)
     assert found[:6] == [0, 1, 2, 2, 2, 0]
-    assert found[6:] == [f"label {n} is none of 3 classes that count from 1" for n in (4, 0)]
+    assert found[6:] == [f"label {n} is none of the 3 classes, which count from 1" for n in (4, 0)]
     config = source_of(tmp_path, [*map(of_label, [1, 3, 9]), of_label(1), of_label(1)], **first)
     assert list(stored_labels(open_source(config).shards[0])) == [0, 2, -1]
 

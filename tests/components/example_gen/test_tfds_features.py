@@ -22,7 +22,7 @@ GREY = np.full((4, 4, 1), 7, np.uint8)
 def dataset(tmp_path, image, label, value, of_label=1, count=20):
     """A data set of two features, written to disk by tfds."""
 
-    class Written(tfds.core.GeneratorBasedBuilder):
+    class Written(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         VERSION = tfds.core.Version("1.0.0")
 
         def _info(self):
@@ -67,14 +67,25 @@ def test_an_image_that_is_no_picture_of_eight_bits_is_refused(tmp_path, image, v
         (tfds.features.Text(), "owl", r"label \(Text\)"),
         (tfds.features.Tensor(shape=(), dtype=np.int64), 1, r"label \(Tensor\)"),
         (tfds.features.Sequence(NAMES), [1], r"label \(Sequence of ClassLabel\)"),
-        (tfds.features.BBoxFeature(), tfds.features.BBox(0, 0, 1, 1), r"label \(BBoxFeature\)"),
-        (tfds.features.ClassLabel(), 1, "neither names nor number"),
     ],
 )
 def test_a_label_that_is_no_class_is_refused(tmp_path, label, value, words):
     config = dataset(tmp_path, RGB, label, np.zeros((4, 4, 3), np.uint8), value)
     with pytest.raises(UserError, match=words):
         open_source(config)
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        (tfds.features.BBoxFeature(), r"label \(BBoxFeature\)"),
+        (tfds.features.ClassLabel(), "neither names nor number"),
+    ],
+)
+def test_other_labels_are_refused_by_their_type(label, words):
+    features = tfds.features.FeaturesDict({"image": RGB, "label": label})
+    with pytest.raises(UserError, match=words):
+        class_names(features, "mine/1.0.0")
 
 
 def test_a_connector_of_ones_own_is_refused():
