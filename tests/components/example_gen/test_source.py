@@ -190,10 +190,11 @@ def test_the_fingerprint_sees_other_values_of_the_same_size_and_time(tmp_path):
     assert after["eval"] == before["eval"]
 
 
+@pytest.mark.slow
 def test_the_same_data_prepared_in_another_environment_are_the_same_data(tmp_path):
     """Each process of tfds writes a record's features in another order, at another time."""
     found = {}
-    for seed in ("1", "2", "3"):
+    for seed in ("1", "2"):
         ran = subprocess.run(
             [sys.executable, "-c", PREPARE, data(tmp_path / seed).model_dump_json()],
             cwd=ROOT, capture_output=True, text=True, check=False,
@@ -202,7 +203,7 @@ def test_the_same_data_prepared_in_another_environment_are_the_same_data(tmp_pat
         assert ran.returncode == 0, ran.stderr[-2000:]
         path = next((tmp_path / seed / "digits" / "1.0.0").glob("*.tfrecord*"))
         found[path.read_bytes(), path.stat().st_mtime_ns] = ran.stdout.splitlines()[-1]
-    assert len(found) == 3
+    assert len(found) == 2
     assert len(set(found.values())) == 1
 
 
