@@ -103,6 +103,7 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     open_first(connection, layout.artifacts)
     inputs = resolve(config, layout)
     check_whole(inputs.backbone.path)
+    config = inputs.config
 
     from tfx.dsl.compiler import compiler, constants
     from tfx.orchestration.portable import runtime_parameter_utils
