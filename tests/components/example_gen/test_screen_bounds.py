@@ -97,24 +97,15 @@ def exif_bomb(inner=b""):
 
 
 def tiff_with_inner_bomb():
-    """Of a TIFF, whose directory of Exif data is one."""
-    whole = bytearray(encode(Image.new("L", (8, 8)), "TIFF", exif=_exif()))
-    order, at = "<", struct.unpack_from("<I", whole, 4)[0]
-    (entries,) = struct.unpack_from(order + "H", whole, at)
-    inner = len(whole)
-    places = range(at + 2, at + 2 + 12 * entries, 12)
-    assert 34665 in [struct.unpack_from(order + "H", whole, entry)[0] for entry in places]
-    for entry in places:
-        if struct.unpack_from(order + "H", whole, entry)[0] == 34665:
-            struct.pack_into(order + "I", whole, entry + 8, inner)
+    """A TIFF of which a directory of Exif data is one."""
+    whole = bytearray(encode(Image.new("L", (8, 8)), "TIFF", tiffinfo={40_000: 5}))
+    (at,) = struct.unpack_from("<I", whole, 4)
+    (entries,) = struct.unpack_from("<H", whole, at)
+    inner = len(whole) + len(whole) % 2
+    # The last entry has the largest tag.
+    struct.pack_into("<HHII", whole, at + 2 + 12 * (entries - 1), 34665, 4, 1, inner)
     tags = b"".join(struct.pack("<HHII", 40_000 + tag, 7, 500_000, 8) for tag in range(1_000))
-    return bytes(whole) + struct.pack("<H", 1_000) + tags + bytes(600_000)
-
-
-def _exif():
-    exif = Image.Exif()
-    exif[34665] = {36867: "2020:01:01 00:00:00"}
-    return exif
+    return bytes(whole.ljust(inner, b"\0")) + struct.pack("<H", 1_000) + tags + bytes(600_000)
 
 
 text = packed(7_900_000)

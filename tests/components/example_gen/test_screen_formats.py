@@ -219,21 +219,36 @@ BMPS = {
     ),
     "bytes after its pixels": bmp(24, random.bytes(96), surplus=b"\0\0"),
     "OS/2, 24 bits": bmp(24, random.bytes(96), header=12),
-    "run lengths": bmp(
-        8, b"".join(b"\x08" + bytes((each,)) + b"\0\0" for each in (1, 9, 200, 77)) + b"\0\1", 1,
-        masks=random.bytes(1024),
-    ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BMPS)
-def test_other_bmps_are_converted(name):
-    found = screen(BMPS[name], LIMITS)
+def test_other_bmps_are_accepted_as_well(name):
+    shows(screen(BMPS[name], LIMITS), BMPS[name])
+
+
+RUNS = b"".join(b"\x08" + bytes((each, 0, 0)) for each in (1, 9, 200, 77)) + b"\0\1"
+
+
+def large_bmp(bits, side):
+    return bmp(bits, bytes((side * bits + 31) // 32 * 4 * side), size=(side, side))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        bmp(8, RUNS, 1, masks=random.bytes(1024)),
+        bmp(1, bytes(400 * 3200), masks=b"\0\0\0\0\xff\xff\xff\0", size=(3200, 3200)),
+        large_bmp(16, 1500),
+    ],
+)
+def test_bmps_that_the_graph_does_not_decode_or_at_great_cost_are_converted(image):
+    found = screen(image, LIMITS)
     assert found.reason is Reason.UNSUPPORTED
     assert found.sentence.endswith("to convert such images add bmp to data.screen.convert")
-    found = screen(BMPS[name], convert("bmp"))
+    found = screen(image, convert("bmp"))
     assert found.format == "bmp"
-    shows(found, BMPS[name], levels=0)
+    shows(found, image, levels=0)
 
 
 # Orientation, pages and newer formats ------------------------------------------------------------
