@@ -43,8 +43,6 @@ def execute(
       Exception: a step failed; the events say which and why, and the report shows what there is.
     """
     layout.metadata.parent.mkdir(parents=True, exist_ok=True)
-    # Ten tries of 25 s each at a database that another process holds; nobody else makes its tables.
-    metadata._MAX_INIT_RETRY = 1
     connection = _connection(layout)
     pipeline = create_pipeline(
         config,
@@ -111,4 +109,7 @@ def _failure(states: StepStates, logs: AnyPath, steps: Sequence[str]) -> Failure
 
 
 def _connection(layout: Layout) -> metadata_store_pb2.ConnectionConfig:
+    # Not ten tries of 22 s each at a database that another process holds: the retries are for
+    # many that make its tables at once, and this output is one run's.
+    metadata._MAX_INIT_RETRY = 1
     return metadata.sqlite_metadata_connection_config(str(layout.metadata))
