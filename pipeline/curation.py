@@ -148,6 +148,7 @@ def _is_there(path: AnyPath) -> bool:
 def _check_folder(path: AnyPath) -> None:
     """Tells before a run of hours what its end would find out."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         try_writing(path.parent)
     except io_errors() as error:
         raise UserError(f"data.write_schema {path} cannot be written: {_reason(error)}.") from error

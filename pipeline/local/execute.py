@@ -51,8 +51,6 @@ def execute(
     """
     check_whole(inputs.backbone.path)
     layout.metadata.parent.mkdir(parents=True, exist_ok=True)
-    # Ten tries of 25 s each at a database that another process holds; nobody else makes its tables.
-    metadata._MAX_INIT_RETRY = 1
     connection = _connection(layout)
     settle_place(connection, config.pipeline_name, layout, own_store=True)
     pipeline = create_pipeline(
@@ -120,4 +118,7 @@ def _failure(states: StepStates, logs: AnyPath, steps: Sequence[str]) -> Failure
 
 
 def _connection(layout: Layout) -> metadata_store_pb2.ConnectionConfig:
+    # Not ten tries of 22 s each at a database that another process holds: the retries are for
+    # many that make its tables at once, and this output is one run's.
+    metadata._MAX_INIT_RETRY = 1
     return metadata.sqlite_metadata_connection_config(str(layout.metadata))
