@@ -152,7 +152,8 @@ def test_no_checkpoint_has_weights_that_are_not_finite_nor_is_one_taken_up_for_e
         assert bool(newest) == left
         if newest:
             reader = tf.train.load_checkpoint(newest)
-            names = [name for name in reader.get_variable_to_shape_map() if "variables/" in name]
+            stored = reader.get_variable_to_shape_map()
+            names = [name for name in stored if name.startswith("variables/")]
             assert len(names) == 2
             assert all(np.isfinite(reader.get_tensor(name)).all() for name in names)
             saved = int(newest.rpartition("-")[2])
