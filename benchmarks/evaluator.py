@@ -4,7 +4,7 @@
 
 The same network (an R50x1 with random weights at 224 px), the same JPEGs and the same batches go
 through both. The time between 128 and 512 images is taken, so that imports, tracing and Beam's
-fixed cost are left out; runs alternate. What intervals add is told beside it.
+fixed cost are left out; runs alternate.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -35,7 +34,9 @@ from components.evaluator.executor import Executor
 from components.evaluator.settings import EvaluatorSettings
 from components.trainer.architecture import PUBLISHED
 from components.trainer.bit import BiT
-from components.transform.preprocessing import decode_and_resize
+from components.transform.config import WHITE
+from components.transform.pixels import map_decoded
+from components.transform.preprocessing import resized
 
 CLASSES = 10
 SIDE = 224
@@ -55,11 +56,8 @@ class Classifier(tf.Module):
         """Serialized tf.Examples, string [N] -> `probabilities` float32 [N, CLASSES], the index."""
         spec = {"image": tf.io.FixedLenFeature([], tf.string)}
         encoded = tf.io.parse_example(examples, spec)["image"]
-        images = tf.map_fn(
-            lambda image: decode_and_resize(image, SIDE)[0],
-            encoded,
-            fn_output_signature=tf.TensorSpec((SIDE, SIDE, 3), tf.float32),
-        )
+        pixels = tf.TensorSpec((SIDE, SIDE, 3), tf.float32)
+        images = map_decoded(lambda image: resized(image, SIDE)[0], encoded, WHITE, pixels)
         probabilities = tf.nn.softmax(self.backbone(images) @ self.head)
         return {"probabilities": probabilities, "class_index": tf.argmax(probabilities, 1)}
 
@@ -101,9 +99,9 @@ def write_records(folder: Path, count: int) -> Examples:
     return artifact
 
 
-def evaluate(examples: Examples, model: Model, batch_size: int, intervals: Any) -> None:
+def evaluate(examples: Examples, model: Model, batch_size: int) -> None:
     """One run of the Evaluator step."""
-    config = EvaluationConfig(min_accuracy=0.0, batch_size=batch_size, intervals=intervals)
+    config = EvaluationConfig(min_accuracy=0.0, batch_size=batch_size)
     settings = EvaluatorSettings(
         evaluation=config, class_names=tuple(map(str, range(CLASSES))), evaluation_data=""
     )
@@ -144,8 +142,7 @@ def main() -> None:
         examples = {n: write_records(Path(folder, str(n)), n) for n in options.counts}
         ways: dict[str, Callable[[Examples], None]] = {
             "model.predict": lambda e: predict(e, predictor, options.batch_size),
-            "Evaluator": lambda e: evaluate(e, model, options.batch_size, "none"),
-            "Evaluator, jackknife": lambda e: evaluate(e, model, options.batch_size, "jackknife"),
+            "Evaluator": lambda e: evaluate(e, model, options.batch_size),
         }
         best: dict[tuple[str, int], float] = {}
         for _ in range(options.repeats):

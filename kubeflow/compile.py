@@ -1,6 +1,6 @@
 """Compiles a configuration into a package for Kubeflow Pipelines.
 
-python -m kubeflow.compile --preset flowers --image registry/bit@sha256:... --output flowers.yaml
+.venv/bin/python -m kubeflow.compile --preset flowers --image IMAGE@sha256:... --output flowers.yaml
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from components.commands import module_command
 from components.errors import UserError
 from components.storage import write_whole
+from components.terminal import run_command
+from kubeflow.braces import check_values
 from kubeflow.sdk import enter_sdk_environment
 from pipeline.command_line import add_source_options, end
-from pipeline.config import Config, load_config
+from pipeline.config import Config, dump_config, load_config
 from pipeline.summary import COMPLETED, STEP_FAILED, USAGE
 
 _EPILOG = """\
@@ -23,7 +26,7 @@ exit codes:
   1  it could not be written
   2  usage or configuration
 
-Then: python -m kubeflow.submit PACKAGE. docs/kubeflow.md tells the whole way.
+It prints the command that submits the package. docs/kubeflow.md describes the whole way.
 """
 
 
@@ -42,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m kubeflow.compile",
+        prog=module_command("kubeflow.compile"),
         description=(__doc__ or "").split("\n", maxsplit=1)[0],
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -61,6 +64,7 @@ def _config(options: argparse.Namespace) -> Config:
         raise UserError("kubeflow.image must be given: --image registry/bit@sha256:... .")
     if options.output.suffix not in (".yaml", ".yml"):
         raise UserError(f"--output {options.output}: a package's name ends in .yaml.")
+    check_values(dump_config(config))
     records = config.data.tfrecords.files if config.data.tfrecords else {}
     # What the laptop has, a pod has not.
     lost = config.kubeflow.lost_path(
@@ -96,8 +100,9 @@ def _write(config: Config, path: Path) -> int:
             file=sys.stderr,
         )
     print(f"{path}: the pipeline {config.pipeline_name}")
+    print(f"To submit it: {module_command('kubeflow.submit', str(path.resolve()))}")
     return COMPLETED
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

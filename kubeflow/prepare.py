@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from google.protobuf import json_format
 
 from components.errors import UserError
 from components.storage import io_errors
+from components.trainer.backbone import check_whole
 from kubeflow import parameters
 from kubeflow.connection import connection_config, open_first
 from kubeflow.run_folder import RunFolder
@@ -18,8 +20,11 @@ from pipeline.config import Config, dump_config, override_config
 from pipeline.graph import graph_of, steps_of
 from pipeline.inputs import resolve
 from pipeline.kubeflow_config import PREPARE
+from pipeline.preflight import check_output, check_stores
 from pipeline.reported import run_reported
-from pipeline.summary import UNFINISHED, Summary, steps_named, write_summary
+from pipeline.summary import UNFINISHED, Summary, keep_summary, steps_named, write_summary
+
+_logger = logging.getLogger(__name__)
 
 
 def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
@@ -51,6 +56,7 @@ def _begin(config: Config, folder: RunFolder) -> None:
     )
     try:
         write_summary(folder.layout.summary, summary)
+        keep_summary(folder.path, summary, over=False)
     except io_errors() as error:
         raise UserError(
             f"kubeflow.output {folder.layout.output} cannot be written by user {os.getuid()}: "
@@ -90,18 +96,25 @@ def run_config(options: argparse.Namespace) -> Config:
 
 def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     config, layout = run_config(options), folder.layout
+    for warning in check_output(layout, config):
+        _logger.warning("%s", warning)
+    check_stores(layout, config)
     connection = connection_config(options.metadata)
-    open_first(connection)
+    open_first(connection, layout.artifacts)
     inputs = resolve(config, layout)
+    check_whole(inputs.backbone.path)
+    config = inputs.config
 
     from tfx.dsl.compiler import compiler, constants
     from tfx.orchestration.portable import runtime_parameter_utils
 
     from pipeline.beam_flags import checked_flags
+    from pipeline.moved import settle_place
     from pipeline.pipeline import create_pipeline
     from pipeline.report import report_settings
     from pipeline.spans import settle_span
 
+    settle_place(connection, config.pipeline_name, layout, own_store=False)
     settings = report_settings(config, inputs, options.run_id)
     folder.write_config(dump_config(config), settings.model_dump_json())
     pipeline = create_pipeline(

@@ -8,7 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.commands import module_command
 from components.errors import UserError
+from components.terminal import run_command
+from kubeflow.braces import check_values
 from kubeflow.client.auth import MODES
 from kubeflow.client.schedule import check_cron
 from kubeflow.sdk import enter_sdk_environment
@@ -61,13 +64,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m kubeflow.submit",
+        prog=module_command("kubeflow.submit"),
         description=__doc__,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("package", type=Path, help="written by python -m kubeflow.compile")
+    parser.add_argument("package", type=Path, help="written by kubeflow.compile")
     add = parser.add_argument_group("what runs").add_argument
     add(
         "--set",
@@ -142,6 +145,8 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
 def _submit(options: argparse.Namespace) -> int:
     from kubeflow.client.package import arguments, read_package
 
+    for name in ("run_name", "experiment", "version_name", "recurring_name", "service_account"):
+        check_values(getattr(options, name) or "", f"--{name.replace('_', '-')}")
     cron = check_cron(options.cron) if options.cron else ""
     package = read_package(options.package)
     values = arguments(package, options.params, options.overrides)
@@ -285,4 +290,4 @@ def _warn(sentence: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main, goes_on=True))

@@ -1,6 +1,6 @@
 """What the last run set aside: a table by split and reason, and the bytes as files.
 
-python -m pipeline.quarantine --output runs/digits [--extract FOLDER]
+.venv/bin/python -m pipeline.quarantine --output runs/digits [--extract FOLDER]
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from components.commands import module_command
 from components.errors import UserError
 from components.example_gen.image_files import display
 from components.example_gen.quarantine import Reject, quarantined_splits, read_quarantine
-from components.storage import as_path, io_errors
+from components.storage import io_errors
+from components.terminal import run_command
 from pipeline.layout import Layout
 from pipeline.summary import COMPLETED, USAGE
 
@@ -30,11 +32,11 @@ _SHOWN = 3
 def main(arguments: list[str] | None = None) -> int:
     """Shows or extracts; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.quarantine",
+        prog=module_command("pipeline.quarantine"),
         description="Shows the records that the last run set aside, and why.",
         allow_abbrev=False,
     )
-    parser.add_argument("--output", required=True, help="the output folder of the run")
+    parser.add_argument("--output", metavar="DIR", required=True, help="of the run")
     parser.add_argument(
         "--extract", metavar="FOLDER", help="write them there: <split>/<reason>/<source>"
     )
@@ -60,16 +62,21 @@ def find_quarantine(output: str) -> tuple[str | None, str]:
     Raises:
       UserError: no run left its summary there.
     """
-    path = Layout(output).summary
+    layout = Layout(output)
+    path = layout.summary
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
         uri, read = summary["quarantine"], summary["counts"]["read"]
         reasons = "" if read else "; ".join(summary["reasons"]) or "it did not come so far"
     except io_errors(ValueError, KeyError, TypeError) as error:
         raise UserError(f"--output {output}: no run left a {path.name} to read there.") from error
-    if uri is not None and not as_path(uri).exists():
-        raise UserError(f"{uri} is no longer there; run again with --no-cache.")
-    return None if uri is None else str(uri), reasons
+    if uri is None:
+        return None, reasons
+    # Below this output, should it be one that was moved or copied since.
+    found = layout.moved(uri)
+    if not found.exists():
+        raise UserError(f"{found} is no longer there; run again with --no-cache.")
+    return str(found), reasons
 
 
 def as_table(uri: str) -> Table:
@@ -120,4 +127,4 @@ def _file_name(number: int, source: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

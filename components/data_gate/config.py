@@ -32,7 +32,9 @@ class DataGateConfig(Section):
         description="How far it may be from that in the judged split of the same span, likewise.",
     )
     missing_classes: Action = Field(
-        "report", description="A class without an image in the train or the judged split."
+        "stop",
+        description="A class that has images, and none in the train or none in the judged split: "
+        "what trains and is not judged can be wrong and pass.",
     )
     max_imbalance: Annotated[float, Field(ge=1)] | None = Field(
         None,
@@ -44,6 +46,12 @@ class DataGateConfig(Section):
         "report",
         description="Images of two splits whose perceptual hashes differ in at most "
         "`near_distance` of 64 bits.",
+    )
+    looks: Action = Field(
+        "report",
+        description="A class or a split that differs from the others by more than 20 % of its "
+        "images in transparency, or in how many are turned by their orientation. Images of one "
+        "colour are only reported.",
     )
     near_distance: Annotated[int, Field(ge=0, le=3)] = Field(
         0,

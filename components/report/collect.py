@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 import tensorflow as tf
 from tfx.components.evaluator import constants
 
-from components.evaluator.eval_config import ACCURACY
 from components.evaluator.gates import OVERALL, Measured
 from components.evaluator.predictions import read_predictions
-from components.evaluator.results import Metrics, read_gates, read_metrics
+from components.evaluator.results import ACCURACY, Metrics, read_findings, read_gates
 from components.example_gen.index import read_index
+from components.lineage import warnings_of
 from components.report.collect_data import data_parts
 from components.report.content import (
     BLESSED,
@@ -33,9 +33,15 @@ from components.report.content import (
     SliceRow,
     StepRow,
 )
-from components.report.figures import calibration, class_rows, confusion_cells
+from components.report.figures import (
+    calibration,
+    class_rows,
+    confusion_cells,
+    without_no_class,
+)
 from components.report.pictures import make_album
 from components.report.settings import ReportSettings
+from components.transform.config import WHITE
 from components.transform.features import LABEL
 
 _BASELINE_ID = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY
@@ -79,6 +85,7 @@ def collect(
         finished=datetime.datetime.now().isoformat(timespec="seconds"),
         verdict=verdict,
         reasons=(failure.reason,) if failure else tuple(failed),
+        warnings=tuple(warnings_of(artifacts)),
         gates=tuple(_gate_row(gate) for gate in gates),
         split=settings.split,
         class_names=settings.class_names,
@@ -93,7 +100,8 @@ def collect(
 def _evaluation(
     artifacts: Mapping[str, Any], evaluation: str, settings: ReportSettings
 ) -> dict[str, Any]:
-    metrics, baseline = read_metrics(evaluation), read_metrics(evaluation, baseline=True)
+    findings = read_findings(evaluation)
+    metrics, baseline = findings.candidate, findings.baseline
     table = read_predictions(evaluation)
     labels, predicted = table["label"].to_numpy(), table["predicted"].to_numpy()
     cells = confusion_cells(labels, predicted)
@@ -103,6 +111,7 @@ def _evaluation(
         _records(artifacts, settings.split),
         _records(artifacts, "train"),
         functools.partial(_sources, artifacts.get("TfdsExampleGen.index"), settings.split),
+        tuple(settings.config.get("preprocessing", {}).get("background", WHITE)),
     )
     before = {
         int(key[1]): value
@@ -117,9 +126,11 @@ def _evaluation(
         "has_baseline": bool(baseline),
         "classes": class_rows(cells, settings.class_names, before),
         "slices": _slice_rows(metrics, baseline),
-        "confusion": Confusion(tuple(cells), album.cells),
+        "confusion": Confusion(without_no_class(cells), album.cells),
         "calibration": bins,
         "calibration_error": error,
+        "unanswered": findings.unanswered,
+        "clipped": findings.clipped,
         "pictures": tuple(album.pictures),
         "samples": album.samples,
         "mistakes": album.mistakes,

@@ -7,15 +7,21 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from components.durable import sync_tree
 from components.errors import UserError
-from components.storage import AnyPath, as_path, io_errors, is_local, remove_tree
+from components.storage import AnyPath, as_path, io_errors, is_local, remove_tree, write_whole
 from components.trainer.strategy import chiefs_value, worker
 
 _logger = logging.getLogger(__name__)
+
+_PREFIX = "ckpt-"
+_NAMES_NEWEST = "checkpoint"
+"""TensorFlow's name of the file that names the newest."""
 
 STALE_S = 7 * 24 * 3600
 """Seconds after which a training that was never finished is given up."""
@@ -72,7 +78,6 @@ class Checkpoints:
         )
         # A variable that is made while one worker saves would wait for the others.
         self._checkpoint.save_counter  # noqa: B018
-        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=1)
         self._saved = time.monotonic()
 
     def restore(self) -> State:
@@ -83,11 +88,11 @@ class Checkpoints:
         Raises:
           UserError: it is damaged.
         """
-        newest = self._manager.latest_checkpoint
-        step = chiefs_value(-1 if newest is None else int(newest.rpartition("-")[2]))
+        found = tf.train.get_checkpoint_state(str(self._folder))
+        step = chiefs_value(int(found.model_checkpoint_path.rpartition("-")[2]) if found else -1)
         if step < 0:
             return State()
-        newest = str(self._folder / f"ckpt-{step}")
+        newest = str(self._folder / f"{_PREFIX}{step}")
         try:
             if self._is_of_other_variables(newest):
                 return State()
@@ -121,6 +126,7 @@ class Checkpoints:
     def save(self, state: State) -> None:
         """Writes a checkpoint, and removes the one before it.
 
+        Not by tf.train.CheckpointManager: it removes the older before the newer is on the disk.
         Weights that are not finite are not written: nothing good could go on from them.
         """
         self._saved = time.monotonic()
@@ -128,9 +134,24 @@ class Checkpoints:
             _logger.warning("no checkpoint after step %d: a weight is NaN or infinite", state.step)
             return
         self._state.value = state
-        self._manager.save(checkpoint_number=state.step)
+        name = f"{_PREFIX}{state.step}"
+        self._checkpoint.write(str(self._folder / name))
+        if isinstance(self._folder, Path):
+            sync_tree(self._folder)
+        write_whole(self._folder / _NAMES_NEWEST, f'model_checkpoint_path: "{name}"\n')
+        self._remove_all_but(name)
         self._saved = time.monotonic()
         _logger.info("checkpoint after step %d in %s", state.step, self._folder)
+
+    def _remove_all_but(self, newest: str) -> None:
+        """Removes older checkpoints, and what a killed run left of one."""
+        for path in self._folder.iterdir():
+            if path.name == _NAMES_NEWEST or path.name.startswith(f"{newest}."):
+                continue
+            try:
+                remove_tree(path) if path.is_dir() else path.unlink()
+            except io_errors() as error:
+                _logger.warning("%s could not be removed: %s", path, error)
 
     def remove(self) -> None:
         """Removes what is in the folder, so that the next run starts from the first step."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
@@ -14,6 +15,7 @@ from components.progress import LOGGER, report
 from components.report.collect import Failure
 from components.report.content import StepRow
 from components.storage import AnyPath
+from components.trainer.backbone import check_whole
 from pipeline.beam_flags import checked_flags
 from pipeline.config import Config
 from pipeline.curation import write_inferred
@@ -23,25 +25,36 @@ from pipeline.inputs import Inputs
 from pipeline.layout import Layout
 from pipeline.local.dag_runner import LocalDagRunner
 from pipeline.local.events import StepStates
+from pipeline.metadata_file import check_metadata
+from pipeline.moved import settle_place
 from pipeline.outcome import read_outcome, read_outputs, read_page
 from pipeline.pipeline import create_pipeline
 from pipeline.report import publish, report_settings
 from pipeline.spans import settle_span
+from pipeline.unchanged import files_of
 
 _logger = logging.getLogger(__name__)
 
 
 def execute(
     config: Config, inputs: Inputs, layout: Layout, run_id: str, use_cache: bool
-) -> dict[str, Any]:
-    """Runs every step and reads what came of it (`pipeline.outcome.read_outcome`).
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Runs every step.
+
+    Returns:
+      The outcome (`pipeline.outcome.read_outcome`), and the files that there are of it
+      (`pipeline.unchanged.files_of`).
 
     Raises:
-      UserError: Beam refuses its options.
+      UserError: Beam refuses its options, or a file of the backbone is damaged.
       Exception: a step failed; the events say which and why, and the report shows what there is.
     """
+    check_whole(inputs.backbone.path)
     layout.metadata.parent.mkdir(parents=True, exist_ok=True)
+    # Ten tries of 25 s each at a database that another process holds; nobody else makes its tables.
+    metadata._MAX_INIT_RETRY = 1
     connection = _connection(layout)
+    settle_place(connection, config.pipeline_name, layout, own_store=True)
     pipeline = create_pipeline(
         config,
         inputs,
@@ -63,6 +76,7 @@ def execute(
         _publish(read_page(outputs), layout)
     except Exception:
         try:
+            check_metadata(Path(layout.metadata), Path(layout.artifacts))
             outputs = read_outputs(connection, run_id)
             write_inferred(config.data, outputs, len(inputs.source.class_names))
             found = read_outcome(outputs, inputs.source.class_names)
@@ -75,7 +89,7 @@ def execute(
         raise
     finally:
         LOGGER.removeHandler(states)
-    return read_outcome(outputs, inputs.source.class_names)
+    return read_outcome(outputs, inputs.source.class_names), files_of(outputs, layout)
 
 
 def _publish(page: str, layout: Layout) -> None:
