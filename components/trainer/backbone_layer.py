@@ -182,16 +182,16 @@ def _module(path: str, trainable: bool) -> hub.KerasLayer:
         ) from error
 
 
-def _statistics_on_write(make: Callable[..., tf.Variable], **told: Any) -> tf.Variable:
+def _statistics_on_write(make: Callable[..., tf.Variable], **options: Any) -> tf.Variable:
     """Makes a batch norm's statistics variables with one copy a device, equal or not.
 
     Keras's are averaged whenever they are read outside of a step. Of several workers all would have
     to read them at once, and the chief saves alone: `Steps.average` makes the copies equal.
     """
-    mean = told.get("aggregation") == tf.VariableAggregation.MEAN
-    if mean and told.get("synchronization") == tf.VariableSynchronization.ON_READ:
-        told["synchronization"] = tf.VariableSynchronization.ON_WRITE
-    return make(**told)
+    mean = options.get("aggregation") == tf.VariableAggregation.MEAN
+    if mean and options.get("synchronization") == tf.VariableSynchronization.ON_READ:
+        options["synchronization"] = tf.VariableSynchronization.ON_WRITE
+    return make(**options)
 
 
 def _check_trainable(layer: BackboneLayer, path: str, expected: int | None) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from components.errors import UserError
 from components.trainer.input_pipeline import (
     Split,
     kept_split,
@@ -64,6 +65,9 @@ def feeds_of(
 
     The embeddings of a frozen backbone are the same in every pass: of what is looked at always, of
     what is learned where nothing is drawn anew in its images.
+
+    Raises:
+      UserError: a frozen backbone gives NaN or infinity for an image.
     """
     frozen, sizes = settings.mode == "head_only", settings.sizes
     crops = sizes.crop is not None and sizes.crop < sizes.resize
@@ -75,6 +79,7 @@ def feeds_of(
         what, shape = f"{name} embeddings", [model.embedding_size]
         if embed and room.takes(what, split.count, shape):
             kept = room.keep(what, split.count, shape, _embeddings(model, split, batch))
+            _check_finite(kept.values, f"{name} split")
             return Feed(kept_split(kept), model.head, None)
         what, shape = f"{name} images", [side, side, 3]
         if room.takes(what, split.count, shape):
@@ -87,6 +92,18 @@ def feeds_of(
         return feed("train", train, sizes.resize, embed=not drawn), looked_at
     learned = feed("train", train, sizes.resize, embed=False)
     return learned, feed("eval", evaluation, sizes.evaluate, embed=False)
+
+
+def _check_finite(embeddings: np.ndarray, where: str) -> None:
+    """No rate of learning would help where the frozen network itself gives NaN."""
+    wrong = ~np.isfinite(embeddings).all(axis=1)
+    if wrong.any():
+        raise UserError(
+            f"backbone.handle: the network gives NaN or infinity for {np.count_nonzero(wrong)} of "
+            f"the {len(wrong)} images of the {where} that were read, the first of them number "
+            f"{np.argmax(wrong) + 1}. Give another backbone, set training.precision to float32 "
+            "where it is not, or take these images out."
+        )
 
 
 def _images(split: Split, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,5 +1,6 @@
 """Training ends at the first loss that is not finite, says where, and leaves no model."""
 
+import io
 import logging
 import math
 import re
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as keras
+from PIL import Image
 
 from components.errors import UserError
 from components.trainer.checkpoint import Checkpoints, NoCheckpoints, State
@@ -18,7 +20,8 @@ from components.trainer.loop import Loop
 from components.trainer.plan import make_plan
 from components.trainer.steps import Steps
 from components.trainer.train import train
-from tests.components.trainer.jobs import learned, make_job
+from tests.components.trainer.jobs import learned, make_job, png
+from tests.modules import export
 
 TOO_HIGH = {"base_learning_rate": 1e38, "schedule": {"steps": 60}, "steps_per_epoch": 30}
 
@@ -119,6 +122,22 @@ def test_a_training_ends_where_its_loss_does(digits_folder, tiny_backbone, told)
     assert not Path(job.model_run, "history.json").exists()
 
 
+def test_a_frozen_network_that_gives_nan_for_an_image_is_named(digits_folder, tmp_path):
+    """Not the rate, which has no part in it."""
+
+    def call(images):
+        means = tf.reduce_mean(images, (1, 2))
+        return tf.where(means < 0.2, math.nan, means)
+
+    told = {"mode": "head_only", "backbone": export(tmp_path / "backbone", call)}
+    dark = [np.mean(Image.open(io.BytesIO(png(index)))) / 255 < 0.2 for index in range(133)]
+    with pytest.raises(UserError) as caught:
+        train(make_job(digits_folder, "dark", **told))
+    count, first = sum(dark[100:]), dark[100:].index(True) + 1
+    assert f"NaN or infinity for {count} of the 33 images of the eval split" in str(caught.value)
+    assert f"the first of them number {first}." in str(caught.value)
+
+
 def test_no_checkpoint_has_weights_that_are_not_finite_nor_is_one_taken_up_for_ever(
     digits_folder, tiny_backbone
 ):
@@ -133,7 +152,8 @@ def test_no_checkpoint_has_weights_that_are_not_finite_nor_is_one_taken_up_for_e
         assert bool(newest) == left
         if newest:
             reader = tf.train.load_checkpoint(newest)
-            names = [name for name in reader.get_variable_to_shape_map() if "variables/" in name]
+            stored = reader.get_variable_to_shape_map()
+            names = [name for name in stored if name.startswith("variables/")]
             assert len(names) == 2
             assert all(np.isfinite(reader.get_tensor(name)).all() for name in names)
             saved = int(newest.rpartition("-")[2])

@@ -26,6 +26,20 @@ def test_an_empty_batch_has_no_rows(backbones, name):
     assert model.embed(tf.zeros((0, 24, 24, 3))).shape == (0, model.embedding_size)
 
 
+@pytest.mark.parametrize("side", [24, 32])
+def test_a_saved_network_answers_an_empty_batch(backbones, tmp_path, side):
+    """A graph that was saved is optimised otherwise: oneDNN's pooling failed in it alone."""
+    model = BiTClassifier(load_backbone(backbones["bit-mini"], "head_only"), 10)
+    spec = tf.TensorSpec((None, side, side, 3), tf.float32, name="images")
+    model.answer = tf.function(model.__call__, input_signature=[spec], autograph=False)
+    signatures = {"answer": model.answer.get_concrete_function()}
+    tf.saved_model.save(model, str(tmp_path), signatures=signatures)
+    answer = tf.saved_model.load(str(tmp_path)).signatures["answer"]
+    for count in (0, 2, 0):
+        (logits,) = answer(images=tf.zeros((count, side, side, 3))).values()
+        assert logits.shape == (count, 10)
+
+
 @pytest.mark.parametrize("backbone", ["bit-mini", "foreign"])
 def test_every_signature_answers_an_empty_batch(digits_folder, backbones, backbone):
     name = f"empty {backbone}"

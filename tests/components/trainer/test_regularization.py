@@ -102,7 +102,7 @@ def test_a_step_is_that_of_keras(modules, name, mode):
     same_variables(our_variables, variables)
     assert (model.backbone.architecture is not None) == (name == "bit")
     # Of a frozen module Keras learns nothing.
-    assert (losses[0] > np.log(10) + 0.1) == (mode == "full")
+    assert (losses[0] > np.log(10) + 0.01) == (mode == "full")
 
 
 @pytest.mark.parametrize("told", [{"batch_split": 4}, {"xla": True}], ids=["parts", "xla"])
@@ -114,7 +114,9 @@ def test_parts_and_xla_are_the_same_step(modules, told):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def test_the_penalty_is_computed_in_float32(modules, precision):
     exact = by_ours(modules["bit"], "full")
     (loss, *_), _, _, model = by_ours(modules["bit"], "full", precision=precision)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,8 +19,9 @@ from components.trainer.job_file import job_file, write_job
 from components.trainer.train import train
 from components.trainer.worker import run_worker
 from pipeline.code import ROOT
-from tests.components.trainer.jobs import learned, make_job, png
+from tests.components.trainer.jobs import judge, learned, make_job, png
 from tests.components.trainer.processes import Cluster, children
+from tests.modules import export_batch_norms
 
 BROKEN_OFF_S = 60
 """What docs/training.md promises of the others when one is gone."""
@@ -103,6 +105,44 @@ def test_workers_start_from_the_same_model(digits_folder, make_cluster):
     assert_alike(one, rows)
     assert one[0]["loss"] < np.log(10) - 0.02
     np.testing.assert_allclose(answers(job), answers(alone), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_all_workers_end_at_the_same_loss_that_is_not_finite(digits_folder, make_cluster):
+    told = {"mode": "head_only", "base_learning_rate": 1e38, "schedule": {"steps": 60}}
+    job = make_job(digits_folder, "diverged together", strategy="multi_worker", **told)
+    cluster = make_cluster(2)
+    cluster.start_worker(1, job)
+    cluster.start_chief(job)
+    assert (cluster.wait(0), cluster.wait(1)) == (1, 2)
+    said = r": (training: step \d of 60 \(.*which is not finite.*)"
+    chief, other = (re.search(said, cluster.log(index).read_text())[1] for index in (0, 1))
+    assert chief == other
+    assert not Path(job.serving_model).exists()
+
+
+@pytest.mark.slow
+def test_workers_export_and_save_batch_norms_as_they_were_judged(
+    digits_folder, make_cluster, tmp_path
+):
+    """Each has statistics of its own images, and the chief alone writes."""
+    told = {
+        "schedule": {"steps": 24},
+        "steps_per_epoch": 2,
+        "base_learning_rate": 8.0,
+        "early_stopping_patience": 4,
+        "checkpoint_seconds": 0,
+        "backbone": export_batch_norms(tmp_path / "backbone", l2=1e-3),
+    }
+    job = make_job(digits_folder, "norms together", strategy="multi_worker", **told)
+    rows = together(make_cluster(2), job)
+    (best,) = [row for row in rows if row["restored"]]
+    assert best["epoch"] < len(rows)
+    accuracy, loss = judge(digits_folder, "norms together")
+    assert accuracy == pytest.approx(best["val_accuracy"], abs=1e-6)
+    served = tf.saved_model.load(job.serving_model).model_variables
+    penalty = sum(1e-3 * np.sum(each.numpy() ** 2) for each in served if each.shape.rank == 4)
+    assert loss + penalty == pytest.approx(best["val_loss"], rel=1e-4)
 
 
 TWO_DEVICES = """
