@@ -81,6 +81,7 @@ def examine(stored: Stored, limits: ScreenConfig, classes: int) -> Kept | Reject
         num_bytes=len(found.image),
         sha256=hashlib.sha256(found.image).digest(),
         phash=found.phash,
+        **found.looks._asdict(),
     )
     if found.image == images[0]:
         return Kept(stored.record, row)

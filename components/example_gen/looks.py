@@ -10,6 +10,7 @@ _BLACK = (0, 0, 0)
 _SAID = (b"Exif\0\0", b"eXIf", b"tiff:Orientation", b"tRNS")
 """One of them is in every JPEG and PNG that has something to say, but for a PNG with alpha."""
 _PNG_COLOURS, _PNG_ALPHA = 25, (4, 6)
+_ORIENTATION = 0x0112
 _NEAR = 1
 """Levels by which a composited colour is rounded."""
 
@@ -29,17 +30,16 @@ class Looks(NamedTuple):
     colour: str | None
 
 
-def looks_of(image: bytes, pixels: Any, original: bytes | None = None) -> Looks:
+def looks_of(image: bytes, pixels: Any, orientation: int | None = None) -> Looks:
     """How an image that can be decoded is shown.
 
     Args:
       image: a JPEG, PNG, GIF or BMP.
       pixels: uint8 [height, width, 3] (np.ndarray), what it is on white.
-      original: the image that it was converted from; None where it was not.
+      orientation: of the image that it was converted from; None where it was not.
     """
-    kind, orientation = (0, 1) if _says_nothing(image) else _marks(image)
-    if original is not None:
-        orientation = _by_pillow(original)
+    kind, said = (0, 1) if _says_nothing(image) else _marks(image)
+    orientation = said if orientation is None else orientation
     if not kind:
         return Looks(orientation, 0.0, _opaque_colour(pixels))
     share, colour = _transparency(image, pixels)
@@ -81,13 +81,15 @@ def _marks(image: bytes) -> tuple[int, int]:
     return int(kind[0]), int(orientation[0])
 
 
-def _by_pillow(image: bytes) -> int:
-    import io
+def said_by_pillow(image: bytes, kind: str) -> int:
+    """The orientation of an image that Pillow has decoded, 1 to 8; 1 where none is said."""
+    from components.example_gen.plugins import opened
 
-    from PIL import Image
-
-    with Image.open(io.BytesIO(image)) as opened:
-        said = opened.getexif().get(0x0112, 1)
+    try:
+        with opened(image, kind) as picture:
+            said = picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # Pillow raises many types for what is damaged.
+        return 1
     return said if said in range(1, 9) else 1
 
 

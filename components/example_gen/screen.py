@@ -11,6 +11,7 @@ from components.example_gen.flaws import flaw
 from components.example_gen.formats import CONVERTIBLE, format_of
 from components.example_gen.header import DECODABLE_PIXELS, read_header
 from components.example_gen.headers.base import Header
+from components.example_gen.looks import looks_of, said_by_pillow
 from components.example_gen.phash import phash
 from components.example_gen.verdict import Accepted, Reason, Refused, UnfitError
 
@@ -81,12 +82,14 @@ def _accept(image: bytes, limits: ScreenConfig) -> Accepted:
 def _converted(image: bytes, header: Header, limits: ScreenConfig) -> Accepted:
     png = to_png(image, header, limits.max_bytes)
     name = header.format if header.format in CONVERTIBLE else header.convert
-    return _accepted(png, name, decode(png, read_header(png, "png")))
+    pixels = decode(png, read_header(png, "png"))
+    return _accepted(png, name, pixels, said_by_pillow(image, header.format))
 
 
-def _accepted(image: bytes, name: str, pixels: Any) -> Accepted:
+def _accepted(image: bytes, name: str, pixels: Any, orientation: int | None = None) -> Accepted:
     height, width = pixels.shape[:2]
-    return Accepted(image, name, width, height, phash(pixels))
+    looks = looks_of(image, pixels, orientation)
+    return Accepted(image, name, width, height, phash(pixels), looks)
 
 
 def _unfit(reason: Reason, detail: str, convert: str) -> UnfitError:

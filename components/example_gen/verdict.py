@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from components.example_gen.looks import Looks
+
 
 class Reason(str, Enum):
     """Why a record is set aside. Names in run_summary.json, ML Metadata and the quarantine."""
@@ -59,6 +61,7 @@ class Accepted:
       width: in pixels, as it is seen: upright.
       height: in pixels.
       phash: perceptual hash, 64 bits.
+      looks: its orientation, transparency and colour.
     """
 
     image: bytes
@@ -66,6 +69,7 @@ class Accepted:
     width: int
     height: int
     phash: int
+    looks: Looks
 
 
 @dataclass(frozen=True)

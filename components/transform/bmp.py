@@ -16,6 +16,8 @@ _RAW, _MASKED = 0, 3
 _PLAIN = (0xFF0000, 0xFF00, 0xFF)
 """Masks of red, green and blue where a header has none; of 16 bits a pixel the next."""
 _PLAIN_16 = (0x7C00, 0x3E0, 0x1F)
+_RGB = (2, 1, 0)
+"""Where red, green and blue are stored."""
 _MAX_PIXELS = 2**29 // 3
 """What TensorFlow decodes of a JPEG at most."""
 
@@ -102,7 +104,7 @@ def _indexed(encoded: tf.Tensor, rows: tf.Tensor, header: _Header) -> tf.Tensor:
     colours = tf.where(is_named, header.colours, most)
     entry = 4 - tf.cast(tf.equal(header.size, _OLD), tf.int64)
     table = _bytes(encoded, 14 + header.size, colours * entry)
-    table = tf.reshape(table, tf.stack([colours, entry]))[:, 2::-1]
+    table = tf.gather(tf.reshape(table, tf.stack([colours, entry])), _RGB, axis=1)
     alpha = tf.fill(tf.stack([most, 1]), tf.constant(255, tf.uint8))
     table = tf.concat([tf.pad(table, [(0, most - colours), (0, 0)]), alpha], axis=1)
     bits = tf.cast(header.bits, tf.int32)
@@ -115,7 +117,7 @@ def _indexed(encoded: tf.Tensor, rows: tf.Tensor, header: _Header) -> tf.Tensor:
 def _whole(rows: tf.Tensor, header: _Header) -> tf.Tensor:
     """Of one byte a colour: blue, green, red and perhaps alpha."""
     pixels = _bytes_of_pixels(rows, header)
-    colours = pixels[:, :, 2::-1]
+    colours = tf.gather(pixels, _RGB, axis=2)
     has_alpha = tf.equal(header.masks[3], 0xFF000000) & tf.equal(header.bits, 32)
     opaque = tf.fill(tf.shape(colours[:, :, :1]), tf.constant(255, tf.uint8))
     alpha = tf.cond(has_alpha, lambda: pixels[:, :, 3:], lambda: opaque)

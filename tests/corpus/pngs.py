@@ -72,7 +72,7 @@ def _lines(samples: np.ndarray, bits: int) -> bytes:
 
 
 def _samples(bits: int, colour: int) -> np.ndarray:
-    deep = picture().astype(np.int64) * 257 + 3
+    deep = np.minimum(picture().astype(np.int64) * 257 + 3, 65535)
     alpha = np.minimum(np.mgrid[0:HEIGHT, 0:WIDTH].sum(0) * 1111, 65535)[..., np.newaxis]
     channels = {
         _GREY: deep[..., :1],

@@ -12,7 +12,7 @@ import tensorflow_transform as tft
 from components.example_gen.config import ScreenConfig
 from components.example_gen.screen import Accepted, screen
 from components.transform.marks import read_marks
-from components.transform.pixels import decode, map_decoded, turned
+from components.transform.pixels import decode, decoder, map_decoded, turned
 from tests import corpus
 from tests.components.trainer import jobs
 from tests.image_table import BEGIN, END, verdict, written
@@ -87,7 +87,7 @@ def test_what_the_screen_takes_is_what_pillow_shows(case):
     for limits in (ScreenConfig(), ScreenConfig(convert=("bmp", "gif", "tiff", "webp", "cmyk"))):
         found = screen(case.encoded, limits)
         if isinstance(found, Accepted):
-            pixels = decode(tf.constant(found.image), corpus.WHITE).numpy()
+            pixels = decoder(corpus.WHITE)(found.image)
             assert apart(pixels, case.seen(corpus.WHITE)) <= corpus.LEVELS
             assert (found.height, found.width) == pixels.shape[:2]
 
