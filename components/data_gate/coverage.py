@@ -65,7 +65,8 @@ def order_of(labels: Labels) -> Order:
     Args:
       labels: of every split.
     """
-    found = np.concatenate(list(labels.values()))
+    # Sliced one after another, train is mostly the first.
+    found = np.concatenate([labels[split] for split in sorted(labels, key=lambda s: s != TRAIN)])
     count = len(found)
     if count < 2:
         return Order(count, count, float(count), 0.0)
@@ -80,7 +81,7 @@ def order_of(labels: Labels) -> Order:
 
 
 def ordered_slices(labels: Labels, slices: Mapping[str, str], class_names: Sequence[str]) -> Check:
-    """Whether a split is a slice of data that are stored class by class; it never stops a run.
+    """Whether a split is one slice of data that are stored class by class; it never stops a run.
 
     Args:
       labels: of every split.
@@ -88,7 +89,12 @@ def ordered_slices(labels: Labels, slices: Mapping[str, str], class_names: Seque
       class_names: names by class index.
     """
     order = order_of(labels)
-    cut = {split: slice_ for split, slice_ in slices.items() if "[" in slice_ and split in labels}
+    # Several blocks joined by + are how such data are cut rightly.
+    cut = {
+        split: slice_
+        for split, slice_ in slices.items()
+        if "[" in slice_ and "+" not in slice_ and split in labels
+    }
     ordered = order.by_class and bool(cut)
     says = (
         f"the {order.images:,} images come in {order.runs:,} runs of one class, of "

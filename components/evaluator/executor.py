@@ -35,6 +35,7 @@ from components.evaluator.results import (
 )
 from components.evaluator.settings import EvaluatorSettings
 from components.evaluator.slice_features import slice_features
+from components.transform.features import SLICE_FEATURES
 
 _logger = logging.getLogger(__name__)
 
@@ -109,7 +110,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             predictions_writer(evaluation, CANDIDATE if has_baseline else ""),
             blank_unanswered(),
         ]
-        features = tuple(gate.feature for gate in settings.evaluation.slices)
+        features = tuple(
+            gate.feature for gate in settings.evaluation.slices if gate.feature in SLICE_FEATURES
+        )
         if features:
             graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
             extractors.insert(1, slice_features(graph, features))

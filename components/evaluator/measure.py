@@ -27,6 +27,8 @@ from components.evaluator.results import (
 from components.transform.features import LABEL
 
 _HIGHEST_LOSS = -math.log(ranking.LEAST_PROBABILITY)
+_DECIMALS = 12
+"""Sums in another order differ behind these: images come as Beam gives them."""
 
 
 def measure(evaluation: str, table: Any) -> Findings:
@@ -73,7 +75,7 @@ def _measured(values: dict[str, Any]) -> Iterator[tuple[str, Measured]]:
         if name.endswith("_diff") or "doubleValue" not in value:
             continue
         # NaN comes as text.
-        number = float(value["doubleValue"])
+        number = round(float(value["doubleValue"]), _DECIMALS)
         yield name, Measured(number if math.isfinite(number) else None, count=count)
 
 

@@ -107,9 +107,9 @@ class _Mean(beam.CombineFn):
 
 
 def blank_unanswered() -> tfma.extractors.Extractor:
-    """An extractor that puts 0 in place of the probabilities of an image without an answer.
+    """An extractor that puts -1 in place of the probabilities of an image without an answer.
 
-    TFMA's confusion matrix takes NaN for class 0, and zeros for no class.
+    TFMA's confusion matrix takes NaN for class 0, and what is below 0 for no class.
     """
 
     @beam.ptransform_fn
@@ -130,4 +130,4 @@ def _blanked(outputs: Any) -> Any:
     numbers = np.asarray(outputs)
     if numbers.dtype.kind != "f" or answered(numbers.reshape(1, -1))[0]:
         return outputs
-    return np.zeros_like(numbers)
+    return np.full_like(numbers, -1.0)

@@ -98,6 +98,12 @@ def test_shuffled_data_that_are_very_unlike_are_no_false_alarm():
     assert not order_of(found).by_class
 
 
+def test_the_order_in_which_splits_are_listed_does_not_matter():
+    found = halves(sorted_by_class(3, 100))
+    assert order_of(dict(reversed(found.items()))) == order_of(found)
+    assert order_of(found).runs == 3
+
+
 def test_a_slice_of_sorted_data_is_said_to_be_one_with_numbers():
     found = halves(sorted_by_class(3, 100))
     check = ordered_slices(found, HALVES, NAMES)
@@ -114,6 +120,8 @@ def test_whole_splits_that_are_sorted_and_slices_of_shuffled_data_pass():
     assert ordered_slices(found, {"train": "train", "eval": "test"}, NAMES).passed
     shuffled = halves(np.random.default_rng(2).permutation(sorted_by_class(3, 100)))
     assert ordered_slices(shuffled, HALVES, NAMES).passed
+    blocks = interleaved(halves(sorted_by_class(3, 100)), "eval", HALVES)
+    assert ordered_slices(found, blocks, NAMES).passed
     assert ordered_slices(labels(train=[], eval=[]), HALVES, NAMES).passed
     assert ordered_slices(labels(train=[0], eval=[]), HALVES, NAMES).passed
 

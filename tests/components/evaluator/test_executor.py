@@ -131,9 +131,9 @@ def test_a_model_that_gives_nan_is_not_blessed_and_its_numbers_can_be_read(evalu
     assert broken["label_rank"].to_pylist() == [3] * 10
     assert broken["top_classes"].to_pylist() == [[]] * 10
     # TFMA's own page shows them as images without a class.
-    plots = tfma.load_eval_result(evaluation).plots[0][1][""][""]
+    plots = dict(tfma.load_eval_result(evaluation).plots)[()][""][""]
     (matrix,) = plots["multiClassConfusionMatrixAtThresholds"]["matrices"]
-    none = [entry for entry in matrix["entries"] if entry["predictedClassId"] == -1]
+    none = [entry for entry in matrix["entries"] if entry.get("predictedClassId") == -1]
     assert sum(entry["numWeightedExamples"] for entry in none) == 10
 
 
@@ -178,7 +178,7 @@ def test_the_same_images_have_the_same_intervals_to_the_bit(evaluate, tmp_path, 
 
 
 def test_the_pipeline_stays_small(evaluate, monkeypatch):
-    """The jackknife made 639 transforms of them."""
+    """With the jackknife there were 101 stages."""
     stages = []
     run_stages = fn_runner.FnApiRunner.run_stages
 
@@ -188,4 +188,4 @@ def test_the_pipeline_stays_small(evaluate, monkeypatch):
 
     monkeypatch.setattr(fn_runner.FnApiRunner, "run_stages", count)
     evaluate(0, min_accuracy=0.5)
-    assert 20 < stages[-1] < 120
+    assert 10 < stages[-1] < 60
