@@ -10,21 +10,18 @@ import tensorflow as tf
 import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
 
-from components.transform.features import SLICE_FEATURES
-
 
 def slice_features(transform_graph: str, names: tuple[str, ...]) -> tfma.extractors.Extractor:
     """An extractor that adds the transform graph's slice features to the examples' own.
 
     Args:
       transform_graph: folder of the Transform step's output.
-      names: which; names that Transform does not make are left to the examples.
+      names: which, of `SLICE_FEATURES`.
     """
-    wanted = tuple(name for name in names if name in SLICE_FEATURES)
 
     @beam.ptransform_fn
     def add(extracts: beam.PCollection) -> beam.PCollection:
-        return extracts | "Transform" >> beam.ParDo(_AddFeatures(transform_graph, wanted))
+        return extracts | "Transform" >> beam.ParDo(_AddFeatures(transform_graph, names))
 
     return tfma.extractors.Extractor(stage_name="ExtractSliceFeatures", ptransform=add())
 

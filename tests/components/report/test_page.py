@@ -258,6 +258,39 @@ def test_numbers_and_names_read_well(text, expected):
     assert text == expected
 
 
+@pytest.mark.parametrize(
+    ("clipped", "words"),
+    [
+        (0, "below 1e-7 for that number. "),
+        (1, "for that number, here of 1 image. "),
+        (1_234, "for that number, here of 1,234 images. "),
+    ],
+)
+def test_the_metrics_say_which_intervals_they_have_and_where_the_loss_is_clipped(clipped, words):
+    text = said(Reader(render(replace(full_report(), clipped=clipped))))
+    assert "s of a share of the images, a studentised bootstrap over the images of the loss" in text
+    assert words in text
+    assert "no finite probabilities" not in text
+
+
+def test_images_without_an_answer_are_said_with_their_number():
+    report = full_report()
+    mistake = report.pictures[report.mistakes[0]]
+    pictures = list(report.pictures)
+    pictures[report.mistakes[0]] = replace(mistake, predicted=None, probability=math.nan)
+    text = said(Reader(render(replace(report, unanswered=3, pictures=tuple(pictures)))))
+    assert "For 3 images the model gave no finite probabilities: they count as wrong" in text
+    assert "no class" in text
+
+
+def test_classes_show_the_interval_of_their_recall():
+    report = full_report()
+    first = replace(report.classes[0], lower=0.81234, upper=0.98765)
+    text = said(Reader(render(replace(report, classes=(first, *report.classes[1:])))))
+    assert "0.8123 to 0.9877" in text
+    assert "95 % interval: Wilson\N{RIGHT SINGLE QUOTATION MARK}s of the recall" in text
+
+
 def test_a_loss_that_falls_is_better_and_an_accuracy_that_falls_is_worse():
     assert page._turn(-0.1, "loss") == "better"
     assert page._turn(-0.1, "accuracy") == "worse"
