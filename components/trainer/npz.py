@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 
 from components.digests import digest_of_file, digest_of_folder
+from components.durable import rename, sync_tree
 from components.errors import UserError
 from components.trainer.architecture import (
     PAPER_GROUPS,
@@ -31,6 +31,7 @@ from components.trainer.architecture import (
     canonical_names,
     infer,
 )
+from components.unfinished import unfinished_folder
 
 _NO_NPZ = (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError)
 """What NumPy raises of a file that is something else: the last two of an `.npy`, by Python."""
@@ -83,11 +84,11 @@ def convert(
     from components.trainer.bit import BiT, export_hub_module
 
     variables = {name: tf.Variable(value, name=name) for name, value in weights.items()}
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".npz-", dir=directory.parent) as folder:
-        written = Path(folder, "module")
+    with unfinished_folder(directory.parent, ".npz-") as folder:
+        written = folder / "module"
         export_hub_module(BiT(architecture, weights=variables), str(written))
-        written.rename(directory)
+        sync_tree(written)
+        rename(written, directory)
     return architecture
 
 

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from components.errors import UserError
+from kubeflow.braces import check_package, check_values
 
 OVERRIDES = "overrides"
 """The list parameter that takes `section.key=value`."""
@@ -69,6 +70,8 @@ def read_package(path: Path) -> Package:
         documents = list(YAML(typ="safe", pure=True).load_all(content.decode("utf-8")))
     except (YAMLError, ValueError) as error:
         raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}.") from error
+    for document in documents:
+        check_package(document, str(path))
     spec = documents[0] if documents and isinstance(documents[0], dict) else {}
     try:
         parameters = spec["root"].get("inputDefinitions", {}).get("parameters", {})
@@ -118,9 +121,11 @@ def arguments(package: Package, given: Iterable[str], overrides: Iterable[str]) 
             raise UserError(f"--param {one}: say it as --set section.key=value.")
         if name not in package.parameters:
             raise UserError(_unknown(f"--param {one}", name, {*package.parameters} - {OVERRIDES}))
+        check_values(text, f"--param {name}")
         values[name] = _typed(one, package.parameters[name], text)
     settings = list(overrides)
     for setting in settings:
+        check_values(setting, f"--set {setting.partition('=')[0]}")
         _check_override(setting)
     if settings:
         if package.parameters.get(OVERRIDES) != "LIST":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
@@ -23,6 +24,7 @@ from pipeline.inputs import Inputs
 from pipeline.layout import Layout
 from pipeline.local.dag_runner import LocalDagRunner
 from pipeline.local.events import StepStates
+from pipeline.metadata_file import check_metadata
 from pipeline.moved import settle_place
 from pipeline.outcome import read_outcome, read_outputs, read_page
 from pipeline.pipeline import create_pipeline
@@ -47,6 +49,8 @@ def execute(
       Exception: a step failed; the events say which and why, and the report shows what there is.
     """
     layout.metadata.parent.mkdir(parents=True, exist_ok=True)
+    # Ten tries of 25 s each at a database that another process holds; nobody else makes its tables.
+    metadata._MAX_INIT_RETRY = 1
     connection = _connection(layout)
     settle_place(connection, config.pipeline_name, layout, own_store=True)
     pipeline = create_pipeline(
@@ -70,6 +74,7 @@ def execute(
         _publish(read_page(outputs), layout)
     except Exception:
         try:
+            check_metadata(Path(layout.metadata), Path(layout.artifacts))
             outputs = read_outputs(connection, run_id)
             write_inferred(config.data, outputs, len(inputs.source.class_names))
             found = read_outcome(outputs, inputs.source.class_names)
