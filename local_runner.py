@@ -3,6 +3,9 @@
 import sys
 from importlib.util import find_spec
 
+from components.commands import make_command, script_command
+from components.terminal import run_command
+
 NEEDED = ("grimp", "pydantic", "rich", "ruamel", "tfx")
 
 
@@ -10,8 +13,8 @@ def main() -> int:
     """Returns the exit code: 0 completed, 1 a step failed, 2 usage or data, 3 model rejected."""
     if any(find_spec(name) is None for name in NEEDED):
         print(
-            f"error: {sys.executable} does not have the packages: type `make run`, or "
-            "`make setup` and then `.venv/bin/python local_runner.py`.",
+            f"error: {sys.executable} does not have the packages: type `{make_command('run')}`, or "
+            f"`{make_command('setup')}` and then `{script_command('local_runner.py')}`.",
             file=sys.stderr,
         )
         return 2
@@ -21,4 +24,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main, goes_on=True))

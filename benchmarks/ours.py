@@ -1,6 +1,6 @@
 """One training by our Trainer in a process of its own, with the times of its epochs.
 
-    python -m benchmarks.ours JOB.json --json FILE
+    .venv/bin/python -m benchmarks.ours JOB.json --json FILE
 
 The other side of `benchmarks.seed`, under the same names.
 """

@@ -33,14 +33,21 @@ def start(
     Args:
       module: dotted name.
       arguments: of its command line.
-      environment: its variables, but for Keras 2 and the path to our packages.
+      environment: its variables, but for Keras 2, UTF-8 and the path to our packages.
       options: of `subprocess.Popen`.
     """
     paths = filter(None, [str(ROOT), environment.get("PYTHONPATH")])
     return subprocess.Popen(
         [sys.executable, "-c", _START, str(ROOT), module, *arguments],
         stdin=subprocess.PIPE,
-        env={**environment, "TF_USE_LEGACY_KERAS": "1", "PYTHONPATH": os.pathsep.join(paths)},
+        env={
+            **environment,
+            "TF_USE_LEGACY_KERAS": "1",
+            "PYTHONPATH": os.pathsep.join(paths),
+            # Whatever the terminal is: TensorFlow, logs and names of files are UTF-8.
+            "PYTHONUTF8": "1",
+            "PYTHONIOENCODING": "utf-8",
+        },
         **options,
     )
 

@@ -1,6 +1,6 @@
 """Compiles a configuration into a package for Kubeflow Pipelines.
 
-python -m kubeflow.compile --preset flowers --image registry/bit@sha256:... --output flowers.yaml
+.venv/bin/python -m kubeflow.compile --preset flowers --image IMAGE@sha256:... --output flowers.yaml
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from components.commands import module_command
 from components.errors import UserError
 from components.storage import write_whole
+from components.terminal import run_command
 from kubeflow.braces import check_values
 from kubeflow.sdk import enter_sdk_environment
 from pipeline.command_line import add_source_options, end
@@ -24,7 +26,7 @@ exit codes:
   1  it could not be written
   2  usage or configuration
 
-Then: python -m kubeflow.submit PACKAGE. docs/kubeflow.md tells the whole way.
+It prints the command that submits the package. docs/kubeflow.md describes the whole way.
 """
 
 
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m kubeflow.compile",
+        prog=module_command("kubeflow.compile"),
         description=(__doc__ or "").split("\n", maxsplit=1)[0],
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -98,8 +100,9 @@ def _write(config: Config, path: Path) -> int:
             file=sys.stderr,
         )
     print(f"{path}: the pipeline {config.pipeline_name}")
+    print(f"To submit it: {module_command('kubeflow.submit', str(path.resolve()))}")
     return COMPLETED
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

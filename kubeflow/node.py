@@ -1,4 +1,4 @@
-"""The entry point of every task: `python -m kubeflow.node TASK ...`, as the package has it.
+"""The entry point of every task: by the command that the package gives it.
 
 Logs go to standard output. Exit codes: 0 the task is done (a model that a gate rejected is no
 failure here), 1 it failed, 2 configuration or data; `model-rejected` ends with 3 where a rejected
@@ -13,9 +13,11 @@ import os
 import signal
 import sys
 
+from components.commands import module_command
 from components.errors import UserError
 from components.process import importing, leave
 from components.progress import LOGGER
+from components.terminal import run_command
 from kubeflow.run_folder import RunFolder, StepRecorder
 from pipeline.kubeflow_config import FINISH, PREPARE, REJECTED
 from pipeline.layout import Layout
@@ -70,7 +72,7 @@ def _run(options: argparse.Namespace, folder: RunFolder) -> int:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m kubeflow.node", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog=module_command("kubeflow.node"), allow_abbrev=False)
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     for task in (PREPARE, *STEPS, REJECTED, FINISH):
         add = tasks.add_parser(task, allow_abbrev=False).add_argument
@@ -116,4 +118,4 @@ def _set_environment(gpu: bool) -> None:
 
 
 if __name__ == "__main__":
-    leave(main())
+    leave(run_command(main, goes_on=True))

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config import Config, dump_config, parse_yaml
+from pipeline.config import Config, dump_config
+from pipeline.yaml_text import parse_yaml
 
 PARAMETERS = {
     "dataset": "data.name",

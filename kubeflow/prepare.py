@@ -12,6 +12,7 @@ from google.protobuf import json_format
 
 from components.errors import UserError
 from components.storage import io_errors
+from components.trainer.backbone import check_whole
 from kubeflow import parameters
 from kubeflow.connection import connection_config, open_first
 from kubeflow.run_folder import RunFolder
@@ -21,7 +22,7 @@ from pipeline.inputs import resolve
 from pipeline.kubeflow_config import PREPARE
 from pipeline.preflight import check_output, check_stores
 from pipeline.reported import run_reported
-from pipeline.summary import UNFINISHED, Summary, steps_named, write_summary
+from pipeline.summary import UNFINISHED, Summary, keep_summary, steps_named, write_summary
 
 _logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def _begin(config: Config, folder: RunFolder) -> None:
     )
     try:
         write_summary(folder.layout.summary, summary)
+        keep_summary(folder.path, summary, over=False)
     except io_errors() as error:
         raise UserError(
             f"kubeflow.output {folder.layout.output} cannot be written by user {os.getuid()}: "
@@ -100,6 +102,8 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     connection = connection_config(options.metadata)
     open_first(connection, layout.artifacts)
     inputs = resolve(config, layout)
+    check_whole(inputs.backbone.path)
+    config = inputs.config
 
     from tfx.dsl.compiler import compiler, constants
     from tfx.orchestration.portable import runtime_parameter_utils

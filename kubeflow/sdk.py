@@ -7,6 +7,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from components.commands import make_command
 from components.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +26,9 @@ def enter_sdk_environment(module: str | None = None) -> None:
     if find_spec("kfp") is not None:
         return
     if not PYTHON.exists():
-        raise UserError(f"{PYTHON.parent.parent} is missing: type `make kubeflow` first.")
+        raise UserError(
+            f"{PYTHON.parent.parent} is missing: type `{make_command('kubeflow')}` first."
+        )
     if module is None:
         spec = sys.modules["__main__"].__spec__
         assert spec is not None, "commands are started by python -m"

@@ -8,7 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.commands import module_command
 from components.errors import UserError
+from components.terminal import run_command
 from kubeflow.braces import check_values
 from kubeflow.client.auth import MODES
 from kubeflow.client.schedule import check_cron
@@ -62,13 +64,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m kubeflow.submit",
+        prog=module_command("kubeflow.submit"),
         description=__doc__,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("package", type=Path, help="written by python -m kubeflow.compile")
+    parser.add_argument("package", type=Path, help="written by kubeflow.compile")
     add = parser.add_argument_group("what runs").add_argument
     add(
         "--set",
@@ -288,4 +290,4 @@ def _warn(sentence: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main, goes_on=True))

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import signal
 import sys
+from collections.abc import Iterator
 
 
 def add_source_options(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +38,19 @@ def take_signals_as_interrupts() -> None:
             signal.signal(kind, signal.default_int_handler)
 
 
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ends by no signal that asks for it: for the moment in which the end is written down."""
+    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [(kind, signal.signal(kind, signal.SIG_IGN)) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, handler in before:
+            signal.signal(kind, handler or signal.SIG_DFL)
+
+
 def end(code: int, sentence: str) -> int:
-    """Says the last word on standard error, where that is still there; returns `code`."""
-    with contextlib.suppress(OSError):
-        print(sentence, file=sys.stderr)
+    """Says the last word on standard error; returns `code`."""
+    print(sentence, file=sys.stderr)
     return code

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from components.data_gate.config import DataGateConfig
 from components.errors import UserError
@@ -27,6 +25,7 @@ from components.tuner.config import SearchConfig
 from pipeline.beam import BeamConfig
 from pipeline.config_paths import PRESETS, with_absolute_paths
 from pipeline.kubeflow_config import KubeflowConfig
+from pipeline.yaml_text import parse_yaml, read_text
 
 DEFAULT_PRESET = "digits"
 
@@ -59,7 +58,8 @@ class Config(Named):
     def _sections_go_together(self) -> Config:
         if self.search:
             self.search.check(self.training)
-        if self.evaluation.split == "test" and self.data.splits.test is None:
+        splits = self.data.splits
+        if self.evaluation.split == "test" and splits is not None and splits.test is None:
             raise ValueError("evaluation.split is test, and data.splits.test is not given")
         kubeflow = self.kubeflow
         paths = {
@@ -136,13 +136,6 @@ def dump_config(config: Config) -> dict[str, Any]:
     return config.model_dump(mode="json")
 
 
-def write_yaml(values: Mapping[str, Any], path: Path) -> None:
-    """Writes plain values as YAML."""
-    yaml = YAML()
-    with path.open("w", encoding="utf-8") as stream:
-        yaml.dump(dict(values), stream)
-
-
 def _read_source(preset: str | None, file: str | None) -> tuple[Path, dict[str, Any]]:
     if file is not None:
         return Path(file), _read_yaml(Path(file))
@@ -154,40 +147,13 @@ def _read_source(preset: str | None, file: str | None) -> tuple[Path, dict[str, 
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: byte {error.start} is not valid.") from error
-    found = parse_yaml(text, str(path))
+    found = parse_yaml(read_text(path), str(path))
     values = {} if found is None else found
     if not isinstance(values, dict):
         raise UserError(
             f"{path} must hold `section:` blocks of `key: value`, not a {_kind(values)}."
         )
     return values
-
-
-def parse_yaml(text: str, where: str) -> Any:
-    """YAML 1.2 as plain values.
-
-    Args:
-      text: the YAML.
-      where: what an error names.
-
-    Raises:
-      UserError: it is not valid.
-    """
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = error.problem or error.context or "not valid"
-        raise UserError(f"{where}{place} is not valid YAML: {problem.splitlines()[0]}.") from error
-    except (YAMLError, ValueError) as error:
-        raise UserError(f"{where} is not valid YAML: {str(error).splitlines()[0]}.") from error
 
 
 def _apply_override(values: dict[str, Any], override: str) -> None:

@@ -78,11 +78,14 @@ def data_gate(config: Config, inputs: Inputs, span: int, **channels: BaseChannel
         class_names=inputs.source.class_names,
         span=span,
         slices=config.data.splits.slices(),
+        background=config.preprocessing.background,
     )
     return DataGate(channels, settings, inputs.code["DataGate"])
 
 
-def transform(inputs: Inputs, examples: BaseChannel, schema: BaseChannel) -> Transform:
+def transform(
+    config: Config, inputs: Inputs, examples: BaseChannel, schema: BaseChannel
+) -> Transform:
     """The graph from an encoded image to what the network reads."""
     return Transform(
         examples=examples,
@@ -95,6 +98,7 @@ def transform(inputs: Inputs, examples: BaseChannel, schema: BaseChannel) -> Tra
         custom_config={
             "evaluate": inputs.sizes.evaluate,
             "resize": inputs.sizes.resize,
+            "background": config.preprocessing.background,
             "code": inputs.code["Transform"],
         },
     )
@@ -112,6 +116,7 @@ def pictures(
         shuffle_buffer=training.shuffle_buffer,
         seed=training.seed,
         mixup=mixup_rule(training),
+        background=config.preprocessing.background,
     )
     return Pictures(examples, transform_graph, settings, inputs.code["Pictures"])
 

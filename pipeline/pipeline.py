@@ -70,7 +70,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         previous_checks=passed.outputs["checks"],
     )
 
-    transform = nodes.transform(inputs, examples, schema)
+    transform = nodes.transform(config, inputs, examples, schema)
     transform.add_upstream_node(data_gate)
     transform_graph = transform.outputs["transform_graph"]
 

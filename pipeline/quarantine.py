@@ -1,6 +1,6 @@
 """What the last run set aside: a table by split and reason, and the bytes as files.
 
-python -m pipeline.quarantine --output runs/digits [--extract FOLDER]
+.venv/bin/python -m pipeline.quarantine --output runs/digits [--extract FOLDER]
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from components.commands import module_command
 from components.errors import UserError
 from components.example_gen.image_files import display
 from components.example_gen.quarantine import Reject, quarantined_splits, read_quarantine
 from components.storage import io_errors
+from components.terminal import run_command
 from pipeline.layout import Layout
 from pipeline.summary import COMPLETED, USAGE
 
@@ -30,11 +32,11 @@ _SHOWN = 3
 def main(arguments: list[str] | None = None) -> int:
     """Shows or extracts; returns the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.quarantine",
+        prog=module_command("pipeline.quarantine"),
         description="Shows the records that the last run set aside, and why.",
         allow_abbrev=False,
     )
-    parser.add_argument("--output", required=True, help="the output folder of the run")
+    parser.add_argument("--output", metavar="DIR", required=True, help="of the run")
     parser.add_argument(
         "--extract", metavar="FOLDER", help="write them there: <split>/<reason>/<source>"
     )
@@ -125,4 +127,4 @@ def _file_name(number: int, source: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

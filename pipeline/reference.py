@@ -1,27 +1,29 @@
 """docs/configuration.md: every key of the configuration, written from the models themselves.
 
-python -m pipeline.reference > docs/configuration.md
+.venv/bin/python -m pipeline.reference > docs/configuration.md
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
+from components.terminal import run_command
 from pipeline.config import Config, sections_in
 
 _HEAD = """\
 # Configuration
 
-<!-- Written by `python -m pipeline.reference`; edit the models beside the steps instead. -->
+<!-- Written by `.venv/bin/python -m pipeline.reference` from the models beside the steps. -->
 
-One YAML file says a whole run: `python local_runner.py --config mine.yaml`. A key that is not given
-has its default; a key that is not known, or a value of the wrong type, is refused with its path.
-`--set section.key=value` overrides one value, written as in YAML. Paths in a file count from the
-file's folder, paths in `--set` from where you are.
+One YAML file says a whole run: `.venv/bin/python local_runner.py --config mine.yaml`. A key that
+is not given has its default; a key that is not known, or a value of the wrong type, is refused with
+its path. `--set section.key=value` overrides one value, written as in YAML. Paths in a file count
+from the file's folder, paths in `--set` from where you are.
 
 The smallest file:
 
@@ -64,5 +66,11 @@ def _default(value: Any) -> str:
     return f"`{json.dumps(to_jsonable_python(value)).strip(chr(34))}`"
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Prints the reference; returns the exit code."""
     print(render(), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -8,11 +8,12 @@ from typing import Any
 
 from components.report.runs import render_runs
 from components.report.settings import ReportSettings
-from components.storage import AnyPath, write_whole
+from components.storage import AnyPath, io_errors, write_whole
 from pipeline.code import library_versions
 from pipeline.config import Config, dump_config
 from pipeline.inputs import Inputs
 from pipeline.layout import Layout
+from pipeline.summary import KEPT
 
 
 def report_settings(config: Config, inputs: Inputs, run_id: str) -> ReportSettings:
@@ -20,6 +21,7 @@ def report_settings(config: Config, inputs: Inputs, run_id: str) -> ReportSettin
     source, backbone = inputs.source, inputs.backbone
     sources = [
         ("Data", source.full_name, source.data_dir, source.fingerprint),
+        *(("Note", text, "", "") for text in source.notes),
         ("Backbone", backbone.handle, backbone.path, backbone.sha256),
         *(("Image", image, "", commit) for image, commit in [inputs.image] if image),
         *(("Code", step, "", digest) for step, digest in inputs.code.items()),
@@ -49,7 +51,7 @@ def publish_runs(pipeline: str, layout: Layout) -> None:
 
 
 def _summaries(layout: Layout) -> Iterator[dict[str, Any]]:
-    for path in sorted(layout.logs("").glob("*/run_summary.json")):
+    for path in _kept(layout):
         try:
             summary = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
@@ -57,6 +59,20 @@ def _summaries(layout: Layout) -> Iterator[dict[str, Any]]:
         # Cut off by a full disk, or of another make: one row less is better than no page.
         if isinstance(summary, dict) and summary.keys() >= _KEYS:
             yield summary
+
+
+def on_the_page(layout: Layout) -> bool:
+    """Whether the page of all runs has each of them; one that was killed could not draw it."""
+    try:
+        page = layout.runs.read_text(encoding="utf-8")
+    except io_errors():
+        return False
+    return all(f"/logs/{path.parent.name}/" in page for path in _kept(layout))
+
+
+def _kept(layout: Layout) -> list[AnyPath]:
+    """The summaries that runs left with their logs, oldest first."""
+    return sorted(layout.logs("").glob(f"*/{KEPT}"))
 
 
 def publish(page: str, target: AnyPath) -> AnyPath:

@@ -128,12 +128,38 @@ def write_json(path: AnyPath, value: Any) -> None:
     write_whole(path, to_json(value, indent=2) + "\n")
 
 
+_NO_REASON = {
+    STEP_FAILED: "the run failed and did not say why; its log files may",
+    USAGE: "the run could not start and did not say why; its log files may",
+    REJECTED: "the Evaluator did not bless the model, and no gate says why",
+}
+
+
+def as_values(summary: Summary) -> dict[str, Any]:
+    """The summary as plain values, with a reason for every end but a completed run's."""
+    values = asdict(summary)
+    if summary.exit_code != COMPLETED and not any(summary.reasons):
+        values["reasons"] = [_NO_REASON[summary.exit_code]]
+    return values
+
+
 def write_summary(path: AnyPath, summary: Summary) -> None:
     """Writes run_summary.json."""
-    write_json(path, asdict(summary))
+    write_json(path, as_values(summary))
 
 
-def keep_summary(folder: AnyPath, summary: Summary) -> None:
-    """Keeps the summary of a run that is over in its log folder, with the time."""
-    finished = datetime.datetime.now().isoformat(timespec="seconds")
-    write_json(folder / "run_summary.json", {"finished": finished, **asdict(summary)})
+KEPT = "run_summary.json"
+"""A run's own summary in its log folder."""
+
+
+def keep_summary(folder: AnyPath, summary: Summary, over: bool = True) -> None:
+    """Keeps the summary of a run in its log folder, with the time.
+
+    Args:
+      folder: with the run's logs.
+      summary: of the run.
+      over: False of a run that only begins: so it stays, should the run be killed.
+    """
+    time = datetime.datetime.now().isoformat(timespec="seconds")
+    times = {"finished": time} if over else {"finished": None, "started": time}
+    write_json(folder / KEPT, {**times, **as_values(summary)})

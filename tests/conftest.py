@@ -8,6 +8,18 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine fails no property test. Each run draws other examples, and CI too: one that fails
+# is printed with the line that draws it again.
+settings.register_profile(
+    "ours",
+    deadline=None,
+    derandomize=False,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("ours")
 
 
 def pytest_sessionfinish(session):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from components.commands import module_command
 from components.data_gate.config import Action
 from components.example_gen.counts import SplitCounts, total
 from components.storage import as_path, write_whole
@@ -95,8 +96,8 @@ def rejects(counts: Mapping[str, SplitCounts], limit: float, quarantine: str) ->
         says = (
             f"{whole.num_rejected:,} of the {whole.read:,} images read ({percent(share)}) "
             f"{plural(whole.num_rejected, 'was', 'were')} set aside, and {key} allows "
-            f"{percent(limit)}: {reasons}. They are in {quarantine}; `python -m "
-            "pipeline.quarantine --output OUTPUT` shows them"
+            f"{percent(limit)}: {reasons}. They are in {quarantine}; "
+            f"`{_shows(quarantine)}` shows them"
         )
     else:
         says = f"none of the {whole.read:,} images read was set aside"
@@ -105,6 +106,12 @@ def rejects(counts: Mapping[str, SplitCounts], limit: float, quarantine: str) ->
         if not found.kept:
             says = f"no image of the {split} split is left of {found.read:,} read"
             yield Check(f"data.splits.{split}", f"{split} split", False, True, 0, None, says)
+
+
+def _shows(quarantine: str) -> str:
+    """The command that shows what is in a quarantine, `<output>/artifacts/...`."""
+    output = quarantine.partition("/artifacts/")[0]
+    return module_command("pipeline.quarantine", "--output", output)
 
 
 def _listed(rejected: Mapping[str, int]) -> str:

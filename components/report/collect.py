@@ -41,6 +41,7 @@ from components.report.figures import (
 )
 from components.report.pictures import make_album
 from components.report.settings import ReportSettings
+from components.transform.config import WHITE
 from components.transform.features import LABEL
 
 _BASELINE_ID = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY
@@ -110,6 +111,7 @@ def _evaluation(
         _records(artifacts, settings.split),
         _records(artifacts, "train"),
         functools.partial(_sources, artifacts.get("TfdsExampleGen.index"), settings.split),
+        tuple(settings.config.get("preprocessing", {}).get("background", WHITE)),
     )
     before = {
         int(key[1]): value

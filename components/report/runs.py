@@ -9,6 +9,7 @@ from typing import Any
 
 _HERE = Path(__file__).resolve().parent
 _VERDICTS = {0: "blessed", 1: "failed", 2: "not run", 3: "rejected"}
+_UNFINISHED = "did not finish"
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class RunRow:
 
     Attributes:
       run_id: names its logs.
-      finished: local time as ISO 8601, to the second.
-      verdict: blessed, rejected, failed or not run.
+      finished: local time as ISO 8601, to the second; of a run that did not finish, when it began.
+      verdict: blessed, rejected, failed, not run or did not finish.
       accuracy: None where it was not measured.
       loss: likewise.
       reasons: why it was rejected or failed.
@@ -40,7 +41,8 @@ def run_rows(summaries: Sequence[Mapping[str, Any]]) -> list[RunRow]:
     """Rows of the page, the newest first.
 
     Args:
-      summaries: run_summary.json of every run with its `finished`, oldest first.
+      summaries: run_summary.json of every run, oldest first, with its `finished`; that is None of
+        a run that was killed, or still runs, which has `started`.
     """
     rows = []
     before: Mapping[str, Any] | None = None
@@ -50,17 +52,24 @@ def run_rows(summaries: Sequence[Mapping[str, Any]]) -> list[RunRow]:
         rows.append(
             RunRow(
                 run_id=summary["run_id"],
-                finished=summary["finished"],
-                verdict=_VERDICTS.get(summary["exit_code"], "failed"),
+                finished=summary["finished"] or summary.get("started", ""),
+                verdict=_verdict(summary),
                 accuracy=metrics.get("accuracy"),
                 loss=metrics.get("loss"),
                 reasons=tuple(summary["reasons"]),
-                changes=() if before is None else tuple(changes(before, config)),
+                changes=tuple(changes(before, config)) if before and config else (),
                 pushed=summary["pushed"] is not None,
             )
         )
-        before = config
+        # A run that ended before its configuration was settled has none.
+        before = config or before
     return rows[::-1]
+
+
+def _verdict(summary: Mapping[str, Any]) -> str:
+    if summary["finished"] is None:
+        return _UNFINISHED
+    return _VERDICTS.get(summary["exit_code"], "failed")
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""TFMA's own dashboards, served on this machine: python -m components.report.tfma <output>."""
+"""TFMA's own dashboards, served on this machine."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from components.commands import module_command
 from components.errors import UserError
 from components.finite import to_json
 from components.storage import AnyPath, as_path, io_errors, is_local
+from components.terminal import run_command
 
 HOST = "127.0.0.1"
 _PAGE = Path(__file__).with_name("tfma.html")
@@ -252,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
       arguments: the command line; None for the process's own.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m components.report.tfma",
+        prog=module_command("components.report.tfma"),
         description="Serves TFMA's own dashboards of an evaluation on this machine, until Ctrl-C.",
     )
     parser.add_argument("output", help="--output folder of a run; a path, or a gs:// URI")
@@ -296,4 +298,4 @@ def _hushed() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command(main))

@@ -50,7 +50,8 @@ def find_backbone(config: BackboneConfig) -> Backbone:
         raise UserError(f"backbone.handle {config.handle} cannot be read: {error}") from error
     if not found:
         raise UserError(
-            f"backbone.handle {config.handle}: there is no SavedModel ({SAVED_MODEL}) in {path}."
+            f"backbone.handle {config.handle}: there is no SavedModel ({SAVED_MODEL}) in {path}. "
+            + CURE
         )
     sha256 = digest_of_digests(files)
     shipped = SHIPPED_SHA256.get(config.handle, sha256)
@@ -64,6 +65,31 @@ def find_backbone(config: BackboneConfig) -> Backbone:
     elif config.sha256 is not None:
         _check_files(config.sha256, files, path)
     return Backbone(config.handle, str(path), sha256, _licence(config))
+
+
+CURE = (
+    "Copy or export it again; in a download cache, delete the folder, and the next run downloads "
+    "it again."
+)
+
+
+def check_whole(path: str) -> None:
+    """Reads every file of a SavedModel by TensorFlow, before a run of hours comes to need it.
+
+    Args:
+      path: of its folder.
+
+    Raises:
+      UserError: one is damaged or missing, which it names.
+    """
+    from components.trainer.saved_files import damage_of
+
+    try:
+        damage = damage_of(path)
+    except io_errors() as error:
+        raise UserError(f"backbone.handle: {path} cannot be read: {error}") from error
+    if damage:
+        raise UserError(f"backbone.handle: a file of the backbone is damaged: {damage}. {CURE}")
 
 
 def _folder(handle: str) -> AnyPath:

@@ -15,7 +15,9 @@ import tensorflow_hub as hub
 import tf_keras as keras
 
 from components.errors import UserError
+from components.storage import SAVED_MODEL
 from components.trainer.architecture import Architecture
+from components.trainer.backbone import CURE, check_whole
 from components.trainer.bit import BiT
 from components.trainer.contract import pre_logits_of, probe_images
 from components.trainer.precision import (
@@ -164,10 +166,19 @@ def _module(path: str, trainable: bool) -> hub.KerasLayer:
     try:
         with tf.variable_creator_scope(_statistics_on_write):
             return hub.KerasLayer(path, trainable=trainable, name="module", dtype="float32")
-    except ValueError as error:
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        raise
+    except Exception as error:  # Of a damaged file TensorFlow raises whatever it trips over.
+        check_whole(path)
+        if isinstance(error, ValueError):
+            raise UserError(
+                f"backbone.handle: the SavedModel in {path} cannot be called as a hub module "
+                f"({error}). Export it with `__call__` as a tf.function."
+            ) from error
         raise UserError(
-            f"backbone.handle: the SavedModel in {path} cannot be called as a hub module "
-            f"({error}). Export it with `__call__` as a tf.function."
+            f"backbone.handle: TensorFlow cannot load {path}/{SAVED_MODEL} "
+            f"({type(error).__name__}: {str(error).strip()[:200]}): it is damaged, or uses what "
+            f"this TensorFlow {tf.__version__} does not have. {CURE}"
         ) from error
 
 

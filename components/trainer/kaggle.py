@@ -11,6 +11,7 @@ from pathlib import Path
 
 from components.errors import UserError
 from components.process import variable
+from components.storage import SAVED_MODEL
 
 _FRAMEWORKS = {name.lower(): name for name in ("tensorFlow1", "tensorFlow2")}
 """Those whose models are SavedModels, as kagglehub spells them."""
@@ -57,9 +58,10 @@ def kaggle_handle(handle: str) -> str | None:
 
 def in_kagglehub_cache(handle: str) -> Path | None:
     """Where kagglehub has a model whole (its own layout), without a look at the network."""
-    cache = Path(os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache" / "kagglehub")
+    cache = Path(os.environ.get("KAGGLEHUB_CACHE") or os.path.expanduser("~/.cache/kagglehub"))
     path = cache / "models" / handle
-    return path if path.with_name(f"{path.name}.complete").exists() else None
+    whole = path.with_name(f"{path.name}.complete").exists() and (path / SAVED_MODEL).is_file()
+    return path if whole else None
 
 
 def download(handle: str, folder: str) -> Path:

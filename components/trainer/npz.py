@@ -1,6 +1,6 @@
 """Makes a backbone of the published weights of BiT.
 
-    python -m components.trainer.npz BiT-M-R50x1.npz DIRECTORY
+    .venv/bin/python -m components.trainer.npz BiT-M-R50x1.npz DIRECTORY
 
 Reads a `.npz` file of google-research/big_transfer (storage.googleapis.com/bit_models), leaves its
 head out, and writes a SavedModel that `backbone.handle` takes. The published networks take images
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,9 +20,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
+from components.commands import module_command
 from components.digests import digest_of_file, digest_of_folder
 from components.durable import rename, sync_tree
 from components.errors import UserError
+from components.terminal import run_command
 from components.trainer.architecture import (
     PAPER_GROUPS,
     PUBLISHED,
@@ -33,17 +34,16 @@ from components.trainer.architecture import (
 )
 from components.unfinished import unfinished_folder
 
-_NO_NPZ = (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError)
-"""What NumPy raises of a file that is something else: the last two of an `.npy`, by Python."""
-
 HEAD = ("head/conv2d/kernel", "head/conv2d/bias")
 """The classifier of what the network was trained on; our models get one of their own."""
 
 
-def main() -> None:
-    """Converts one file; ends with 2 where it is not what it should be."""
+def main() -> int:
+    """Converts one file; returns the exit code, 2 where it is not what it should be."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=module_command("components.trainer.npz"),
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("file", type=Path, help="the .npz file")
     parser.add_argument("directory", type=Path, help="the SavedModel; must not be there yet")
@@ -55,9 +55,14 @@ def main() -> None:
     try:
         architecture = convert(options.file, options.directory, options.sha256, options.groups)
     except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        reason = error.strerror or error
+        print(f"error: {options.directory} cannot be written: {reason}.", file=sys.stderr)
+        return 1
     print(_told(architecture, options.directory))
+    return 0
 
 
 def convert(
@@ -103,8 +108,11 @@ def read_weights(
     try:
         with np.load(file, allow_pickle=False) as stored:
             values = {name: stored[name] for name in stored.files}
-    except _NO_NPZ as error:
-        raise UserError(f"{file} is no .npz file of arrays: {error}.") from error
+    except Exception as error:  # NumPy, zipfile and zlib raise whatever they trip over.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{file} is no .npz file of arrays, or is damaged: {reason}. Download it again."
+        ) from error
     try:
         names = canonical_names(values)
         head = {name: values[names.pop(name)] for name in HEAD if name in names}
@@ -162,4 +170,4 @@ backbone:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_command(main))

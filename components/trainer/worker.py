@@ -3,7 +3,7 @@
 The Trainer step starts the chief by itself. The others are started beside it, each with its own
 TF_CONFIG and with the output folder of the pipeline, which all of them see:
 
-  python -m components.trainer.worker --output OUTPUT [--forever] [--timeout-s SECONDS]
+  .venv/bin/python -m components.trainer.worker --output DIR [--forever] [--timeout-s SECONDS]
 
 Such a one waits for a run, trains with it, and leaves nothing. Exit codes: 0 the training is done,
 1 it failed, here or on another worker, or none began in time, 2 usage, configuration or data.
@@ -20,10 +20,12 @@ import sys
 import time
 from typing import Any
 
+from components.commands import module_command
 from components.errors import UserError
 from components.process import ROOT, end_with_parent, leave, start
 from components.progress import LOGGER, EventHandler, read_events, report, report_epoch
 from components.storage import AnyPath, as_path
+from components.terminal import run_command
 from components.trainer.cluster import read_cluster
 from components.trainer.job_file import await_job, job_file, read_number, wait_for_job
 
@@ -102,7 +104,7 @@ def run_worker(file: AnyPath, timeout_s: int) -> None:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m components.trainer.worker",
+        prog=module_command("components.trainer.worker"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -233,4 +235,4 @@ def _reason(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    leave(main())
+    leave(run_command(main, goes_on=True))

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from components.commands import module_command
 from components.errors import UserError
 from kubeflow.braces import check_package, check_values
+from pipeline.yaml_text import parse_documents, parse_yaml, read_text
 
 OVERRIDES = "overrides"
 """The list parameter that takes `section.key=value`."""
@@ -54,22 +53,19 @@ class Package:
 
 
 def read_package(path: Path) -> Package:
-    """Reads a package that `python -m kubeflow.compile` wrote.
+    """Reads a package that kubeflow.compile wrote.
 
     Raises:
       UserError: the file cannot be read or is no KFP package.
     """
-    advice = "write one with `python -m kubeflow.compile`"
+    advice = f"To see how one is written: {module_command('kubeflow.compile', '--help')}"
     if path.suffix not in (".yaml", ".yml"):
-        raise UserError(f"{path} is no package: it must end in .yaml; {advice}.")
+        raise UserError(f"{path} is no package: it must end in .yaml. {advice}")
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}; {advice}.") from error
-    try:
-        documents = list(YAML(typ="safe", pure=True).load_all(content.decode("utf-8")))
-    except (YAMLError, ValueError) as error:
-        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}.") from error
+        text = read_text(path)
+    except UserError as error:
+        raise UserError(f"{error} {advice}") from error
+    documents = parse_documents(text, str(path))
     for document in documents:
         check_package(document, str(path))
     spec = documents[0] if documents and isinstance(documents[0], dict) else {}
@@ -77,7 +73,7 @@ def read_package(path: Path) -> Package:
         parameters = spec["root"].get("inputDefinitions", {}).get("parameters", {})
         return Package(
             path=path,
-            digest=hashlib.sha256(content).hexdigest(),
+            digest=hashlib.sha256(text.encode()).hexdigest(),
             name=str(spec["pipelineInfo"]["name"]),
             parameters={name: str(one["parameterType"]) for name, one in parameters.items()},
             required=tuple(
@@ -89,7 +85,7 @@ def read_package(path: Path) -> Package:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path} is no package of Kubeflow Pipelines v2 ({error} is missing); {advice}."
+            f"{path} is no package of Kubeflow Pipelines v2 ({error} is missing). {advice}"
         ) from error
 
 
@@ -143,10 +139,7 @@ def arguments(package: Package, given: Iterable[str], overrides: Iterable[str]) 
 def _typed(given: str, kind: str, text: str) -> Any:
     if kind not in _KINDS:
         return text
-    try:
-        value = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise UserError(f"--param {given}: the value is not valid YAML.") from error
+    value = parse_yaml(text, f"--param {given}")
     if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) and kind != "BOOLEAN"):
         raise UserError(f"--param {given}: the value must be a {kind}.")
     return value

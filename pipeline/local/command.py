@@ -11,6 +11,7 @@ from components.errors import UserError
 from pipeline.command_line import add_source_options, end, take_signals_as_interrupts
 from pipeline.config import load_config, pipeline_name_in
 from pipeline.local.run import run, write_failed_summary
+from pipeline.output_path import resolved_output
 from pipeline.summary import STEP_FAILED, USAGE
 
 _EPILOG = """\
@@ -51,18 +52,18 @@ def start(options: argparse.Namespace) -> int:
             raise UserError(f"--output {options.output}: it is a folder on this machine's disk.")
         try:
             config = load_config(*source)
+            output = resolved_output(Path(options.output or Path("runs", config.pipeline_name)))
         except UserError as error:
             name = pipeline_name_in(*source)
             if options.output or name:
                 write_failed_summary(Path(options.output or Path("runs", name)), str(error))
             raise
-        output = Path(options.output or Path("runs", config.pipeline_name))
         return run(config, output, not options.no_cache, Console())
     except UserError as error:
         return end(USAGE, f"error: {error}")
     except KeyboardInterrupt:
         return end(STEP_FAILED, "interrupted")
     except OSError as error:
-        # A full disk, or a terminal that is gone.
+        # A full disk, at the latest.
         where = f" ({error.filename})" if error.filename else ""
         return end(STEP_FAILED, f"error: the run broke off: {error.strerror or error}{where}.")

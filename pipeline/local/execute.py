@@ -15,6 +15,7 @@ from components.progress import LOGGER, report
 from components.report.collect import Failure
 from components.report.content import StepRow
 from components.storage import AnyPath
+from components.trainer.backbone import check_whole
 from pipeline.beam_flags import checked_flags
 from pipeline.config import Config
 from pipeline.curation import write_inferred
@@ -45,9 +46,10 @@ def execute(
       (`pipeline.unchanged.files_of`).
 
     Raises:
-      UserError: Beam refuses its options.
+      UserError: Beam refuses its options, or a file of the backbone is damaged.
       Exception: a step failed; the events say which and why, and the report shows what there is.
     """
+    check_whole(inputs.backbone.path)
     layout.metadata.parent.mkdir(parents=True, exist_ok=True)
     # Ten tries of 25 s each at a database that another process holds; nobody else makes its tables.
     metadata._MAX_INIT_RETRY = 1

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pipeline.layout import Layout
-from pipeline.summary import COMPLETED, REJECTED, STEP_FAILED, USAGE, Summary, write_json
+from pipeline.summary import (
+    COMPLETED,
+    REJECTED,
+    STEP_FAILED,
+    USAGE,
+    Summary,
+    as_values,
+    write_json,
+)
 from pipeline.unchanged import repeated
 
 
@@ -20,7 +28,7 @@ class Record:
         self.summary = summary
         self.unchanged = False
         self._layout = layout
-        self._logs = logs
+        self.logs = logs
         self._running: dict[str, float] = {}
 
     def take(self, event: dict[str, Any]) -> None:
@@ -28,17 +36,21 @@ class Record:
         kind, summary = event["event"], self.summary
         if kind == "step":
             self._step(event)
+        elif kind == "inputs":
+            summary.config = event["config"]
         elif kind == "user_error":
             summary.exit_code, summary.reasons = USAGE, [event["reason"]]
         elif kind == "failure" and not summary.reasons:
-            summary.reasons = [f"{event['reason']} (see {self._logs / 'run.log'})"]
+            summary.reasons = [f"{event['reason']} (see {self.logs / 'run.log'})"]
         elif kind == "report":
             self.take_report(event)
         elif kind == "outcome":
             summary.enter(event["outcome"])
             summary.exit_code = COMPLETED if summary.blessed else REJECTED
             state = {key: event[key] for key in ("key", "served", "files")}
-            write_json(self._layout.last_run, {**state, "summary": asdict(summary)})
+            # Without it the next run takes longer, and this one is over all the same.
+            with contextlib.suppress(OSError):
+                write_json(self._layout.last_run, {**state, "summary": as_values(summary)})
         elif kind == "partial":
             # Of a run that failed: its reasons and its exit code are the failure's.
             summary.enter(event["outcome"], but=("reasons",))
@@ -53,13 +65,17 @@ class Record:
             self.summary.report = event["path"]
 
     def break_off(self, reason: str) -> None:
-        """Ends a run that has no verdict: the step that was running failed for `reason`."""
-        self.summary.exit_code = STEP_FAILED
-        log = self._logs / "run.log"
+        """Ends a run that has no verdict: the step that was running failed for `reason`.
+
+        A run that has one, or a reason for its failure, stays as it is.
+        """
+        if self.summary.exit_code != STEP_FAILED or self.summary.reasons:
+            return
+        log = self.logs / "run.log"
         for name, started in self._running.items():
             step = self.summary.step(name)
             step.state, step.seconds = "failed", round(time.monotonic() - started, 3)
-            reason, log = f"{name}: {reason}", self._logs / f"{name}.log"
+            reason, log = f"{name}: {reason}", self.logs / f"{name}.log"
         self.summary.reasons = [f"{reason} (see the end of {log})"]
 
     def _step(self, event: dict[str, Any]) -> None:
@@ -72,7 +88,7 @@ class Record:
         step.state, step.seconds = state, round(event["seconds"], 3)
         if state == "failed":
             self.summary.exit_code = USAGE if event["user_error"] else STEP_FAILED
-            log = self._logs / f"{name}.log"
+            log = self.logs / f"{name}.log"
             reason = event["user_error"] or f"{event['error']} (see {log})"
             self.summary.reasons = [f"{name}: {reason}"]
 

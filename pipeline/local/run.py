@@ -18,15 +18,18 @@ from components.process import start
 from components.progress import read_events
 from components.pusher.versions import remove_dead_pushes, served
 from components.unfinished import remove_dead_files
-from pipeline.config import Config, dump_config, write_yaml
+from pipeline.command_line import undisturbed
+from pipeline.config import Config, dump_config
+from pipeline.gist import gist
 from pipeline.graph import steps_of
 from pipeline.layout import Layout
 from pipeline.local.record import Record
 from pipeline.local.view import View, print_verdict
 from pipeline.metadata_file import check_metadata
 from pipeline.preflight import check_output
-from pipeline.report import publish_runs
+from pipeline.report import on_the_page, publish_runs
 from pipeline.summary import (
+    KEPT,
     STEP_FAILED,
     UNFINISHED,
     USAGE,
@@ -35,6 +38,7 @@ from pipeline.summary import (
     steps_named,
     write_summary,
 )
+from pipeline.yaml_text import write_yaml
 
 
 def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
@@ -42,7 +46,7 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
 
     Args:
       config: the whole configuration.
-      output: folder of this pipeline; made where it is missing.
+      output: folder of this pipeline (`resolved_output`); made where it is missing.
       use_cache: whether steps that have nothing new to do are skipped.
       console: where the run is shown.
 
@@ -52,7 +56,7 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
     Raises:
       UserError: the output folder cannot be used.
     """
-    layout = Layout(output.resolve())
+    layout = Layout(output)
     started = datetime.datetime.now()
     run_id = started.strftime("%Y%m%d-%H%M%S-%f")
     with _claim(layout, config) as lock:
@@ -70,29 +74,16 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
         }
         record = Record(summary, layout, logs)
         try:
-            with View(console, summary) as view:
-                for event in _work(request, logs, lock):
-                    record.take(event)
-                    view.show(event)
-                if summary.exit_code == STEP_FAILED and not summary.reasons:
-                    record.break_off("the worker process ended without a word")
-                    failure = {
-                        "reason": summary.reasons[0],
-                        "steps": [(step.id, step.state, step.seconds) for step in summary.steps],
-                    }
-                    for event in _work({**request, "failure": failure}, logs, lock):
-                        record.take_report(event)
-        except KeyboardInterrupt:
-            record.break_off("interrupted")
+            _follow(request, record, console, lock)
         finally:
-            write_summary(layout.summary, summary)
+            with undisturbed():
+                _leave_summaries(record, layout, logs)
         print_verdict(console, summary, config, served(layout.serving), logs)
-        if not record.unchanged:
-            keep_summary(logs, summary)
-            try:
+        try:
+            if not on_the_page(layout):
                 publish_runs(config.pipeline_name, layout)
-            except Exception as error:  # The run is over, and its end is what counts.
-                console.print(f"The page of all runs could not be drawn: {error}", markup=False)
+        except (Exception, KeyboardInterrupt) as error:  # The run is over: its end is what counts.
+            console.print(f"The page of all runs could not be drawn: {error!r}", markup=False)
         return summary.exit_code
 
 
@@ -113,12 +104,46 @@ def _look_ahead(layout: Layout, config: Config) -> list[str]:
             write_summary(layout.summary, summary)
         raise
     remove_dead_pushes(layout.serving)
-    killed = (
-        logs for logs in layout.logs("").glob("*") if not (logs / "run_summary.json").exists()
-    )
-    for folder in (layout.output, layout.report.parent, layout.metadata.parent, *killed):
+    logs = layout.logs("").glob("*")
+    for folder in (layout.output, layout.report.parent, layout.metadata.parent, *logs):
         remove_dead_files(Path(folder))
     return warnings
+
+
+def _follow(request: dict[str, Any], record: Record, console: Console, lock: TextIO) -> None:
+    """Shows the run and enters it into the summary, to its end or to what breaks it off."""
+    summary, logs = record.summary, record.logs
+    try:
+        with View(console, summary) as view:
+            for event in _work(request, logs, lock):
+                record.take(event)
+                view.show(event)
+            if summary.exit_code == STEP_FAILED and not summary.reasons:
+                record.break_off("the worker process ended without a word")
+                failure = {
+                    "reason": summary.reasons[0],
+                    "steps": [(step.id, step.state, step.seconds) for step in summary.steps],
+                }
+                for event in _work({**request, "failure": failure}, logs, lock):
+                    record.take_report(event)
+    except KeyboardInterrupt:
+        record.break_off("interrupted")
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        record.break_off(f"{error.strerror or error}{where}")
+    except Exception as error:
+        record.break_off(gist(error))
+        raise
+
+
+def _leave_summaries(record: Record, layout: Layout, logs: Path) -> None:
+    """Writes how the run ended, for programs and for the page of all runs."""
+    write_summary(layout.summary, record.summary)
+    if record.unchanged:
+        # It did nothing that a row would be worth.
+        (logs / KEPT).unlink()
+    else:
+        keep_summary(logs, record.summary)
 
 
 def _begin(config: Config, layout: Layout, run_id: str) -> Summary:
@@ -131,6 +156,7 @@ def _begin(config: Config, layout: Layout, run_id: str) -> Summary:
         reasons=[UNFINISHED],
     )
     write_summary(layout.summary, summary)
+    keep_summary(layout.logs(run_id), summary, over=False)
     summary.reasons = []
     return summary
 

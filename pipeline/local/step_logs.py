@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from components.progress import EVENT
+from components.progress import EVENT, report
 
 
 class StepLogs(logging.Handler):
@@ -22,7 +22,12 @@ class StepLogs(logging.Handler):
         event = record.__dict__.get(EVENT, {})
         if event.get("event") == "step":
             name = event["id"] if event["state"] == "running" else "run"
-            redirect_output(self._folder / f"{name}.log")
+            path = self._folder / f"{name}.log"
+            try:
+                redirect_output(path)
+            except OSError as error:
+                text = f"{path} cannot be opened ({error.strerror}): its lines are in the last log"
+                report(text, event="note", text=text)
 
 
 def redirect_output(path: Path) -> None:

@@ -35,6 +35,8 @@ class View:
         self._phase = "Starting"
         self._running: dict[str, float] = {}
         self._notes: dict[str, str] = {}
+        # Dots of Braille are in no other encoding.
+        self._spinner = "dots" if console.encoding.startswith("utf") else "line"
         self._live = Live(console=console, refresh_per_second=8, get_renderable=self._render)
 
     def __enter__(self) -> View:
@@ -88,7 +90,7 @@ class View:
             if step.id in self._running:
                 elapsed = _seconds(time.monotonic() - self._running[step.id])
                 note = escape(self._notes.get(step.id, ""))
-                spinner: RenderableType = Spinner("dots", style="yellow")
+                spinner: RenderableType = Spinner(self._spinner, style="yellow")
                 table.add_row(spinner, f"[bold]{step.id}[/]", elapsed, f"[dim]{note}[/]")
             else:
                 mark, style = _MARKS[step.state]
@@ -101,7 +103,7 @@ class View:
                     f"[{style}]{mark}[/]", step.id, time_text, f"[dim]{note}[/]", style=row_style
                 )
         if self._phase:
-            return Group(table, Spinner("dots", text=Text(self._phase), style="yellow"))
+            return Group(table, Spinner(self._spinner, text=Text(self._phase), style="yellow"))
         return table
 
 

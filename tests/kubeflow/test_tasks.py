@@ -100,7 +100,7 @@ class TestParameters:
 
     @pytest.mark.parametrize("value", [None, True, 3, 0.25, "x", "null", "3", "a: b", "", "3.0.1"])
     def test_a_value_reads_as_itself(self, value):
-        from pipeline.config import parse_yaml
+        from pipeline.yaml_text import parse_yaml
 
         assert parse_yaml(parameters.as_text(value), "here") == value
 

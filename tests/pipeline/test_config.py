@@ -14,9 +14,9 @@ from pipeline.config import (
     load_config,
     pipeline_name_in,
     preset_names,
-    write_yaml,
 )
 from pipeline.config_paths import PRESETS, SCHEMAS
+from pipeline.yaml_text import write_yaml
 
 MINIMAL = """\
 pipeline_name: mine

@@ -9,7 +9,8 @@ from components.evaluator.config import EvaluationConfig
 from components.progress import read_events
 from pipeline.layout import Layout
 from pipeline.local.record import Record
-from pipeline.summary import Step, Summary, write_json, write_summary
+from pipeline.report import on_the_page, publish_runs
+from pipeline.summary import KEPT, Step, Summary, keep_summary, write_json, write_summary
 from pipeline.unchanged import is_unchanged
 
 CONTRACT = {
@@ -246,6 +247,48 @@ def test_every_split_is_told_with_what_it_holds():
         "Data folder/birds: 1,527 train and 270 eval images in 3 classes; backbone bit-mini"
     )
     assert "1,527 train, 270 eval and 9 test images" in three
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3])
+@pytest.mark.parametrize("reasons", [[], [""]])
+def test_every_end_but_a_completed_run_has_a_reason(layout, code, reasons):
+    summary = Summary(exit_code=code, reasons=reasons)
+    write_summary(layout.summary, summary)
+    keep_summary(layout.logs("1"), summary)
+    for path in (layout.summary, layout.logs("1") / KEPT):
+        assert any(json.loads(path.read_text())["reasons"]) == (code != 0)
+
+
+def test_the_first_reason_stays(layout):
+    summary = Summary()
+    failed = step("Trainer", "failed", error="UserError: use x", user_error="use x")
+    record = take(summary, layout, failed)
+    record.break_off("interrupted")
+    assert (summary.exit_code, summary.reasons) == (2, ["Trainer: use x"])
+
+
+def test_a_verdict_stays_when_the_end_is_interrupted(layout):
+    summary = Summary()
+    outcome = {"event": "outcome", "key": "k", "served": "s", "files": {}, "outcome": OUTCOME}
+    take(summary, layout, outcome).break_off("interrupted")
+    assert (summary.exit_code, summary.reasons) == (0, [])
+
+
+def test_a_run_that_began_is_on_the_page_until_it_is_over(layout):
+    keep_summary(layout.logs("1"), Summary(run_id="1", exit_code=0))
+    publish_runs("digits", layout)
+    assert on_the_page(layout)
+    begun = Summary(run_id="2", reasons=["it was killed"])
+    keep_summary(layout.logs("2"), begun, over=False)
+    assert not on_the_page(layout)
+    publish_runs("digits", layout)
+    assert on_the_page(layout)
+    page = layout.runs.read_text()
+    assert page.count("did not finish") == 1
+    assert "it was killed" in page
+    keep_summary(layout.logs("2"), Summary(run_id="2", exit_code=0))
+    publish_runs("digits", layout)
+    assert "did not finish" not in layout.runs.read_text()
 
 
 def test_an_unchanged_run_in_a_folder_that_was_moved_names_the_new_place(layout, tmp_path):

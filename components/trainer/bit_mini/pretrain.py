@@ -1,6 +1,6 @@
 """Makes bit-mini: trains the BIT_MINI architecture on Fashion-MNIST and probes it on digits.
 
-    python -m components.trainer.bit_mini.pretrain --output DIR
+    .venv/bin/python -m components.trainer.bit_mini.pretrain --output DIR
 
 Needs Debian's package dataset-fashion-mnist (70,000 photographs of products, Xiao et al. 2017, MIT)
 or a prepared tfds fashion_mnist. Writes the SavedModel `bit-mini/` and `PROVENANCE.md` into DIR.
@@ -202,8 +202,8 @@ The BiT architecture (`BIT_MINI` in `components/trainer/architecture.py`):
 {size_mb:.2f} MB on disk.
 Input float32 [N, H, W, 3] in [0, 1], as google/bit/m-r50x1 takes it.
 
-- **Made by** `python -m components.trainer.bit_mini.pretrain` (seed {SEED}, {epochs} epochs at
-  batch {BATCH_SIZE}, SGD 0.9, cosine from {LEARNING_RATE}); {seconds:.0f} s on a \
+- **Made by** `.venv/bin/python -m components.trainer.bit_mini.pretrain` (seed {SEED}, {epochs}
+  epochs at batch {BATCH_SIZE}, SGD 0.9, cosine from {LEARNING_RATE}); {seconds:.0f} s on a \
 {os.cpu_count()}-core \
 {platform.machine()} machine, TensorFlow {tf.__version__}.
 - **Trained on** Fashion-MNIST's 60,000 training images (Xiao, Rasul and Vollgraf 2017,

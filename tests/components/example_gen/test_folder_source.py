@@ -79,7 +79,7 @@ def test_a_split_of_the_folder_is_named_as_its_folder(tmp_path):
     assert text.endswith(f"folder/{root.name} has: train, val.")
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.integers(7, 60).flatmap(
         lambda n: st.tuples(st.just(n), slicing.partitions(n), st.integers(1, 9))
@@ -100,7 +100,7 @@ def test_no_file_is_lost_or_in_two_splits_whatever_the_slices(tmp_path_factory, 
     assert all(shard.take <= most for shard in source.shards)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(slicing.slices(40))
 def test_a_slice_holds_the_files_that_it_names_in_their_order(tmp_path_factory, drawn):
     slice_, expected = drawn

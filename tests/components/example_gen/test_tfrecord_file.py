@@ -28,7 +28,7 @@ def compression(request):
 RECORDS = [b"%d" % number * (100 + number) for number in range(20)]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.binary(max_size=300), max_size=12), st.sampled_from(["", "GZIP"]), st.data())
 def test_what_tensorflow_wrote_is_read(tmp_path_factory, records, compression, data):
     path = write(tmp_path_factory.getbasetemp() / "written", records, compression)

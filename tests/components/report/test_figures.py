@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.stats import binomtest
@@ -19,7 +19,6 @@ PAIRS = arrays.arrays(
 
 
 @given(PAIRS)
-@settings(deadline=None)
 def test_the_confusion_matrix_and_the_classes_are_scikit_learns(pairs):
     labels, predicted = pairs.T
     cells = confusion_cells(labels, predicted)
@@ -73,7 +72,6 @@ def test_the_change_is_against_the_baselines_recall():
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 0.99), st.booleans()), min_size=1, max_size=80))
-@settings(deadline=None)
 def test_the_calibration_is_scikit_learns(pairs):
     probabilities = np.array([pair[0] for pair in pairs])
     # scikit-learn's bins are closed on the left and ours, as the paper's, on the right.

@@ -64,3 +64,16 @@ def test_the_page_needs_no_script_and_no_network():
 
 def test_one_run_has_no_chart():
     assert "<svg" not in render_runs("digits", [summary("1")])
+
+
+def test_a_run_that_was_killed_has_a_row():
+    killed = summary("2", 1, None, finished=None, started="2026-11-25T01:02:00", reasons=["killed"])
+    rows = run_rows([summary("1"), killed, summary("3")])
+    assert [row.verdict for row in rows] == ["blessed", "did not finish", "blessed"]
+    assert rows[1].finished == "2026-11-25T01:02:00"
+    assert "did not finish" in render_runs("digits", [summary("1"), killed])
+
+
+def test_a_run_without_a_configuration_changed_nothing():
+    rows = run_rows([summary("1"), summary("2", 2, None, config={}), summary("3", seed=2)])
+    assert [row.changes for row in rows] == [("training.seed: 1 → 2",), (), ()]

@@ -167,7 +167,7 @@ def test_usage_is_answered_without_a_server(submit, kfp, arguments, sentence):
         ("missing.yaml", None, "cannot be read: No such file or directory"),
         ("package.tar.gz", b"", "it must end in .yaml"),
         ("broken.yaml", b"a: [", "is not valid YAML"),
-        ("bytes.yaml", b"\xff\xfe", "is not valid YAML"),
+        ("bytes.yaml", b"\xff\xfe", "is not UTF-8 text"),
         (
             "other.yaml",
             b"kind: Pod\n",
@@ -183,7 +183,7 @@ def test_a_file_that_is_no_package_is_told(submit, kfp, tmp_path, name, content,
     refused = submit(file=file)
     assert refused.code == 2
     assert sentence in refused.err
-    assert "python -m kubeflow.compile" in refused.err or "YAML" in refused.err
+    assert "python -m kubeflow.compile --help" in refused.err or "YAML" in refused.err
     assert kfp.asked == []
 
 

@@ -1,0 +1,146 @@
+"""YAML 1.2 as plain values: whatever the text is, it is read, or refused in a sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from components.errors import UserError
+
+FILE_BYTES = 2_000_000
+"""A configuration with the names of 21,000 classes takes a third of it."""
+_DEPTH = 50
+_BRACKETS = re.compile(rf"(?:[\[{{]\s*){{{_DEPTH + 1}}}")
+_VALUES = 200_000
+_CHARACTERS = 8_000_000
+"""What a text may come to once its aliases stand for what they mean: `&a`, and later `*a`."""
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, or of what stands for one.
+
+    Raises:
+      UserError: it cannot be read, is too large for a configuration, or is no UTF-8 text.
+    """
+    try:
+        with path.open("rb") as stream:
+            # A pipe has no size that could be asked for, and a device no end.
+            content = stream.read(FILE_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    if len(content) > FILE_BYTES:
+        raise UserError(f"{path} is larger than {FILE_BYTES:,} bytes: it is no configuration.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: byte {error.start} is not valid.") from error
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """YAML 1.2 as plain values.
+
+    Args:
+      text: the YAML.
+      where: what an error names.
+
+    Raises:
+      UserError: it is not valid, or is more than a configuration can be.
+    """
+    documents = parse_documents(text, where)
+    if len(documents) > 1:
+        raise UserError(f"{where} holds {len(documents)} documents (`---` begins one): give one.")
+    return documents[0] if documents else None
+
+
+def parse_documents(text: str, where: str) -> list[Any]:
+    """All documents of a YAML text, as `parse_yaml` one."""
+    try:
+        _check_size(text, where)
+        return list(YAML(typ="safe", pure=True).load_all(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = error.problem or error.context or "not valid"
+        raise UserError(f"{where}{place} is not valid YAML: {problem.splitlines()[0]}.") from error
+    except UserError:
+        raise
+    except Exception as error:  # The library trips over some text that is no YAML.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"{where} is not valid YAML: {reason}.") from error
+
+
+def write_yaml(values: Mapping[str, Any], path: Path) -> None:
+    """Writes plain values as YAML."""
+    yaml = YAML()
+    with path.open("w", encoding="utf-8") as stream:
+        yaml.dump(dict(values), stream)
+
+
+@dataclass
+class _Size:
+    """What a value comes to, with all that its aliases stand for."""
+
+    values: int = 1
+    characters: int = 0
+    depth: int = 0
+
+    def add(self, part: _Size) -> None:
+        """Enters a part of this value."""
+        self.values += part.values
+        self.characters += part.characters
+        self.depth = max(self.depth, part.depth + 1)
+
+
+def _check_size(text: str, where: str) -> None:
+    """Refuses what a few lines can make of a text: billions of values, or one in itself.
+
+    By the parser's events, of which none stands for more than its own characters.
+    """
+    if _BRACKETS.search(text):
+        # The parser takes seconds for them.
+        raise UserError(f"{where} is not valid: its values are nested more than {_DEPTH} deep.")
+    anchors: dict[str | None, _Size] = {}
+    anchored: list[str | None] = []
+    opened = [_Size()]
+    for event in YAML(typ="safe", pure=True).parse(text):
+        if isinstance(event, (MappingStartEvent, SequenceStartEvent)):
+            opened.append(_Size())
+            # A list in itself names an anchor that is not closed: as deep as can be.
+            anchors[event.anchor] = _Size(depth=_DEPTH)
+            anchored.append(event.anchor)
+        elif isinstance(event, (MappingEndEvent, SequenceEndEvent)):
+            anchors[anchored.pop()] = opened[-1]
+            part = opened.pop()
+            opened[-1].add(part)
+        elif isinstance(event, ScalarEvent):
+            anchors[event.anchor] = _Size(characters=len(event.value))
+            opened[-1].add(anchors[event.anchor])
+        elif isinstance(event, AliasEvent):
+            # One that names nothing is found by whoever builds the values.
+            opened[-1].add(anchors.get(event.anchor, _Size()))
+        _check(opened, where)
+
+
+def _check(opened: list[_Size], where: str) -> None:
+    whole, depth = opened[-1], len(opened) - 1 + opened[-1].depth
+    if depth > _DEPTH:
+        raise UserError(f"{where} is not valid: its values are nested more than {_DEPTH} deep.")
+    if whole.values > _VALUES or whole.characters > _CHARACTERS:
+        raise UserError(
+            f"{where} is not valid: with its aliases it comes to more than {_VALUES:,} values "
+            f"or {_CHARACTERS:,} characters, which no configuration has."
+        )
