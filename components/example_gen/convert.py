@@ -76,7 +76,7 @@ def upright(image: bytes, header: Header) -> Any:
     with decoded(image, header) as picture:
         pixels = plain(picture)
         # Pillow has turned a TIFF already.
-        said = 1 if header.format == "tiff" else orientation(picture.info.get("exif", b""))
+        said = 1 if header.format == "tiff" else orientation(picture.info.get("exif") or b"")
     # Profiles and the like are of the colours that were.
     pixels.info = {}
     return _turned(pixels, said)

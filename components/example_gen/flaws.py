@@ -9,6 +9,13 @@ from components.example_gen.headers.base import Header
 from components.example_gen.jpeg_data import ends_early
 from components.example_gen.verdict import Reason, UnfitError
 
+_SMALL = 65_536
+"""Pixels of a JPEG in which the last block, of 16 x 16, is a part that is seen."""
+_LUMA = (1, 3)
+"""Colours of a JPEG whose grey is that of the data."""
+_WEIGHTS = (0.299, 0.587, 0.114)
+_GREY, _GREY_LEVELS = 128, 3
+
 _STRIP = 1 << 20
 """Pixels that are compared at once."""
 _LEVELS = 1
@@ -26,12 +33,25 @@ def flaw(image: bytes, header: Header, pixels: Any) -> str:
     Raises:
       UnfitError: no decoder has them right.
     """
-    if header.format == "jpeg" and ends_early(image, header):
+    if header.format == "jpeg" and _may_lack(header, pixels) and ends_early(image, header):
         detail = "a JPEG with an end, but with data for a part of its pixels"
         raise UnfitError(Reason.TRUNCATED, detail)
     if header.format == "gif" and not _alike(image, header, pixels):
         return "a GIF of which TensorFlow decodes other pixels than Pillow"
     return ""
+
+
+def _may_lack(header: Header, pixels: Any) -> bool:
+    """Whether data may lack in a JPEG beyond its last block: a second decode of them is to tell.
+
+    Of one scan whose data end early the last pixel is one grey. It may have been turned to any
+    corner, and its colour be mixed with that of the block beside.
+    """
+    height, width = pixels.shape[:2]
+    if header.scans > 1 or header.components not in _LUMA or height * width < _SMALL:
+        return True
+    corners = pixels[[0, 0, -1, -1], [0, -1, 0, -1]]
+    return bool((abs(corners @ _WEIGHTS - _GREY) <= _GREY_LEVELS).any())
 
 
 def _alike(image: bytes, header: Header, pixels: Any) -> bool:

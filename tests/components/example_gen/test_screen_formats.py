@@ -61,6 +61,20 @@ def test_a_jpeg_that_was_cut_off_and_ended_is_refused(name, share):
     assert found.sentence.endswith("copy the file again")
 
 
+@pytest.mark.parametrize("said", range(1, 9))
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("size", [(401, 305), (400, 304), (415, 319)])
+def test_so_is_a_large_one_however_it_is_turned(size, subsampling, said):
+    exif = Image.Exif()
+    exif[0x0112] = said
+    options = {"subsampling": subsampling, "quality": 92, "exif": exif}
+    whole = encode(picture(9, size), "JPEG", **options)
+    shows(screen(whole, LIMITS), whole)
+    # Some blocks of a thousand.
+    cut = whole[: len(whole) * 995 // 1000].rstrip(b"\xff") + END
+    assert screen(cut, LIMITS).reason is Reason.TRUNCATED
+
+
 @pytest.mark.parametrize("between", [b"\xff\xfe\0\5abc", b"", b"\xff\xff\xff"])
 def test_so_is_one_with_something_before_the_end(between):
     whole = jpeg("plain")
