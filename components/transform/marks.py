@@ -10,7 +10,7 @@ Source: JPEG, ITU-T T.81, annex B; PNG, third edition, section 11.3.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -41,22 +41,16 @@ class Marks(NamedTuple):
     orientation: tf.Tensor
 
 
-class _Found(NamedTuple):
-    """What a walk found, [N]: where Exif and XMP begin and their bytes (int64; 0: none), flags."""
+class _Visited(NamedTuple):
+    """Markers or chunks, in their order.
 
-    exif: tf.Tensor
-    exif_bytes: tf.Tensor
-    xmp: tf.Tensor
-    xmp_bytes: tf.Tensor
-    first: tf.Tensor
-    """JPEG: it has four colours. PNG: the pixels have begun."""
-    second: tf.Tensor
-    """JPEG: it has Adobe's marker. PNG: its palette or one of its colours is transparent."""
+    Attributes:
+      position: where each begins, int64 [visits, N].
+      seen: its first bytes, int64 [visits, N, _SEEN]; zeros where an image has no more of them.
+    """
 
-
-_Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, _Found], tuple[tf.Tensor, tf.Tensor, _Found]]
-"""(bytes int64 [N, _SEEN], position int64 [N], live bool [N], found) -> (next position, whether
-this was the last, found)."""
+    position: tf.Tensor
+    seen: tf.Tensor
 
 
 def read_marks(encoded: tf.Tensor) -> Marks:
@@ -89,124 +83,157 @@ def _holds(encoded: tf.Tensor, text: str) -> tf.Tensor:
 
 
 def _of_jpegs(encoded: tf.Tensor, chosen: tf.Tensor, marks: Marks) -> Marks:
-    found = _walk(encoded, chosen, 2, _jpeg_step)
-    kind = tf.where(found.first & ~found.second, NEGATIVE, marks.kind)
-    return Marks(kind, _oriented(encoded, found, marks.orientation))
+    position, seen = _visit(encoded, chosen, 2, _jpeg_step)
+    marker, size = seen[:, :, 1], seen[:, :, 2] * 256 + seen[:, :, 3]
+    here = tf.equal(seen[:, :, 0], 0xFF)
+    app1 = here & tf.equal(marker, 0xE1)
+    frames = here & tf.gather(_FRAMES, marker)
+    has_four = tf.reduce_any(frames & tf.equal(seen[:, :, 9], 4), axis=0)
+    adobe = here & tf.equal(marker, 0xEE) & (size >= 14) & _is(seen, 4, _ADOBE)
+    is_negative = has_four & ~tf.reduce_any(adobe, axis=0)
+    exif, xmp = app1 & _is(seen, 4, _EXIF), app1 & _is(seen, 4, _XMP)
+    orientation = _orientation(
+        _cut(encoded, exif, position + 10, size - 8), _cut(encoded, xmp, position + 33, size - 31)
+    )
+    return Marks(
+        tf.where(is_negative, NEGATIVE, marks.kind),
+        tf.where(chosen, orientation, marks.orientation),
+    )
 
 
 def _of_pngs(encoded: tf.Tensor, chosen: tf.Tensor, marks: Marks) -> Marks:
-    found = _walk(encoded, chosen, 8, _png_step)
-    kind = tf.where(found.second, ALPHA, marks.kind)
-    return Marks(kind, _oriented(encoded, found, marks.orientation))
-
-
-def _oriented(encoded: tf.Tensor, found: _Found, otherwise: tf.Tensor) -> tf.Tensor:
-    """Orientations by Exif, by XMP where Exif has none, or as they are."""
-    none = tf.zeros_like(otherwise)
-
-    def cut(start: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        return tf.strings.substr(encoded, start, count)
-
-    by_exif = tf.cond(
-        tf.reduce_any(found.exif > 0),
-        lambda: exif_orientation(cut(found.exif, found.exif_bytes)),
-        lambda: none,
+    position, seen = _visit(encoded, chosen, 8, _png_step)
+    size = _png_size(seen)
+    pixels = tf.cast(_is(seen, 4, b"IDAT"), tf.int32)
+    # Behind the first pixels it is not followed, as by libpng.
+    trns = _is(seen, 4, b"tRNS") & tf.equal(tf.cumsum(pixels), 0)
+    exif = _is(seen, 4, b"eXIf")
+    xmp = _is(seen, 4, b"iTXt") & _is(seen, 8, _PNG_XMP)
+    prefix = len(_EXIF) * tf.cast(_is(seen, 8, _EXIF), tf.int64)
+    orientation = _orientation(
+        _cut(encoded, exif, position + 8 + prefix, size - prefix),
+        _cut(encoded, xmp, position + 8, size),
     )
-    by_xmp = tf.cond(
-        tf.reduce_any((found.xmp > 0) & tf.equal(by_exif, 0)),
-        lambda: xmp_orientation(cut(found.xmp, found.xmp_bytes)),
-        lambda: none,
+    return Marks(
+        tf.where(tf.reduce_any(trns, axis=0), ALPHA, marks.kind),
+        tf.where(chosen, orientation, marks.orientation),
     )
-    said = tf.where(tf.equal(by_exif, 0), by_xmp, by_exif)
-    return tf.where((said >= 1) & (said <= 8), said, otherwise)
 
 
-def _walk(encoded: tf.Tensor, live: tf.Tensor, start: int, step: _Step) -> _Found:
-    """Goes from marker to marker of the images that are live, from a position on."""
-    lengths = tf.cast(tf.strings.length(encoded), tf.int64)
-    none, never = tf.zeros_like(lengths), tf.zeros_like(live)
+def _orientation(exif: tf.Tensor, xmp: tf.Tensor) -> tf.Tensor:
+    """1 to 8, int32 [N]: by Exif data, string [N], and where these have none by XMP."""
+    none = tf.zeros_like(exif, tf.int32)
+    said = tf.cond(
+        tf.reduce_any(tf.strings.length(exif) > 0), lambda: exif_orientation(exif), lambda: none
+    )
+    said = tf.cond(
+        tf.reduce_any((tf.strings.length(xmp) > 0) & tf.equal(said, 0)),
+        lambda: tf.where(tf.equal(said, 0), xmp_orientation(xmp), said),
+        lambda: said,
+    )
+    return tf.where((said >= 1) & (said <= 8), said, 1)
+
+
+def _visit(
+    encoded: tf.Tensor,
+    chosen: tf.Tensor,
+    start: int,
+    step: Callable[[tf.Tensor], tf.Tensor],
+) -> _Visited:
+    """Goes from marker to marker of the chosen images, from a position on.
+
+    Args:
+      encoded: string [N].
+      chosen: bool [N].
+      start: where the first begins.
+      step: bytes, int64 [N, _SEEN] -> how far the next is, int64 [N].
+    """
+    end = tf.cast(tf.strings.length(encoded), tf.int64)
+    counts = tf.fill(tf.shape(end), tf.constant(_SEEN, tf.int64))
+
+    def read(position: tf.Tensor) -> tf.Tensor:
+        piece = tf.strings.substr(encoded, position, counts)
+        return tf.cast(tf.io.decode_raw(piece, tf.uint8, fixed_length=_SEEN), tf.int64)
 
     def body(
-        position: tf.Tensor, live: tf.Tensor, *found: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        piece = tf.strings.substr(encoded, position, tf.fill(tf.shape(position), _SEEN64))
-        padded = tf.io.decode_raw(piece, tf.uint8, fixed_length=_SEEN)
-        moved, last, found = step(tf.cast(padded, tf.int64), position, live, _Found(*found))
-        live = live & ~last & (moved < lengths)
-        return (tf.where(live, moved, position), live, *found)
+        place: tf.Tensor, position: tf.Tensor, positions: Any, pieces: Any
+    ) -> tuple[tf.Tensor, tf.Tensor, Any, Any]:
+        seen = read(position)
+        # At the end of an image its bytes are zeros, and it stays there.
+        moved = tf.minimum(position + step(seen), end)
+        return place + 1, moved, positions.write(place, position), pieces.write(place, seen)
 
-    state = (tf.where(live, tf.minimum(none + start, lengths), none), live)
-    state += (none, none, none, none, never, never)
-    return _Found(
-        *tf.while_loop(
-            lambda _, live, *rest: tf.reduce_any(live),
-            body,
-            state,
-            shape_invariants=tuple(tf.TensorShape([None]) for _ in state),
-            maximum_iterations=_MAX_STEPS,
-            parallel_iterations=1,
-        )[2:]
+    first = tf.where(chosen, tf.minimum(end, start), end)
+    arrays = [tf.TensorArray(tf.int64, 0, dynamic_size=True) for _ in range(2)]
+    _, _, positions, pieces = tf.while_loop(
+        lambda place, position, *_: tf.equal(place, 0) | tf.reduce_any(position < end),
+        body,
+        (tf.constant(0), first, *arrays),
+        maximum_iterations=_MAX_STEPS,
+        parallel_iterations=1,
     )
+    return _Visited(positions.stack(), tf.ensure_shape(pieces.stack(), (None, None, _SEEN)))
 
 
-_SEEN64 = tf.int64.as_numpy_dtype(_SEEN)
+_ENOUGH = 2**40
+"""A step beyond every end."""
+
+
+def _steps() -> tuple[list[bool], list[list[int]]]:
+    """By a JPEG's marker: whether it is a frame header; the step, and whether its length is added.
+
+    As libjpeg takes them: fill bytes and what is no marker (0) are passed over.
+    """
+    frames, steps = [False] * 256, [[2, 1] for _ in range(256)]
+    for marker in set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}:
+        frames[marker] = True
+    for marker in (0x00, 0xFF):
+        steps[marker] = [1, 0]
+    for marker in (0x01, *range(0xD0, 0xD9)):
+        steps[marker] = [2, 0]
+    for marker in (0xD9, 0xDA):
+        steps[marker] = [_ENOUGH, 0]
+    return frames, steps
+
+
+_FRAMES, _STEPS = _steps()
+
+
+def _jpeg_step(seen: tf.Tensor) -> tf.Tensor:
+    marker = seen[:, 1] * tf.cast(tf.equal(seen[:, 0], 0xFF), tf.int64)
+    step = tf.gather(tf.constant(_STEPS, tf.int64), marker)
+    # A length of 0 or 1 is one that is not there, to libjpeg.
+    return step[:, 0] + step[:, 1] * tf.maximum(seen[:, 2] * 256 + seen[:, 3], 2)
+
+
+def _png_step(seen: tf.Tensor) -> tf.Tensor:
+    return 12 + _png_size(seen) + _ENOUGH * tf.cast(_is(seen, 4, b"IEND"), tf.int64)
+
+
+def _png_size(seen: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(seen[..., :4] * [1 << 24, 1 << 16, 1 << 8, 1], axis=-1)
 
 
 def _is(seen: tf.Tensor, at: int, text: bytes) -> tf.Tensor:
-    return tf.reduce_all(tf.equal(seen[:, at : at + len(text)], list(text)), axis=1)
+    return tf.reduce_all(tf.equal(seen[..., at : at + len(text)], list(text)), axis=-1)
 
 
-def _set(where: tf.Tensor, value: tf.Tensor, current: tf.Tensor) -> tf.Tensor:
-    """The first value found stays."""
-    return tf.where(where & tf.equal(current, 0), value, current)
+def _cut(encoded: tf.Tensor, found: tf.Tensor, start: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """What begins where the first was found, string [N]; empty where none was.
 
-
-def _jpeg_step(
-    seen: tf.Tensor, position: tf.Tensor, live: tf.Tensor, found: _Found
-) -> tuple[tf.Tensor, tf.Tensor, _Found]:
-    """Visits a marker as libjpeg does: fill bytes and what is no marker are passed over."""
-    marker, size = seen[:, 1], seen[:, 2] * 256 + seen[:, 3]
-    is_marker = tf.equal(seen[:, 0], 0xFF) & (marker > 0) & (marker < 0xFF)
-    bare = tf.equal(marker, 0x01) | ((marker >= 0xD0) & (marker <= 0xD8))
-    last = is_marker & ((tf.equal(marker, 0xDA)) | tf.equal(marker, 0xD9))
-    # A length of 0 or 1 is one that is not there, to libjpeg.
-    step = 2 + tf.where(bare, tf.zeros_like(size), tf.maximum(size, 2))
-    step = tf.where(is_marker, step, 1)
-    here = live & is_marker
-    app1 = here & tf.equal(marker, 0xE1)
-    frames = (marker >= 0xC0) & (marker <= 0xCF) & ~tf.equal(marker & 3, 0) | tf.equal(marker, 0xC0)
-    exif, xmp = app1 & _is(seen, 4, _EXIF), app1 & _is(seen, 4, _XMP)
-    return (
-        position + step,
-        last,
-        _Found(
-            _set(exif, position + 10, found.exif),
-            _set(exif, size - 8, found.exif_bytes),
-            _set(xmp, position + 33, found.xmp),
-            _set(xmp, size - 31, found.xmp_bytes),
-            found.first | (here & frames & tf.equal(seen[:, 9], 4)),
-            found.second | (here & tf.equal(marker, 0xEE) & (size >= 14) & _is(seen, 4, _ADOBE)),
-        ),
-    )
-
-
-def _png_step(
-    seen: tf.Tensor, position: tf.Tensor, live: tf.Tensor, found: _Found
-) -> tuple[tf.Tensor, tf.Tensor, _Found]:
-    """Visits a chunk; a palette's alpha counts before the pixels alone, as to libpng."""
-    size = tf.reduce_sum(seen[:, :4] * [1 << 24, 1 << 16, 1 << 8, 1], axis=1)
-    exif = live & _is(seen, 4, b"eXIf")
-    xmp = live & _is(seen, 4, b"iTXt") & _is(seen, 8, _PNG_XMP)
-    prefix = tf.where(_is(seen, 8, _EXIF), tf.constant(6, tf.int64), 0)
-    return (
-        position + 12 + size,
-        _is(seen, 4, b"IEND"),
-        _Found(
-            _set(exif, position + 8 + prefix, found.exif),
-            _set(exif, size - prefix, found.exif_bytes),
-            _set(xmp, position + 8, found.xmp),
-            _set(xmp, size, found.xmp_bytes),
-            found.first | (live & _is(seen, 4, b"IDAT")),
-            found.second | (live & ~found.first & _is(seen, 4, b"tRNS")),
-        ),
+    Args:
+      encoded: string [N].
+      found: bool [visits, N].
+      start: int64 [visits, N].
+      count: bytes, int64 [visits, N].
+    """
+    first = tf.argmax(tf.cast(found, tf.int32), axis=0)
+    has = tf.reduce_any(found, axis=0)
+    none = tf.zeros_like(first)
+    columns = tf.range(tf.size(first, tf.int64))
+    place = tf.stack([first, columns], axis=1)
+    end = tf.cast(tf.strings.length(encoded), tf.int64)
+    begin = tf.where(has, tf.minimum(tf.gather_nd(start, place), end), none)
+    return tf.strings.substr(
+        encoded, begin, tf.where(has, tf.maximum(tf.gather_nd(count, place), 0), none)
     )
