@@ -93,6 +93,7 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     connection = connection_config(options.metadata)
     open_first(connection)
     inputs = resolve(config, layout)
+    config = inputs.config
 
     from tfx.dsl.compiler import compiler, constants
     from tfx.orchestration.portable import runtime_parameter_utils

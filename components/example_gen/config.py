@@ -28,7 +28,7 @@ class SplitsConfig(Section):
         None,
         min_length=1,
         description="A third split that no training sees, for evaluation.split `test`; null is "
-        "none.",
+        "none. Without data.splits it is the source's own, where that has a validation split too.",
     )
 
     def slices(self) -> dict[str, str]:
@@ -53,7 +53,11 @@ class TfRecordsConfig(Section):
     label_feature: str = Field(
         "label",
         min_length=1,
-        description="The feature that holds the class: its number (int64), or its name (bytes).",
+        description="The feature that holds the class: its number (int64, or float without a "
+        "fraction), or its name (bytes).",
+    )
+    first_label: int = Field(
+        0, description="The number of the first class: 1 where labels count from 1."
     )
 
 
@@ -88,7 +92,7 @@ class DataConfig(Section):
         None,
         min_length=1,
         description="A folder of images: `<folder>/<class>/*`, one split called train; or "
-        "`<folder>/<split>/<class>/*`.",
+        "`<folder>/<split>/<class>/*`, as train, val and test.",
     )
     tfrecords: TfRecordsConfig | None = Field(
         None, description="TFRecord files of tf.Examples that are there already."
@@ -97,7 +101,11 @@ class DataConfig(Section):
     data_dir: str | None = Field(
         None, description="Where tfds keeps data; null is TFDS_DATA_DIR or ~/tensorflow_datasets."
     )
-    splits: SplitsConfig = SplitsConfig()
+    splits: SplitsConfig | None = Field(
+        None,
+        description="Which images train, and which judge; null takes the source's own splits, or "
+        "85 % and 15 % of train where it has no other.",
+    )
     examples_per_class: int | None = Field(
         None,
         ge=1,
@@ -119,6 +127,11 @@ class DataConfig(Section):
         description="A path. Where nothing is, the schema that is inferred from the data is "
         "written there; what is there is used as curated_schema is, and never overwritten.",
     )
+
+    @field_validator("splits")
+    @classmethod
+    def _none_given(cls, splits: SplitsConfig | None) -> SplitsConfig | None:
+        return splits if splits is None or splits.model_fields_set else None
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:

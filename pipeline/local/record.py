@@ -27,6 +27,8 @@ class Record:
         kind, summary = event["event"], self.summary
         if kind == "step":
             self._step(event)
+        elif kind == "inputs":
+            summary.config = event["config"]
         elif kind == "user_error":
             summary.exit_code, summary.reasons = USAGE, [event["reason"]]
         elif kind == "failure" and not summary.reasons:

@@ -18,7 +18,7 @@ from components.errors import UserError
 from components.process import end_with_parent, importing, leave
 from components.progress import LOGGER, EventHandler, report
 from components.pusher.versions import served_digest
-from pipeline.config import Config
+from pipeline.config import Config, dump_config
 from pipeline.gist import gist, without_place
 from pipeline.inputs import Inputs, resolve
 from pipeline.layout import Layout
@@ -51,6 +51,7 @@ def main() -> None:
 def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
     report("reading", event="phase", text="Looking at data, backbone and code")
     inputs = resolve(config, layout)
+    config = inputs.config
     report("inputs", event="inputs", **_facts(inputs))
     # A schema that was asked for, written and taken away again is asked for anew.
     wanted = inputs.schema is None and config.data.write_schema is not None
@@ -77,7 +78,7 @@ def _report_failure(config: Config, layout: Layout, run_id: str, failure: dict[s
 
     steps = tuple(StepRow(*step) for step in failure["steps"])
     inputs = resolve(config, layout)
-    report_failure(config, inputs, layout, run_id, Failure(failure["reason"], steps))
+    report_failure(inputs.config, inputs, layout, run_id, Failure(failure["reason"], steps))
 
 
 def _facts(inputs: Inputs) -> dict[str, Any]:
@@ -85,6 +86,7 @@ def _facts(inputs: Inputs) -> dict[str, Any]:
     return {
         "source": source.full_name,
         "classes": len(source.class_names),
+        "config": dump_config(inputs.config),
         "examples": {split: source.num_examples(split) for split in source.split_fingerprints},
         "backbone": inputs.backbone.handle,
         "backbone_sha256": inputs.backbone.sha256,
