@@ -94,6 +94,8 @@ def _refused(
     """What is wrong with a record before its image is looked at."""
     if stored.error:
         return Refused(Reason.UNREADABLE, stored.error)
+    if stored.refused:
+        return stored.refused
     if len(images) != 1 or len(labels) > 1:
         return Refused(Reason.MALFORMED, f"{len(images)} images and {len(labels)} labels, not one")
     if stored.size_bytes:
@@ -101,9 +103,6 @@ def _refused(
             Reason.TOO_MANY_BYTES,
             f"{stored.size_bytes:,} bytes, more than data.screen.max_bytes; its beginning is kept",
         )
-    if stored.no_class:
-        detail = f"label {stored.no_class!r} is none of data.tfrecords.class_names"
-        return Refused(Reason.LABEL, detail)
     return check_label(next(iter(labels), None), classes)
 
 
