@@ -66,8 +66,7 @@ def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
     import apache_beam as beam
 
     from components.example_gen.config import ScreenConfig
-    from components.example_gen.counts import total
-    from components.example_gen.executor import copy_shard, write_copied
+    from components.example_gen.executor import copy_and_watch, joined, write_copied
     from components.example_gen.shard import Shard
 
     given = example("DataflowRunner")
@@ -79,8 +78,8 @@ def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
         pipeline
         | beam.Create([Shard("train", 0, 1, "gs://b/a", 0, 1, "tfrecord")])
         | beam.Reshuffle()
-        | "Copy" >> beam.Map(copy_shard, ScreenConfig(), 10, {"examples": "gs://b/o"})
-        | beam.CombinePerKey(total)
+        | "Copy" >> beam.Map(copy_and_watch, ScreenConfig(), 10, {"examples": "gs://b/o"})
+        | beam.CombinePerKey(joined)
         | beam.combiners.ToList()
         | "Tell" >> beam.Map(write_copied, "gs://b/copied.json")
     )
