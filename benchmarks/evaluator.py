@@ -4,7 +4,7 @@
 
 The same network (an R50x1 with random weights at 224 px), the same JPEGs and the same batches go
 through both. The time between 128 and 512 images is taken, so that imports, tracing and Beam's
-fixed cost are left out; runs alternate. What intervals add is told beside it.
+fixed cost are left out; runs alternate.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -101,9 +100,9 @@ def write_records(folder: Path, count: int) -> Examples:
     return artifact
 
 
-def evaluate(examples: Examples, model: Model, batch_size: int, intervals: Any) -> None:
+def evaluate(examples: Examples, model: Model, batch_size: int) -> None:
     """One run of the Evaluator step."""
-    config = EvaluationConfig(min_accuracy=0.0, batch_size=batch_size, intervals=intervals)
+    config = EvaluationConfig(min_accuracy=0.0, batch_size=batch_size)
     settings = EvaluatorSettings(
         evaluation=config, class_names=tuple(map(str, range(CLASSES))), evaluation_data=""
     )
@@ -144,8 +143,7 @@ def main() -> None:
         examples = {n: write_records(Path(folder, str(n)), n) for n in options.counts}
         ways: dict[str, Callable[[Examples], None]] = {
             "model.predict": lambda e: predict(e, predictor, options.batch_size),
-            "Evaluator": lambda e: evaluate(e, model, options.batch_size, "none"),
-            "Evaluator, jackknife": lambda e: evaluate(e, model, options.batch_size, "jackknife"),
+            "Evaluator": lambda e: evaluate(e, model, options.batch_size),
         }
         best: dict[tuple[str, int], float] = {}
         for _ in range(options.repeats):

@@ -13,7 +13,9 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from components.durable import make_folder, rename
 from components.errors import UserError
+from components.unfinished import unfinished_file
 
 if TYPE_CHECKING:
     from etils import epath
@@ -23,6 +25,8 @@ SCHEMES = ("gs://",)
 
 SAVED_MODEL = "saved_model.pb"
 """The file of a SavedModel that whoever loads it opens first."""
+
+_CHUNK_BYTES = 1 << 20
 
 AnyPath: TypeAlias = "Path | epath.Path"
 
@@ -74,7 +78,11 @@ def files_below(folder: AnyPath) -> list[str]:
 def copy_tree(source: AnyPath, target: AnyPath) -> None:
     """Copies a folder's files into `target`, which may be there, on either kind of storage.
 
-    In an object store `saved_model.pb` comes last: where it is, the SavedModel is whole.
+    In an object store every copy is compared with its source, and `saved_model.pb` comes last:
+    where it is, the SavedModel is whole.
+
+    Raises:
+      RuntimeError: what an object store has is not what was copied.
     """
     if isinstance(source, Path) and isinstance(target, Path):
         shutil.copytree(source, target, dirs_exist_ok=True)
@@ -84,6 +92,20 @@ def copy_tree(source: AnyPath, target: AnyPath) -> None:
     for name in sorted(files_below(source), key=lambda name: (name == SAVED_MODEL, name)):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         epath.Path(source / name).copy(target / name, overwrite=True)
+        if not _same(source / name, target / name):
+            # Without it there is no SavedModel.
+            (target / name).unlink()
+            raise RuntimeError(f"{target / name} is not a whole copy of {source / name}")
+
+
+def _same(one: AnyPath, other: AnyPath) -> bool:
+    with one.open("rb") as ours, other.open("rb") as theirs:
+        while True:
+            chunk = ours.read(_CHUNK_BYTES)
+            if chunk != theirs.read(_CHUNK_BYTES):
+                return False
+            if not chunk:
+                return True
 
 
 def remove_tree(folder: AnyPath) -> None:
@@ -95,16 +117,36 @@ def remove_tree(folder: AnyPath) -> None:
 
 
 def write_whole(path: AnyPath, text: str) -> None:
-    """Writes a file so that a reader sees the old one or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Writes a file so that a reader sees the old one or the new one, never half of one.
+
+    On a local disk the new one also survives a power cut once this has returned.
+    """
     if not isinstance(path, Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         # An object appears when its upload ends, whole.
         path.write_text(text, encoding="utf-8")
         return
-    # A name of its own: two runs may write the same page.
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.unfinished")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    make_folder(path.parent)
+    with unfinished_file(path) as (unfinished, descriptor):
+        with open(descriptor, "w", encoding="utf-8", closefd=False) as stream:
+            stream.write(text)
+        os.fsync(descriptor)
+        rename(unfinished, path)
+
+
+def try_writing(folder: AnyPath) -> None:
+    """Makes a file in a folder, or in the nearest folder above that is there, and removes it.
+
+    Raises:
+      OSError, or TensorFlow's errors (`io_errors`): nothing can be written there.
+    """
+    name = f".{uuid.uuid4().hex}.probe"
+    if not isinstance(folder, Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("", encoding="utf-8")
+        (folder / name).unlink()
+        return
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    os.close(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+    (folder / name).unlink()

@@ -14,9 +14,10 @@ from components.commands import module_command
 from components.errors import UserError
 from components.storage import write_whole
 from components.terminal import run_command
+from kubeflow.braces import check_values
 from kubeflow.sdk import enter_sdk_environment
 from pipeline.command_line import add_source_options, end
-from pipeline.config import Config, load_config
+from pipeline.config import Config, dump_config, load_config
 from pipeline.summary import COMPLETED, STEP_FAILED, USAGE
 
 _EPILOG = """\
@@ -63,6 +64,7 @@ def _config(options: argparse.Namespace) -> Config:
         raise UserError("kubeflow.image must be given: --image registry/bit@sha256:... .")
     if options.output.suffix not in (".yaml", ".yml"):
         raise UserError(f"--output {options.output}: a package's name ends in .yaml.")
+    check_values(dump_config(config))
     records = config.data.tfrecords.files if config.data.tfrecords else {}
     # What the laptop has, a pod has not.
     lost = config.kubeflow.lost_path(

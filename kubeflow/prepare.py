@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -19,8 +20,11 @@ from pipeline.config import Config, dump_config, override_config
 from pipeline.graph import graph_of, steps_of
 from pipeline.inputs import resolve
 from pipeline.kubeflow_config import PREPARE
+from pipeline.preflight import check_output, check_stores
 from pipeline.reported import run_reported
 from pipeline.summary import UNFINISHED, Summary, keep_summary, steps_named, write_summary
+
+_logger = logging.getLogger(__name__)
 
 
 def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
@@ -92,8 +96,11 @@ def run_config(options: argparse.Namespace) -> Config:
 
 def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     config, layout = run_config(options), folder.layout
+    for warning in check_output(layout, config):
+        _logger.warning("%s", warning)
+    check_stores(layout, config)
     connection = connection_config(options.metadata)
-    open_first(connection)
+    open_first(connection, layout.artifacts)
     inputs = resolve(config, layout)
     check_whole(inputs.backbone.path)
 

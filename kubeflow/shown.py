@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from components.evaluator.eval_config import ACCURACY
 from components.evaluator.gates import OVERALL
 from components.evaluator.predictions import read_predictions
-from components.evaluator.results import read_metrics
+from components.evaluator.results import ACCURACY, read_metrics
 from components.finite import finite
 from components.report.content import BLESSED, REJECTED
-from components.report.figures import confusion_cells
+from components.report.figures import confusion_cells, without_no_class
 from pipeline.outcome import is_blessed, read_page
 
 _CLASSES_SHOWN = 50
@@ -69,7 +68,7 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, names: Sequence[str]) -
     if len(names) > _CLASSES_SHOWN:
         return {}
     counts = [[0] * len(names) for _ in names]
-    for true, guess, count in confusion_cells(labels, predicted):
+    for true, guess, count in without_no_class(confusion_cells(labels, predicted)):
         counts[true][guess] = count
     return {
         "confusionMatrix": {

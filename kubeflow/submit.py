@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from components.commands import module_command
 from components.errors import UserError
 from components.terminal import run_command
+from kubeflow.braces import check_values
 from kubeflow.client.auth import MODES
 from kubeflow.client.schedule import check_cron
 from kubeflow.sdk import enter_sdk_environment
@@ -144,6 +145,8 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
 def _submit(options: argparse.Namespace) -> int:
     from kubeflow.client.package import arguments, read_package
 
+    for name in ("run_name", "experiment", "version_name", "recurring_name", "service_account"):
+        check_values(getattr(options, name) or "", f"--{name.replace('_', '-')}")
     cron = check_cron(options.cron) if options.cron else ""
     package = read_package(options.package)
     values = arguments(package, options.params, options.overrides)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from components.errors import UserError
 from components.example_gen.config import DataConfig
 from components.progress import report
-from components.storage import AnyPath, as_path, io_errors, is_local, write_whole
+from components.storage import AnyPath, as_path, io_errors, try_writing, write_whole
 from components.transform.features import IMAGE, LABEL
 from pipeline.config_paths import SCHEMAS
 from pipeline.layout import Layout
@@ -133,10 +132,9 @@ def _keep(key: str, path: AnyPath, layout: Layout) -> AnyPath:
         raise UserError(f"{key} {path} cannot be read: {_reason(error)}.") from error
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise UserError(f"{key} {path} is no TFMD schema as text proto: {error}.") from error
-    folder = layout.schemas / hashlib.sha256(content).hexdigest()[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / FILE
-    kept.write_bytes(content)
+    kept = layout.schemas / hashlib.sha256(content).hexdigest()[:16] / FILE
+    # Whole: another run may be reading it.
+    write_whole(kept, content.decode("utf-8"))
     return kept
 
 
@@ -149,16 +147,10 @@ def _is_there(path: AnyPath) -> bool:
 
 def _check_folder(path: AnyPath) -> None:
     """Tells before a run of hours what its end would find out."""
-    if not is_local(path):
-        return
-    reason = "no permission"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if os.access(path.parent, os.W_OK):
-            return
-    except OSError as error:
-        reason = _reason(error)
-    raise UserError(f"data.write_schema {path} cannot be written: {reason}.")
+        try_writing(path.parent)
+    except io_errors() as error:
+        raise UserError(f"data.write_schema {path} cannot be written: {_reason(error)}.") from error
 
 
 def _reason(error: Exception) -> str:

@@ -119,7 +119,11 @@ class Step(Section):
     env: dict[str, str] | None = Field(None, description="Plain environment variables.")
     labels: dict[str, LabelValue] | None = Field(None, description="Labels of the pod.")
     retries: Retries | None = Field(None, description="Retries with back-off.")
-    timeout_s: int | None = Field(None, ge=1, description="Seconds after which the pod is ended.")
+    timeout_s: int | None = Field(
+        None,
+        ge=1,
+        description="Seconds after which one attempt is ended; that is a failure, and is retried.",
+    )
 
     def over(self, default: Step) -> Step:
         """This step with what it leaves open taken from `default`."""

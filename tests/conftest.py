@@ -1,5 +1,6 @@
 """What every test stands on: Keras 2, a data folder of its own, small real data and networks."""
 
+import contextlib
 import os
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
@@ -79,3 +80,27 @@ def store(monkeypatch):
     tf.io.gfile.makedirs(ram.URI)
     yield ram.URI
     tf.io.gfile.rmtree(ram.URI)
+
+
+@pytest.fixture
+def as_nobody():
+    """Within it the process has no right but those of everybody, even where root runs the tests."""
+
+    @contextlib.contextmanager
+    def enter(folder):
+        opened = {path: path.stat().st_mode for path in folder.parents}
+        own = os.geteuid()
+        for path, mode in opened.items():
+            if own == path.stat().st_uid:
+                path.chmod(mode | 0o111)
+        if own == 0:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            os.seteuid(own)
+            for path, mode in opened.items():
+                if own == path.stat().st_uid:
+                    path.chmod(mode)
+
+    return enter

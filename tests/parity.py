@@ -45,7 +45,7 @@ def write_model(folder, wrong, broken=0):
     return artifact
 
 
-def write_examples(folder):
+def write_examples(folder, order=range(COUNT)):
     """An Examples artifact in `folder` with `COUNT` records in eval, none in train."""
     artifact = Examples()
     artifact.uri = str(folder)
@@ -58,8 +58,10 @@ def write_examples(folder):
         tf.io.gfile.makedirs(f"{artifact.uri}/Split-{split}")
         path = f"{artifact.uri}/Split-{split}/data-00000-of-00001.gz"
         with tf.io.TFRecordWriter(path, "GZIP") as writer:
-            for number in range(count):
+            for number in order if count else ():
+                camera = b"right" if number % 4 > 1 else b"left"
                 features = {
+                    "camera": tf.train.Feature(bytes_list=tf.train.BytesList(value=[camera])),
                     "image": tf.train.Feature(
                         bytes_list=tf.train.BytesList(value=[bytes([number])])
                     ),

@@ -139,30 +139,6 @@ def anomalies(found: Sequence[Anomaly], splits: Sequence[str], action: Action) -
         yield Check(key, "all splits", True, action == "stop", None, None, says)
 
 
-def missing_classes(
-    counts: Mapping[str, NDArray[np.int64]], class_names: Sequence[str], action: Action
-) -> Iterator[Check]:
-    """Whether every class has an image.
-
-    Args:
-      counts: images by class index [C], of each split where none may be missing.
-      class_names: names by class index.
-      action: data_gate.missing_classes.
-    """
-    key = "data_gate.missing_classes"
-    for split, of_split in counts.items():
-        missing = [class_names[index] for index in np.flatnonzero(of_split == 0)]
-        says = f"each of the {len(class_names)} classes has an image in the {split} split"
-        if missing:
-            says = (
-                f"{len(missing)} of the {len(class_names)} classes "
-                f"{plural(len(missing), 'has', 'have')} no image in the {split} split: "
-                f"{named(missing)} ({key}: {action})"
-            )
-        stops = action == "stop"
-        yield Check(key, f"{split} split", not missing, stops, len(missing), 0, says)
-
-
 def imbalance(
     counts: NDArray[np.int64], class_names: Sequence[str], limit: float | None
 ) -> Iterator[Check]:

@@ -32,7 +32,9 @@ class DataGateConfig(Section):
         description="How far it may be from that in the judged split of the same span, likewise.",
     )
     missing_classes: Action = Field(
-        "report", description="A class without an image in the train or the judged split."
+        "stop",
+        description="A class that has images, and none in the train or none in the judged split: "
+        "what trains and is not judged can be wrong and pass.",
     )
     max_imbalance: Annotated[float, Field(ge=1)] | None = Field(
         None,

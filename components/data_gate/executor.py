@@ -15,6 +15,7 @@ from tfx.types import artifact_utils
 
 from components.data_gate import checks as policy
 from components.data_gate.checks import TRAIN, Check, Compared
+from components.data_gate.coverage import ORDER_KEY, missing_classes, ordered_slices
 from components.data_gate.duplicates import duplicates, images_of, near_duplicates
 from components.data_gate.passed import (
     CLASSES_PROPERTY,
@@ -69,12 +70,17 @@ class Executor(base_executor.BaseExecutor):
             split: np.bincount(found.labels, minlength=len(settings.class_names))
             for split, found in images.items()
         }
-        config = settings.data_gate
+        config, slices = settings.data_gate, settings.slices
+        labels = {split: found.labels for split, found in images.items()}
         made = [
             *policy.rejects(
                 counts_of(inputs["examples"]), config.max_reject_fraction, inputs["quarantine"].uri
             ),
             *_tfdv(settings, inputs, splits),
+            *missing_classes(
+                labels, settings.split, slices, settings.class_names, config.missing_classes
+            ),
+            ordered_slices(labels, slices, settings.class_names),
             *_classes(settings, inputs, counts),
             *duplicates(images, settings.class_names, config.duplicates),
             *near_duplicates(images, config.near_distance, config.near_duplicates),
@@ -110,8 +116,6 @@ def _classes(
 ) -> Iterator[Check]:
     """How the images spread over the classes."""
     config, names, judged = settings.data_gate, settings.class_names, settings.split
-    required = {split: counts[split] for split in (TRAIN, judged)}
-    yield from policy.missing_classes(required, names, config.missing_classes)
     yield from policy.imbalance(counts[TRAIN], names, config.max_imbalance)
     passed = inputs.get("previous_checks")
     drift = Compared(
@@ -126,11 +130,14 @@ def _classes(
 
 def _tell(made: list[Check]) -> None:
     """Logs every check; what is only reported shows beside the step too."""
-    for check in made:
-        level = logging.INFO if check.passed else logging.WARNING
-        _logger.log(level, "%s", check.sentence)
     found: dict[str, list[str]] = defaultdict(list)
     for check in made:
+        if check.key == ORDER_KEY and not check.passed:
+            # A line of its own, which stays on the terminal.
+            report(check.sentence, event="note", text=check.sentence)
+            continue
+        level = logging.INFO if check.passed else logging.WARNING
+        _logger.log(level, "%s", check.sentence)
         if not check.passed and not check.stops:
             found[check.key.rpartition(".")[2]].append(check.subject)
     if found:

@@ -18,9 +18,11 @@ class DataGateSettings(Section):
       split: the split that models are judged on.
       class_names: names by class index.
       span: number of these data.
+      slices: `data.splits`, by split.
     """
 
     data_gate: DataGateConfig
     split: str
     class_names: Annotated[tuple[str, ...], Field(strict=False)]
     span: int
+    slices: dict[str, str] = Field(default_factory=dict)

@@ -69,17 +69,25 @@ class EvaluationConfig(Section):
         description="What a model is compared with: the model that passed last, or the best that "
         "ever passed on the same evaluation data.",
     )
-    intervals: Literal["jackknife", "poisson_bootstrap", "none"] = Field(
-        "jackknife", description="How TFMA finds 95 % intervals of the metrics."
-    )
     confident: bool = Field(
         False,
-        description="Whether the interval's lower end, and not the value, must clear the floors.",
+        description="Whether the lower end of the accuracy's 95 % interval (Wilson), and not the "
+        "accuracy, must clear the floors.",
     )
     top_k: int = Field(5, ge=2, description="k of the top-k accuracy; at most classes - 1 is used.")
     batch_size: int = Field(
         64, ge=1, description="Images in a batch: TFMA's own grow to 1,000 and exhaust memory."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _intervals_went(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "intervals" in values:
+            raise ValueError(
+                "`intervals` is no key any more: every metric has its 95 % interval, Wilson's for "
+                "shares of images and a bootstrap for the loss; leave evaluation.intervals out"
+            )
+        return values
 
     @model_validator(mode="after")
     def _some_gate(self) -> EvaluationConfig:
@@ -89,8 +97,6 @@ class EvaluationConfig(Section):
             raise ValueError(
                 "no gate: give min_accuracy or max_regression, or every model would be pushed"
             )
-        if self.confident and self.intervals == "none":
-            raise ValueError("confident needs intervals: jackknife or poisson_bootstrap")
         return self
 
     def classes_named(self) -> dict[str, str]:

@@ -6,23 +6,20 @@ import json
 
 # Not from tfma itself: what TFMA 0.52 exports there depends on what was imported before.
 from tensorflow_model_analysis.proto.config_pb2 import (
-    ConfidenceIntervalOptions,
     EvalConfig,
     MetricConfig,
     MetricDirection,
     MetricsSpec,
     MetricThreshold,
     ModelSpec,
-    Options,
     PerSliceMetricThreshold,
     SlicingSpec,
 )
 
 from components.evaluator.config import EvaluationConfig
+from components.evaluator.metrics import CrossEntropy, TopK
+from components.evaluator.results import ACCURACY, EXAMPLE_COUNT, LOSS
 from components.transform.features import LABEL
-
-ACCURACY = "accuracy"
-LOSS = "loss"
 
 
 def make_eval_config(config: EvaluationConfig, num_classes: int) -> EvalConfig:
@@ -37,13 +34,13 @@ def make_eval_config(config: EvaluationConfig, num_classes: int) -> EvalConfig:
     """
     overall = SlicingSpec()
     metrics = [
-        _metric("ExampleCount", "example_count"),
-        _metric("SparseCategoricalAccuracy", ACCURACY, thresholds=_thresholds(config, overall)),
-        _metric("SparseCategoricalCrossentropy", LOSS),
+        _metric("ExampleCount", EXAMPLE_COUNT),
+        _metric(TopK, ACCURACY, thresholds=_thresholds(config, overall), k=1),
+        _metric(CrossEntropy, LOSS),
     ]
     k = min(config.top_k, num_classes - 1)
     if k > 1:
-        metrics.append(_metric("SparseTopKCategoricalAccuracy", f"top_{k}_accuracy", k=k))
+        metrics.append(_metric(TopK, f"top_{k}_{ACCURACY}", k=k))
     metrics.append(_metric("MultiClassConfusionMatrixPlot", "confusion_matrix"))
     features = dict.fromkeys(gate.feature for gate in config.slices)
     return EvalConfig(
@@ -57,28 +54,19 @@ def make_eval_config(config: EvaluationConfig, num_classes: int) -> EvalConfig:
         ],
         slicing_specs=[overall, *(SlicingSpec(feature_keys=[key]) for key in (LABEL, *features))],
         metrics_specs=[MetricsSpec(metrics=metrics)],
-        options=_options(config),
     )
 
 
-def _options(config: EvaluationConfig) -> Options:
-    options = Options()
-    if config.intervals != "none":
-        options.compute_confidence_intervals.value = True
-        options.confidence_intervals.method = (
-            ConfidenceIntervalOptions.ConfidenceIntervalMethod.Value(config.intervals.upper())
-        )
-    return options
-
-
 def _metric(
-    class_name: str,
+    kind: str | type,
     name: str,
     thresholds: list[PerSliceMetricThreshold] | None = None,
     **options: float,
 ) -> MetricConfig:
+    """A metric of TFMA by its name, or one of ours."""
     return MetricConfig(
-        class_name=class_name,
+        class_name=kind if isinstance(kind, str) else kind.__name__,
+        module="" if isinstance(kind, str) else kind.__module__,
         config=json.dumps({"name": name, **options}),
         per_slice_thresholds=thresholds or [],
     )

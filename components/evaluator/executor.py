@@ -6,9 +6,7 @@ import logging
 import os
 from typing import Any
 
-import numpy as np
 import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.extractors import predictions_extractor
 from tensorflow_model_analysis.utils import config_util
 from tfx.components.evaluator import constants
 from tfx.components.util import tfxio_utils
@@ -24,14 +22,15 @@ from components.evaluator.baseline import (
     digest_of_classes,
 )
 from components.evaluator.eval_config import make_eval_config
-from components.evaluator.gates import OVERALL, Measured, judge
+from components.evaluator.gates import OVERALL, judge
+from components.evaluator.measure import measure
+from components.evaluator.metrics import blank_unanswered
 from components.evaluator.predictions import predictions_writer, read_predictions
 from components.evaluator.results import (
     BASELINE,
     CANDIDATE,
-    Metrics,
     accuracies,
-    read_metrics,
+    write_findings,
     write_gates,
 )
 from components.evaluator.settings import EvaluatorSettings
@@ -49,7 +48,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[Any]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Fills `evaluation` (a TFMA EvalResult, predictions, gates) and `blessing`."""
+        """Fills `evaluation` (TFMA's EvalResult, predictions, metrics, gates) and `blessing`."""
         self._log_startup(input_dict, output_dict, exec_properties)
         settings = EvaluatorSettings.model_validate_json(exec_properties["settings"])
         evaluation = artifact_utils.get_single_uri(output_dict["evaluation"])
@@ -58,18 +57,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             models[BASELINE] = artifact_utils.get_single_instance(input_dict["baseline_model"])
         self._evaluate(settings, input_dict, models, evaluation)
 
-        metrics = read_metrics(evaluation)
-        compared = accuracies(read_metrics(evaluation, baseline=True))
+        findings = measure(evaluation, read_predictions(evaluation))
+        write_findings(findings, evaluation)
+        judged = accuracies(findings.candidate)
         gates = judge(
             settings.evaluation,
-            accuracies(metrics),
-            compared if BASELINE in models else None,
+            judged,
+            accuracies(findings.baseline) if BASELINE in models else None,
             settings.class_names,
-            _not_finite(evaluation, metrics),
+            findings.unanswered,
         )
         write_gates(gates, evaluation)
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
-        accuracy = accuracies(metrics).get(OVERALL)
+        accuracy = judged.get(OVERALL)
         blessing.set_float_custom_property(
             ACCURACY_PROPERTY, accuracy.value if accuracy and accuracy.value is not None else -1.0
         )
@@ -105,11 +105,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         ]
         model = shared if has_baseline else shared[0]
         extractors = tfma.default_extractors(eval_shared_model=model, eval_config=config)
-        names = [extractor.stage_name for extractor in extractors]
-        predicted = names.index(predictions_extractor.PREDICTIONS_EXTRACTOR_STAGE_NAME)
-        extractors.insert(
-            predicted + 1, predictions_writer(evaluation, CANDIDATE if has_baseline else "")
-        )
+        extractors += [
+            predictions_writer(evaluation, CANDIDATE if has_baseline else ""),
+            blank_unanswered(),
+        ]
         features = tuple(gate.feature for gate in settings.evaluation.slices)
         if features:
             graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
@@ -126,19 +125,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                     output_path=evaluation,
                 )
             )
-
-
-def _not_finite(evaluation: str, metrics: Metrics) -> int:
-    """Predictions that are no finite numbers; all predictions must be there.
-
-    Raises:
-      RuntimeError: TFMA judged another number of images than were written.
-    """
-    probability = read_predictions(evaluation)["probability"].to_numpy()
-    judged = accuracies(metrics).get(OVERALL, Measured(None)).count
-    if len(probability) != judged:
-        raise RuntimeError(f"{judged} images were judged, and {len(probability)} predictions kept")
-    return int((~np.isfinite(probability)).sum())
 
 
 def _read(examples: list[Any], settings: EvaluatorSettings) -> Any:

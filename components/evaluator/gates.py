@@ -13,14 +13,21 @@ Slice = tuple[str, str]
 """A feature and its value, both as text."""
 
 TOLERANCE = 5e-7
-"""TFMA's numbers are float32: 90 right of 100 are 0.8999999762."""
+"""Of rounding: 0.8 - 0.1 is 0.7000000000000001."""
 
 OVERALL: Slice = ("", "")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """An accuracy with its 95 % interval, None where TFMA gives none, and the images behind it."""
+    """A metric with its 95 % interval and the images behind it.
+
+    Attributes:
+      value: None where it could not be measured; never NaN or infinite.
+      lower: of the interval; None where there is none.
+      upper: likewise.
+      count: of images.
+    """
 
     value: float | None
     lower: float | None = None
@@ -59,9 +66,8 @@ class Gate:
     @property
     def passed(self) -> bool:
         """Whether the number is there and reaches the limit; no number and NaN never pass."""
-        if self.value is None or self.limit is None:
+        if self.value is None or self.limit is None or not math.isfinite(self.value + self.limit):
             return False
-        # NaN compares as false.
         return self.value >= self.limit - TOLERANCE
 
     @property
@@ -69,30 +75,20 @@ class Gate:
         """The gate with its numbers, as the user reads it."""
         if self.says:
             return self.says
-        if self.value is None or self.limit is None or math.isnan(self.value + self.limit):
+        if self.value is None or self.limit is None or not math.isfinite(self.value + self.limit):
             why = f": {self.missing}" if self.missing else ""
             return f"{self.subject} could not be measured, which {self.key} needs{why}"
         verb = "reaches" if self.passed else "is below"
         value = f"{self.subject} {number(self.value)}"
         if self.point is not None:
             value = (
-                f"the lower end {number(self.value)} of the interval of "
+                f"the lower end {number(self.value)} of the 95 % interval (Wilson) of "
                 f"{self.subject} {number(self.point)}"
             )
         compared = ""
         if self.baseline is not None:
             compared = f" (the baseline has {number(self.baseline)})"
         return f"{value} {verb} {self.key} {number(self.limit)}{compared}"
-
-
-def wilson_lower(share: float, count: int, z: float = 1.96) -> float:
-    """Lower end of Wilson's interval for a share of `count` trials (Wilson 1927, JASA 22:209).
-
-    It has a width even where all trials agree; resampling has none there.
-    """
-    centre = share + z * z / (2 * count)
-    spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return (centre - spread) / (1 + z * z / count)
 
 
 def number(value: float) -> str:
@@ -115,8 +111,8 @@ def judge(
       model: the candidate's accuracies; slices without images are absent.
       baseline: the baseline's, on the same images; None where there is no baseline.
       class_names: names by class index.
-      not_finite: images for which the model gave NaN or infinity; any is too many, because the
-        class that it names for them means nothing.
+      not_finite: images for which the model gave NaN or infinity, or no probability above 0; any
+        is too many, because the class that it names for them means nothing.
 
     Returns:
       One gate or more: where no configured one applies, one that says so and does not pass.
@@ -182,7 +178,7 @@ class _Gates:
         missing = "" if measured.count else f"no such image in the {self.config.split} split"
         if floor_limit is not None:
             confident = self.config.confident
-            value = _lower_end(measured) if confident else measured.value
+            value = measured.lower if confident else measured.value
             point = measured.value if confident else None
             yield Gate(
                 f"{section}.{floor}", subject, value, floor_limit, point=point, missing=missing
@@ -195,15 +191,5 @@ class _Gates:
             )
 
 
-def _lower_end(measured: Measured) -> float | None:
-    """Of TFMA's interval; of Wilson's where TFMA's has no width, or there is none."""
-    value, lower = measured.value, measured.lower
-    if value is None or not _known(value) or not measured.count:
-        return None
-    if lower is not None and lower < value - TOLERANCE:
-        return lower
-    return wilson_lower(min(max(value, 0.0), 1.0), measured.count)
-
-
 def _known(value: float | None) -> bool:
-    return value is not None and not math.isnan(value)
+    return value is not None and math.isfinite(value)

@@ -13,7 +13,10 @@ import pyarrow as pa
 import tensorflow_model_analysis as tfma
 
 from components.errors import UserError
+from components.evaluator.gates import OVERALL, Slice
+from components.evaluator.ranking import NO_CLASS, label_ranks, predicted_classes
 from components.storage import as_path
+from components.transform.features import LABEL
 
 FOLDER = "predictions"
 TOP = 5
@@ -23,14 +26,21 @@ SCHEMA = pa.schema(
     [
         ("example", pa.string()),  # `example_key` of the serialized tf.Example
         ("label", pa.int64()),
-        ("predicted", pa.int64()),
-        ("probability", pa.float32()),  # of the predicted class
+        ("predicted", pa.int64()),  # -1 where the probabilities name no class (`ranking.NO_CLASS`)
+        ("probability", pa.float32()),  # of the predicted class; NaN where there is none
         ("label_probability", pa.float32()),
-        ("label_rank", pa.int64()),  # of the label among the classes by probability; 0 is right
+        ("label_rank", pa.int64()),  # classes before the label (`ranking.label_ranks`); 0 is right
         ("top_classes", pa.list_(pa.int64())),
         ("top_probabilities", pa.list_(pa.float32())),
+        # Those that the image is in, but for all images together and its class.
+        ("slices", pa.list_(pa.struct([("feature", pa.string()), ("value", pa.string())]))),
     ]
 )
+
+_LEAST_ROWS, _MOST_ROWS = 64, 1024
+
+_Judged = tuple[str, int, np.ndarray, list[Slice]]
+"""Key, label, probabilities float32 [C] and slices of one image."""
 
 
 def example_key(serialized: bytes) -> str:
@@ -41,7 +51,7 @@ def example_key(serialized: bytes) -> str:
 def tabulate(
     serialized: Sequence[bytes], labels: np.ndarray, probabilities: np.ndarray
 ) -> pa.Table:
-    """One row of `SCHEMA` an example.
+    """One row of `SCHEMA` an example, in no slice of a feature.
 
     Args:
       serialized: N tf.Examples.
@@ -51,25 +61,35 @@ def tabulate(
     Raises:
       UserError: a label is no class.
     """
+    return _table(
+        [example_key(each) for each in serialized], labels, probabilities, [()] * len(labels)
+    )
+
+
+def _table(
+    examples: Sequence[str],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    slices: Sequence[Sequence[Slice]],
+) -> pa.Table:
     classes = probabilities.shape[1]
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         wrong = labels[(labels < 0) | (labels >= classes)][0]
         raise UserError(f"the label {wrong} is none of the {classes} classes, which start at 0")
-    order = np.argsort(-probabilities, axis=1, kind="stable")
-    rank = np.argmax(order == labels[:, np.newaxis], axis=1)
-    order = order[:, :TOP]
-    rows = np.arange(len(labels))
-    predicted = np.argmax(probabilities, axis=1)
-    of_label = probabilities[rows, labels]
+    predicted = predicted_classes(probabilities)
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    best = np.take_along_axis(probabilities, order, axis=1)
+    named = predicted != NO_CLASS
     columns = [
-        [example_key(record) for record in serialized],
+        examples,
         labels,
         predicted,
-        probabilities[rows, predicted],
-        of_label,
-        rank,
-        order.tolist(),
-        np.take_along_axis(probabilities, order, axis=1).tolist(),
+        np.where(named, best[:, 0], np.nan),
+        probabilities[np.arange(len(labels)), labels],
+        label_ranks(labels, probabilities),
+        [row.tolist() if known else [] for row, known in zip(order, named, strict=True)],
+        [row.tolist() if known else [] for row, known in zip(best, named, strict=True)],
+        [[{"feature": feature, "value": value} for feature, value in of_row] for of_row in slices],
     ]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
@@ -77,6 +97,8 @@ def tabulate(
 
 def predictions_writer(evaluation: str, candidate: str) -> tfma.extractors.Extractor:
     """An extractor that changes nothing and writes the candidate's predictions on the side.
+
+    It comes behind the one that cuts the slices.
 
     Args:
       evaluation: folder of the evaluation.
@@ -88,7 +110,9 @@ def predictions_writer(evaluation: str, candidate: str) -> tfma.extractors.Extra
         prefix = os.path.join(evaluation, FOLDER, "part")
         _ = (
             extracts
-            | "Tabulate" >> beam.Map(_tabulate_batch, candidate)
+            | "Judged" >> beam.Map(_judged, candidate)
+            | "Batch" >> beam.BatchElements(_LEAST_ROWS, _MOST_ROWS)
+            | "Tabulate" >> beam.Map(_tabulate_batch)
             | "Write"
             >> beam.io.parquetio.WriteToParquetBatched(
                 prefix, SCHEMA, codec="zstd", file_name_suffix=".parquet"
@@ -99,16 +123,34 @@ def predictions_writer(evaluation: str, candidate: str) -> tfma.extractors.Extra
     return tfma.extractors.Extractor(stage_name="WritePredictions", ptransform=write())
 
 
-def _tabulate_batch(batch: dict[str, Any], candidate: str) -> pa.Table:
-    predictions = batch[tfma.PREDICTIONS_KEY]
+def slice_of(key: tuple[Any, ...]) -> Slice:
+    """A slice of one feature as TFMA names it, as text; `OVERALL` for that of all images."""
+    if not key:
+        return OVERALL
+    feature, value = key[0]
+    return str(feature), value.decode("utf-8", "replace") if isinstance(value, bytes) else str(
+        value
+    )
+
+
+def _judged(extract: dict[str, Any], candidate: str) -> _Judged:
+    """The parts of an extract that make a row; its image and features are let go of."""
+    predictions, label = extract[tfma.PREDICTIONS_KEY], extract[tfma.LABELS_KEY]
     if candidate:
         predictions = predictions[candidate]
-    labels = batch[tfma.LABELS_KEY]
-    if candidate and isinstance(labels, dict):
-        labels = labels[candidate]
-    return tabulate(
-        batch[tfma.INPUT_KEY], np.asarray(labels).reshape(-1), predictions[_PROBABILITIES]
+        label = label[candidate] if isinstance(label, dict) else label
+    slices = sorted({slice_of(key) for key in extract[tfma.SLICE_KEY_TYPES_KEY]})
+    return (
+        example_key(bytes(np.asarray(extract[tfma.INPUT_KEY]).item())),
+        int(np.asarray(label).item()),
+        np.asarray(predictions[_PROBABILITIES]).reshape(-1),
+        [each for each in slices if each[0] not in (OVERALL[0], LABEL)],
     )
+
+
+def _tabulate_batch(batch: Sequence[_Judged]) -> pa.Table:
+    keys, labels, probabilities, slices = zip(*batch, strict=True)
+    return _table(keys, np.array(labels, np.int64), np.stack(probabilities), slices)
 
 
 def read_predictions(evaluation: str) -> pa.Table:

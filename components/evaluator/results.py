@@ -1,24 +1,68 @@
-"""What TFMA found, as plain numbers."""
+"""What the Evaluator found, as plain numbers in files beside TFMA's own."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import tensorflow_model_analysis as tfma
-
-from components.evaluator.eval_config import ACCURACY, LOSS
 from components.evaluator.gates import OVERALL, Gate, Measured, Slice
+from components.finite import to_json
 from components.storage import as_path
 from components.transform.features import LABEL
 
+ACCURACY, LOSS, EXAMPLE_COUNT = "accuracy", "loss", "example_count"
+"""Names of metrics; those that end with ACCURACY are shares of images."""
+
 CANDIDATE, BASELINE = "candidate", "baseline"
-_GATES = "gates.json"
+_GATES, _METRICS = "gates.json", "metrics.json"
 
 Metrics = dict[Slice, dict[str, Measured]]
 """Metric by name, by slice."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that was measured on the judged split.
+
+    Attributes:
+      candidate: the metrics of the model.
+      baseline: those of the baseline; {} where there is none.
+      unanswered: images whose probabilities name no class.
+      clipped: images whose loss is clipped.
+    """
+
+    candidate: Metrics
+    baseline: Metrics = field(default_factory=dict)
+    unanswered: int = 0
+    clipped: int = 0
+
+
+def write_findings(findings: Findings, evaluation: str) -> None:
+    """Puts them beside TFMA's result; what could not be measured is null."""
+    value = {
+        CANDIDATE: _rows(findings.candidate),
+        BASELINE: _rows(findings.baseline),
+        "unanswered": findings.unanswered,
+        "clipped": findings.clipped,
+    }
+    (as_path(evaluation) / _METRICS).write_text(to_json(value, indent=1), encoding="utf-8")
+
+
+def read_findings(evaluation: str) -> Findings:
+    """All that was measured.
+
+    Args:
+      evaluation: folder of the ModelEvaluation artifact.
+    """
+    value = json.loads((as_path(evaluation) / _METRICS).read_text(encoding="utf-8"))
+    return Findings(
+        candidate=_metrics(value[CANDIDATE]),
+        baseline=_metrics(value[BASELINE]),
+        unanswered=value["unanswered"],
+        clipped=value["clipped"],
+    )
 
 
 def read_metrics(evaluation: str, baseline: bool = False) -> Metrics:
@@ -28,55 +72,28 @@ def read_metrics(evaluation: str, baseline: bool = False) -> Metrics:
       evaluation: folder of the ModelEvaluation artifact.
       baseline: the baseline's numbers and not the candidate's.
     """
-    config = tfma.load_eval_result(evaluation).config
-    compared = any(spec.is_baseline for spec in config.model_specs)
-    if baseline and not compared:
-        return {}
-    name = (BASELINE if baseline else CANDIDATE) if compared else None
-    result = tfma.load_eval_result(evaluation, model_name=name)
+    findings = read_findings(evaluation)
+    return findings.baseline if baseline else findings.candidate
+
+
+def _rows(metrics: Metrics) -> list[dict[str, Any]]:
+    return [
+        {
+            "feature": feature,
+            "value": value,
+            "metrics": {name: asdict(each) for name, each in of_slice.items()},
+        }
+        for (feature, value), of_slice in sorted(metrics.items())
+    ]
+
+
+def _metrics(rows: Sequence[Mapping[str, Any]]) -> Metrics:
     return {
-        _slice(key): _measured(values)
-        for key, values in result.get_metrics_for_all_slices().items()
+        (row["feature"], row["value"]): {
+            name: Measured(**each) for name, each in row["metrics"].items()
+        }
+        for row in rows
     }
-
-
-def _slice(key: tuple[Any, ...]) -> Slice:
-    if not key:
-        return OVERALL
-    feature, value = key[0]
-    return str(feature), value.decode("utf-8", "replace") if isinstance(value, bytes) else str(
-        value
-    )
-
-
-def _measured(values: dict[str, Any]) -> dict[str, Measured]:
-    count = int(values.get("example_count", {}).get("doubleValue", 0))
-    found = {}
-    for name, value in values.items():
-        # Differences to the baseline are ours to make: TFMA's would pass for metrics of the model.
-        if name.endswith("_diff"):
-            continue
-        if "boundedValue" in value:
-            # Not all are numbers: NaN comes as text.
-            value_, lower, upper = (
-                None if (bound := value["boundedValue"].get(key)) is None else float(bound)
-                for key in ("value", "lowerBound", "upperBound")
-            )
-            found[name] = Measured(value_, *_in_range(name, lower, upper), count)
-        elif "doubleValue" in value:
-            found[name] = Measured(float(value["doubleValue"]), count=count)
-    return found
-
-
-def _in_range(
-    name: str, lower: float | None, upper: float | None
-) -> tuple[float | None, float | None]:
-    """TFMA's intervals are symmetric, and so leave the range of what they are about."""
-    if lower is not None and name.endswith((ACCURACY, LOSS)):
-        lower = max(lower, 0.0)
-    if upper is not None and name.endswith(ACCURACY):
-        upper = min(upper, 1.0)
-    return lower, upper
 
 
 def accuracies(metrics: Metrics) -> dict[Slice, Measured]:
@@ -99,7 +116,7 @@ def summarise(metrics: Mapping[Slice, dict[str, Measured]], class_names: Sequenc
 
 def write_gates(gates: Sequence[Gate], evaluation: str) -> None:
     """Keeps the gates with the evaluation that they were applied to."""
-    text = json.dumps([asdict(gate) for gate in gates], indent=1)
+    text = to_json([asdict(gate) for gate in gates], indent=1)
     (as_path(evaluation) / _GATES).write_text(text, encoding="utf-8")
 
 

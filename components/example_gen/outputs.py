@@ -8,14 +8,17 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 
+from components.durable import rename, sync
 from components.example_gen import index
 from components.example_gen.counts import SplitCounts
 from components.example_gen.examine import Kept
@@ -113,7 +116,16 @@ def _whole(uri: str, shard: Shard, name: str) -> Iterator[str]:
     folder = split_folder(uri, shard.split)
     name = name.format(f"{shard.index:05d}-of-{shard.count:05d}")
     tf.io.gfile.makedirs(folder)
-    # Beside the split's folder: whatever is inside it is data.
-    unfinished = f"{folder}-unfinished-{name}"
-    yield unfinished
-    tf.io.gfile.rename(unfinished, os.path.join(folder, name), overwrite=True)
+    # Beside the split's folder, where whatever is inside is data; and not another try's.
+    unfinished = as_path(f"{folder}-unfinished-{uuid.uuid4().hex[:8]}-{name}")
+    try:
+        yield str(unfinished)
+        target = as_path(folder) / name
+        if isinstance(unfinished, Path) and isinstance(target, Path):
+            sync(unfinished)
+            rename(unfinished, target)
+        else:
+            tf.io.gfile.rename(str(unfinished), str(target), overwrite=True)
+    finally:
+        if unfinished.exists():
+            unfinished.unlink()

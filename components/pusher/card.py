@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from components.evaluator.gates import OVERALL, TOLERANCE, Gate, Measured, Slice
+from components.evaluator.ranking import LEAST_PROBABILITY
 from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
 from components.transform.features import LABEL
 
@@ -28,6 +29,7 @@ class Evidence:
       metrics: the model's.
       baseline: the baseline's; {} where there was none.
       gates: as they were applied.
+      clipped: images whose loss is clipped.
     """
 
     counts: Mapping[str, int]
@@ -36,6 +38,7 @@ class Evidence:
     metrics: Figures
     baseline: Figures
     gates: Sequence[Gate]
+    clipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -243,7 +246,7 @@ def _metrics(values: Mapping[str, Measured]) -> dict[str, Measured]:
 
 
 def _honest(measured: Measured) -> Measured:
-    """Without an interval that has no width: resampling gives one where all images agree."""
+    """Without an interval that has no width, which would pass for certainty."""
     lower, upper = measured.lower, measured.upper
     if lower is None or upper is None or upper - lower > TOLERANCE:
         return measured
@@ -259,10 +262,7 @@ def _tuned(settings: CardSettings, trained: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _limits(
-    settings: CardSettings,
-    evidence: Evidence,
-    training: TrainingSummary,
-    metrics: Judgement,
+    settings: CardSettings, evidence: Evidence, training: TrainingSummary, metrics: Judgement
 ) -> list[str]:
     """What follows from the run's own record, and nothing else."""
     data, split, counts = settings.data, settings.split, evidence.counts
@@ -283,6 +283,11 @@ def _limits(
             f"Its weights are those of epoch {training.restored_epoch} of {training.epochs}, "
             f"chosen by the accuracy on the {split} split, which judged it too: on images that "
             "nothing was chosen by it may do worse."
+        )
+    if evidence.clipped:
+        found.append(
+            f"The loss takes a probability below {LEAST_PROBABILITY:g} for that number, here of "
+            f"{evidence.clipped:,} of the {metrics.images:,} images: it may be worse."
         )
     unseen = [name for name in data.class_names if name not in metrics.per_class]
     if unseen:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from components.evaluator.results import read_gates, read_metrics
+from components.evaluator.results import read_findings, read_gates
 from components.example_gen.counts import counts_of
 from components.pusher.card import Evidence
 from components.storage import as_path
@@ -23,11 +23,13 @@ def read_evidence(examples: Any, model_run: str, evaluation: str) -> Evidence:
     """
     run = as_path(model_run)
     trained = run / _TRAINED
+    findings = read_findings(evaluation)
     return Evidence(
         counts={split: counts.kept for split, counts in counts_of(examples).items()},
         history=json.loads((run / _HISTORY).read_text(encoding="utf-8")),
         trained=json.loads(trained.read_text(encoding="utf-8")) if trained.exists() else {},
-        metrics=read_metrics(evaluation),
-        baseline=read_metrics(evaluation, baseline=True),
+        metrics=findings.candidate,
+        baseline=findings.baseline,
         gates=read_gates(evaluation),
+        clipped=findings.clipped,
     )

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import errno
-import os
-import shutil
-import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from components.digests import digest_of_folder
+from components.durable import rename, sync_tree
 from components.storage import SAVED_MODEL, AnyPath, copy_tree, is_local, remove_tree
+from components.unfinished import STALE_S, remove_dead, unfinished_folder
 
 CARD_JSON = "assets.extra/model_card.json"
 CARD_MARKDOWN = "assets.extra/model_card.md"
@@ -21,7 +19,6 @@ Card = Mapping[str, str]
 """Text by the file's relative name; {} for none."""
 
 _UNFINISHED = ".unfinished-"
-_STALE_S = 24 * 3600
 
 
 def versions(serving: AnyPath) -> list[int]:
@@ -74,8 +71,9 @@ def add_version(
 ) -> AnyPath:
     """Copies a SavedModel into `serving` as a new highest version.
 
-    A server never loads half of it, and what a push left that broke off a day ago is removed: a
-    younger one may still go on.
+    A server never loads half of it, not even after a power cut. What a dead push left is removed
+    (`components.unfinished`); in an object store, where no one knows whether it goes on, after a
+    day.
 
     Args:
       model: the SavedModel's folder.
@@ -89,22 +87,29 @@ def add_version(
 
     Raises:
       RuntimeError: the copy is not what was copied.
+      OSError: it cannot be written; then no server sees it.
     """
-    serving.mkdir(parents=True, exist_ok=True)
     if isinstance(serving, Path):
         return _rename_into_place(model, serving, now, chosen, card)
+    serving.mkdir(parents=True, exist_ok=True)
     numbers = _numbers(serving)
     for unfinished in set(numbers) - set(versions(serving)):
-        if unfinished < now - _STALE_S:
+        if unfinished < now - STALE_S:
             remove_tree(serving / str(unfinished))
     target = serving / str(_next(numbers, now))
     chosen(target)
     add_card(target, card(target))
-    # A store cannot rename a folder. Its saved_model.pb is written last: a server that sees the
-    # number before fails to load it, goes on with the version that it has, and tries again.
+    # A store cannot rename a folder. Its saved_model.pb is written last, when all other files are
+    # known to be whole: a server that sees the number before fails to load it, goes on with the
+    # version that it has, and tries again.
     copy_tree(model, target)
-    _check(model, target)
     return target
+
+
+def remove_dead_pushes(serving: AnyPath) -> None:
+    """Removes what pushes that were killed left in a serving folder on a local disk."""
+    if isinstance(serving, Path):
+        remove_dead(serving, _UNFINISHED)
 
 
 def _next(numbers: Sequence[int], now: int) -> int:
@@ -118,26 +123,20 @@ def _rename_into_place(
     chosen: Callable[[AnyPath], object],
     card: Callable[[AnyPath], Card],
 ) -> Path:
-    """The folder gets its number by a rename, when it is whole."""
-    for left_over in serving.glob(f"{_UNFINISHED}*"):
-        if left_over.stat().st_mtime < time.time() - _STALE_S:
-            shutil.rmtree(left_over)
-    unfinished = serving / f"{_UNFINISHED}{uuid.uuid4().hex[:8]}"
-    copy_tree(model, unfinished)
-    _check(model, unfinished)
-    while True:
-        target = serving / str(_next(_numbers(serving), now))
-        add_card(unfinished, card(target))
-        chosen(target)
-        try:
-            os.rename(unfinished, target)
-            return target
-        except OSError as error:
-            # Another push took the number in between; a folder with files is not replaced.
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-                raise
-
-
-def _check(model: AnyPath, copy: AnyPath) -> None:
-    if model_digest(copy) != model_digest(model):
-        raise RuntimeError(f"{copy} is not a whole copy of {model}; push again")
+    """The folder gets its number by a rename, when it is whole and on the disk."""
+    with unfinished_folder(serving, _UNFINISHED) as unfinished:
+        copy_tree(model, unfinished)
+        if model_digest(unfinished) != model_digest(model):
+            raise RuntimeError(f"{unfinished} is not a whole copy of {model}; push again")
+        while True:
+            target = serving / str(_next(_numbers(serving), now))
+            add_card(unfinished, card(target))
+            sync_tree(unfinished)
+            chosen(target)
+            try:
+                rename(unfinished, target)
+                return target
+            except OSError as error:
+                # Another push took the number in between; a folder with files is not replaced.
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise

@@ -131,7 +131,10 @@ def calibration(bins: Sequence[CalibrationBin]) -> Spec:
 
 
 def training(history: Sequence[dict[str, float | None]], metric: str) -> Spec:
-    """`metric` by epoch, on training and on validation images; the restored epoch is marked."""
+    """`metric` by epoch, on training and on validation images.
+
+    An epoch whose weights were restored is marked; of the last one there is nothing to restore.
+    """
     rows: list[dict[str, Any]] = [
         {"epoch": row["epoch"], "value": row[key], "images": images}
         for row in history
@@ -167,7 +170,8 @@ def training(history: Sequence[dict[str, float | None]], metric: str) -> Spec:
             tooltip=["images:N", "epoch:Q", alt.Tooltip("value:Q", title=metric, format=".4f")],
         )
     )
-    restored = [row["epoch"] for row in history if row.get("restored") and known(row.get("epoch"))]
+    earlier = [row for row in history[:-1] if known(row.get("epoch"))]
+    restored = [row["epoch"] for row in earlier if row.get("restored")]
     marks = [mark for epoch in restored for mark in _marked(epoch, (first + last) / 2)]
     title = f"{_SERIES[metric]} by epoch on training and validation images"
     return finish(alt.layer(*marks, lines), title, 560, 0.62)

@@ -15,10 +15,9 @@ import pyarrow.compute as pc
 import tensorflow as tf
 from tfx.components.evaluator import constants
 
-from components.evaluator.eval_config import ACCURACY
 from components.evaluator.gates import OVERALL, Measured
 from components.evaluator.predictions import read_predictions
-from components.evaluator.results import Metrics, read_gates, read_metrics
+from components.evaluator.results import ACCURACY, Metrics, read_findings, read_gates
 from components.example_gen.index import read_index
 from components.report.collect_data import data_parts
 from components.report.content import (
@@ -33,7 +32,12 @@ from components.report.content import (
     SliceRow,
     StepRow,
 )
-from components.report.figures import calibration, class_rows, confusion_cells
+from components.report.figures import (
+    calibration,
+    class_rows,
+    confusion_cells,
+    without_no_class,
+)
 from components.report.pictures import make_album
 from components.report.settings import ReportSettings
 from components.transform.features import LABEL
@@ -93,7 +97,8 @@ def collect(
 def _evaluation(
     artifacts: Mapping[str, Any], evaluation: str, settings: ReportSettings
 ) -> dict[str, Any]:
-    metrics, baseline = read_metrics(evaluation), read_metrics(evaluation, baseline=True)
+    findings = read_findings(evaluation)
+    metrics, baseline = findings.candidate, findings.baseline
     table = read_predictions(evaluation)
     labels, predicted = table["label"].to_numpy(), table["predicted"].to_numpy()
     cells = confusion_cells(labels, predicted)
@@ -117,9 +122,11 @@ def _evaluation(
         "has_baseline": bool(baseline),
         "classes": class_rows(cells, settings.class_names, before),
         "slices": _slice_rows(metrics, baseline),
-        "confusion": Confusion(tuple(cells), album.cells),
+        "confusion": Confusion(without_no_class(cells), album.cells),
         "calibration": bins,
         "calibration_error": error,
+        "unanswered": findings.unanswered,
+        "clipped": findings.clipped,
         "pictures": tuple(album.pictures),
         "samples": album.samples,
         "mistakes": album.mistakes,

@@ -44,6 +44,8 @@ class ClassRow:
       recall: right among those that are it.
       f1: harmonic mean of the two.
       change: recall minus the baseline's recall; None without a baseline.
+      lower: of the recall's 95 % interval; None without images.
+      upper: likewise.
     """
 
     name: str
@@ -52,6 +54,8 @@ class ClassRow:
     recall: float | None
     f1: float | None
     change: float | None = None
+    lower: float | None = None
+    upper: float | None = None
 
 
 @dataclass(frozen=True)
@@ -176,16 +180,10 @@ class Images:
 
 @dataclass(frozen=True)
 class CheckRow:
-    """One check of the data gate: `sentence` says it in words.
+    """One check of the data gate, as `components.data_gate.checks.Check` has it.
 
-    Attributes:
-      key: of the configuration.
-      subject: what was looked at.
-      passed: whether it is as it should be.
-      stops: whether the run ends where it is not.
-      value: what was found, if it is a number.
-      limit: what it was held against, likewise.
-      sentence: for people.
+    `value` and `limit` are what was found and what is allowed, if they are numbers; `stops` says
+    whether a run ends where it did not pass.
     """
 
     key: str
@@ -199,13 +197,10 @@ class CheckRow:
 
 @dataclass(frozen=True)
 class LineageRow:
-    """One artifact or input of the run, as ML Metadata knows it.
+    """One artifact or input of the run: `kind` is Data, Backbone, Code, Library or a type.
 
-    Attributes:
-      kind: Data, Backbone, Code, Library, or the artifact's type.
-      name: which one; of an artifact, what made it (`Trainer.model`).
-      where: its URI or path; empty where it has none.
-      identity: its digest, version, or id and span.
+    `name` is of an artifact what made it (`Trainer.model`), `where` its URI or path, empty where it
+    has none, and `identity` its digest, version, or id and span.
     """
 
     kind: str
@@ -243,6 +238,8 @@ class Report:
       confusion: None before there is an evaluation.
       calibration: bins that have images, rising.
       calibration_error: expected calibration error over these bins.
+      unanswered: judged images whose probabilities name no class; charts and bins lack them.
+      clipped: judged images whose loss is clipped.
       history: one row an epoch: epoch, learning_rate, accuracy, loss, val_accuracy, val_loss,
         restored (1 for the epoch whose weights the model has).
       pictures: thumbnails that the other parts point to by position.
@@ -276,6 +273,8 @@ class Report:
     confusion: Confusion | None = None
     calibration: tuple[CalibrationBin, ...] = ()
     calibration_error: float | None = None
+    unanswered: int = 0
+    clipped: int = 0
     history: tuple[dict[str, float | None], ...] = ()
     pictures: tuple[Picture, ...] = ()
     samples: tuple[int, ...] = ()

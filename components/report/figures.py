@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from components.evaluator.intervals import wilson
+from components.evaluator.ranking import NO_CLASS
 from components.report.content import CalibrationBin, ClassRow
 
 CALIBRATION_BINS = 10
@@ -19,7 +21,7 @@ def confusion_cells(labels: np.ndarray, predicted: np.ndarray) -> list[tuple[int
 
     Args:
       labels: int64 [N].
-      predicted: int64 [N].
+      predicted: int64 [N]; `NO_CLASS` is a column too.
     """
     if not len(labels):
         return []
@@ -31,7 +33,7 @@ def confusion_cells(labels: np.ndarray, predicted: np.ndarray) -> list[tuple[int
 def class_rows(
     cells: Sequence[tuple[int, int, int]], names: Sequence[str], baseline_recall: dict[int, float]
 ) -> tuple[ClassRow, ...]:
-    """Precision, recall and F1 of every class.
+    """Precision, recall with its interval, and F1 of every class.
 
     Args:
       cells: of `confusion_cells`.
@@ -48,6 +50,7 @@ def class_rows(
     for index, name in enumerate(names):
         recall = _ratio(hits[index], counts[index])
         before = baseline_recall.get(index)
+        ends = wilson(hits[index], counts[index]) if counts[index] else (None, None)
         rows.append(
             ClassRow(
                 name=name,
@@ -56,6 +59,8 @@ def class_rows(
                 recall=recall,
                 f1=_ratio(2 * hits[index], counts[index] + taken[index]),
                 change=None if recall is None or before is None else recall - before,
+                lower=ends[0],
+                upper=ends[1],
             )
         )
     return tuple(rows)
@@ -71,16 +76,17 @@ def calibration(
     inclusive, as in the paper; the first bin holds 0 too.
 
     Args:
-      probabilities: float [N], of the predicted class.
+      probabilities: float [N], of the predicted class; images without one (NaN) are left out.
       correct: bool [N].
       bins: how many.
 
     Returns:
       The bins that hold images, rising, and the error; None without images.
     """
-    if not len(probabilities):
+    known = np.isfinite(probabilities)
+    if not known.any():
         return (), None
-    values = np.asarray(probabilities, np.float64)
+    values, correct = np.asarray(probabilities, np.float64)[known], correct[known]
     which = np.clip(np.ceil(values * bins).astype(int) - 1, 0, bins - 1)
     rows, error = [], 0.0
     for index in np.unique(which):
@@ -97,6 +103,11 @@ def calibration(
             )
         )
     return tuple(rows), float(error)
+
+
+def without_no_class(cells: Sequence[tuple[int, int, int]]) -> tuple[tuple[int, int, int], ...]:
+    """The cells that a matrix of classes by classes has."""
+    return tuple(cell for cell in cells if cell[1] != NO_CLASS)
 
 
 def _ratio(part: float, whole: float) -> float | None:

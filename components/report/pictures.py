@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from components.evaluator.predictions import example_key
+from components.evaluator.ranking import NO_CLASS
 from components.report.content import Picture
 
 SIDE = 96
@@ -93,13 +94,14 @@ def make_album(
             Picture(
                 image=thumbnail(images.get(key, b"")),
                 true=label,
-                predicted=predicted,
+                predicted=None if predicted == NO_CLASS else predicted,
                 probability=float(columns["probability"][row]),
                 true_probability=float(columns["label_probability"][row]),
                 source=known.get(digests.get(key, b""), ""),
             )
         )
-        cells[label, predicted].append(position)
+        if predicted != NO_CLASS:
+            cells[label, predicted].append(position)
         if label != predicted and len(mistakes) < MISTAKES:
             mistakes.append(position)
     album.mistakes = tuple(mistakes)

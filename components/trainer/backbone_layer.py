@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,13 +37,23 @@ class BackboneLayer(keras.layers.Layer):
     Attributes:
       body: our BiT, or a foreign module as a hub.KerasLayer.
       architecture: the BiT's; None of a foreign module.
+      penalty: the module's regularization, float32 []; None where it has none, or is frozen. Like
+        hub.KerasLayer, only what is trained is regularized.
     """
 
-    def __init__(self, body: Any, trainable: bool, architecture: Architecture | None = None):
+    def __init__(
+        self,
+        body: Any,
+        trainable: bool,
+        architecture: Architecture | None = None,
+        losses: Sequence[Callable[[], tf.Tensor]] = (),
+    ):
         # float32 whatever Keras's global policy is: it would round the images on their way in.
         super().__init__(name="backbone", trainable=trainable, dtype="float32")
         self.body = body
         self.architecture = architecture
+        # In a function, in which Keras finds nothing to export.
+        self.penalty = _sum_of(losses) if trainable and losses else None
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Pre-logits of a batch; `training` tells a foreign module's dropout and batch norms."""
@@ -68,10 +80,13 @@ def load(path: str, mode: str, precision: str, trainable_parameters: int | None)
     with ThreadPoolExecutor(1) as outside:
         bit = outside.submit(_look, path, precision).result()
     gc.collect()  # A loaded module is full of cycles.
-    if bit:
-        layer = _rebuilt(*bit, trainable, precision)
+    if bit and bit.regularized:
+        layer = _rebuilt_in_place(bit, path, trainable, precision)
+    elif bit:
+        layer = _rebuilt(bit, trainable, precision)
     else:
-        layer = BackboneLayer(_module(path, trainable), trainable)
+        module = _module(path, trainable)
+        layer = BackboneLayer(module, trainable, losses=_losses(module))
         rewrite_graphs(precision)
     _check_trainable(layer, path, trainable_parameters)
     _logger.info(
@@ -84,8 +99,23 @@ def load(path: str, mode: str, precision: str, trainable_parameters: int | None)
     return layer
 
 
-def _look(path: str, precision: str) -> tuple[Architecture, dict[str, np.ndarray]] | None:
-    """Holds a module against the contract; returns what a BiT is made of, None of another."""
+@dataclass(frozen=True)
+class _Bit:
+    """What a BiT is made of.
+
+    Attributes:
+      architecture: its depth, width and groups.
+      values: its weights by canonical name.
+      regularized: whether its module has losses of its own.
+    """
+
+    architecture: Architecture
+    values: dict[str, np.ndarray]
+    regularized: bool
+
+
+def _look(path: str, precision: str) -> _Bit | None:
+    """Checks a module against the contract; returns what a BiT is made of, None of another."""
     with tf.device("CPU:0"):  # Has no TF32, in which equal networks differ.
         module = _module(path, trainable=False)
         images = probe_images(module)
@@ -101,22 +131,41 @@ def _look(path: str, precision: str) -> tuple[Architecture, dict[str, np.ndarray
             f"backbone.handle: the BiT in {path} takes images in {taken}, and they come in [0, 1]: "
             "give one that takes [0, 1], or make it of its .npz file (docs/backbones.md)."
         )
-    return architecture, {name: weight.numpy() for name, weight in named[1].items()}
+    values = {name: weight.numpy() for name, weight in named[1].items()}
+    return _Bit(architecture, values, bool(_losses(module)))
 
 
-def _rebuilt(
-    architecture: Architecture, values: dict[str, np.ndarray], trainable: bool, precision: str
-) -> BackboneLayer:
+def _rebuilt(bit: _Bit, trainable: bool, precision: str) -> BackboneLayer:
     weights = {
-        name: tf.Variable(value, trainable=trainable, name=name) for name, value in values.items()
+        name: tf.Variable(value, trainable=trainable, name=name)
+        for name, value in bit.values.items()
     }
-    body = BiT(architecture, weights=weights, compute_dtype=compute_dtype(precision))
-    return BackboneLayer(body, trainable, architecture)
+    body = BiT(bit.architecture, weights=weights, compute_dtype=compute_dtype(precision))
+    return BackboneLayer(body, trainable, bit.architecture)
+
+
+def _rebuilt_in_place(bit: _Bit, path: str, trainable: bool, precision: str) -> BackboneLayer:
+    """On the module's own variables, which are those that its losses read."""
+    module = _module(path, trainable)
+    named = named_weights({variable.name: variable for variable in module.weights})
+    assert named is not None  # It was a BiT a moment ago.
+    body = BiT(bit.architecture, weights=named[1], compute_dtype=compute_dtype(precision))
+    return BackboneLayer(body, trainable, bit.architecture, _losses(module))
+
+
+def _losses(module: hub.KerasLayer) -> list[Callable[[], tf.Tensor]]:
+    """A module's `regularization_losses`; hub.KerasLayer has made sure that each can be called."""
+    return list(getattr(module.resolved_object, "regularization_losses", ()))
+
+
+def _sum_of(losses: Sequence[Callable[[], tf.Tensor]]) -> Callable[[], tf.Tensor]:
+    return lambda: tf.add_n([tf.cast(loss(), tf.float32) for loss in losses])
 
 
 def _module(path: str, trainable: bool) -> hub.KerasLayer:
     try:
-        return hub.KerasLayer(path, trainable=trainable, name="module", dtype="float32")
+        with tf.variable_creator_scope(_statistics_on_write):
+            return hub.KerasLayer(path, trainable=trainable, name="module", dtype="float32")
     except (MemoryError, tf.errors.ResourceExhaustedError):
         raise
     except Exception as error:  # Of a damaged file TensorFlow raises whatever it trips over.
@@ -131,6 +180,18 @@ def _module(path: str, trainable: bool) -> hub.KerasLayer:
             f"({type(error).__name__}: {str(error).strip()[:200]}): it is damaged, or uses what "
             f"this TensorFlow {tf.__version__} does not have. {CURE}"
         ) from error
+
+
+def _statistics_on_write(make: Callable[..., tf.Variable], **told: Any) -> tf.Variable:
+    """Makes a batch norm's statistics variables with one copy a device, equal or not.
+
+    Keras's are averaged whenever they are read outside of a step. Of several workers all would have
+    to read them at once, and the chief saves alone: `Steps.average` makes the copies equal.
+    """
+    mean = told.get("aggregation") == tf.VariableAggregation.MEAN
+    if mean and told.get("synchronization") == tf.VariableSynchronization.ON_READ:
+        told["synchronization"] = tf.VariableSynchronization.ON_WRITE
+    return make(**told)
 
 
 def _check_trainable(layer: BackboneLayer, path: str, expected: int | None) -> None:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from components.durable import sync_tree
 from components.errors import UserError
-from components.storage import AnyPath, as_path, io_errors, is_local, remove_tree
-from components.trainer.strategy import chiefs_value
+from components.storage import AnyPath, as_path, io_errors, is_local, remove_tree, write_whole
+from components.trainer.strategy import chiefs_value, worker
 
 _logger = logging.getLogger(__name__)
+
+_PREFIX = "ckpt-"
+_NAMES_NEWEST = "checkpoint"
+"""TensorFlow's name of the file that names the newest."""
 
 STALE_S = 7 * 24 * 3600
 """Seconds after which a training that was never finished is given up."""
@@ -59,18 +65,19 @@ class Checkpoints:
           folder: local or gs://.
           every_s: seconds between two checkpoints; infinite on workers other than the chief.
           variables: what training changes.
-          best: the best values so far; empty where they are not asked for.
+          best: their values in the best epoch so far; empty where they are not asked for.
           optimizer: built.
         """
         self._folder = as_path(folder)
         self._every_s = every_s
+        self._variables = list(variables)
+        self._best_count = len(best)
         self._state = _JsonState()
         self._checkpoint = tf.train.Checkpoint(
             variables=list(variables), best=list(best), optimizer=optimizer, state=self._state
         )
         # A variable that is made while one worker saves would wait for the others.
         self._checkpoint.save_counter  # noqa: B018
-        self._manager = tf.train.CheckpointManager(self._checkpoint, folder, max_to_keep=1)
         self._saved = time.monotonic()
 
     def restore(self) -> State:
@@ -81,12 +88,14 @@ class Checkpoints:
         Raises:
           UserError: it is damaged.
         """
-        newest = self._manager.latest_checkpoint
-        step = chiefs_value(-1 if newest is None else int(newest.rpartition("-")[2]))
+        found = tf.train.get_checkpoint_state(str(self._folder))
+        step = chiefs_value(int(found.model_checkpoint_path.rpartition("-")[2]) if found else -1)
         if step < 0:
             return State()
-        newest = str(self._folder / f"ckpt-{step}")
+        newest = str(self._folder / f"{_PREFIX}{step}")
         try:
+            if self._is_of_other_variables(newest):
+                return State()
             self._checkpoint.restore(newest).assert_consumed()
         except io_errors(AssertionError, IndexError, ValueError) as error:
             # Some variables may have been read already: this process cannot begin anew.
@@ -96,16 +105,59 @@ class Checkpoints:
             ) from error
         return self._state.value
 
+    def _is_of_other_variables(self, newest: str) -> bool:
+        """Whether an older version of this code wrote it, which saved less of the model."""
+        stored = tf.train.load_checkpoint(newest).get_variable_to_shape_map()
+        expected = {"variables": len(self._variables), "best": self._best_count}
+        for name, count in expected.items():
+            found = len({key.split("/")[1] for key in stored if key.startswith(f"{name}/")})
+            if found != count:
+                _logger.warning(
+                    "the checkpoint %s is ignored: it has %d values of `%s` and the model %d. "
+                    "Training starts from the first step.", newest, found, name, count
+                )  # fmt: skip
+                return True
+        return False
+
     def due(self) -> bool:
         """Whether the last checkpoint is old enough."""
         return time.monotonic() - self._saved >= self._every_s
 
     def save(self, state: State) -> None:
-        """Writes a checkpoint, and removes the one before it."""
+        """Writes a checkpoint, and removes the one before it.
+
+        Not by tf.train.CheckpointManager: it removes the older before the newer is on the disk.
+        Weights that are not finite are not written: nothing good could go on from them.
+        """
+        self._saved = time.monotonic()
+        if not all_finite(self._variables):
+            _logger.warning("no checkpoint after step %d: a weight is NaN or infinite", state.step)
+            return
         self._state.value = state
-        self._manager.save(checkpoint_number=state.step)
+        name = f"{_PREFIX}{state.step}"
+        self._checkpoint.write(str(self._folder / name))
+        if isinstance(self._folder, Path):
+            sync_tree(self._folder)
+        write_whole(self._folder / _NAMES_NEWEST, f'model_checkpoint_path: "{name}"\n')
+        self._remove_all_but(name)
         self._saved = time.monotonic()
         _logger.info("checkpoint after step %d in %s", state.step, self._folder)
+
+    def _remove_all_but(self, newest: str) -> None:
+        """Removes older checkpoints, and what a killed run left of one."""
+        for path in self._folder.iterdir():
+            if path.name == _NAMES_NEWEST or path.name.startswith(f"{newest}."):
+                continue
+            try:
+                remove_tree(path) if path.is_dir() else path.unlink()
+            except io_errors() as error:
+                _logger.warning("%s could not be removed: %s", path, error)
+
+    def remove(self) -> None:
+        """Removes what is in the folder, so that the next run starts from the first step."""
+        index, _ = worker()
+        if index == 0:
+            remove_checkpoints(str(self._folder))
 
 
 class NoCheckpoints:
@@ -121,6 +173,18 @@ class NoCheckpoints:
 
     def save(self, state: State) -> None:
         """Writes nothing."""
+
+    def remove(self) -> None:
+        """There is nothing to remove."""
+
+
+def all_finite(variables: Iterable[tf.Variable]) -> bool:
+    """Whether no trainable value is NaN or infinite; what a module holds besides may be."""
+    return all(
+        bool(tf.reduce_all(tf.math.is_finite(variable.read_value())))
+        for variable in variables
+        if variable.trainable and variable.dtype.is_floating
+    )
 
 
 def remove_checkpoints(folder: str) -> None:

@@ -90,7 +90,8 @@ def _panel(rows: Rows, metric: str) -> Any:
             color=alt.Color("images:N", scale=colours, legend=alt.Legend(title=None, orient="top")),
         )
     )
-    restored = [row["epoch"] for row in rows if row.get("restored")]
+    # Of the last epoch nothing was restored: the model has its weights without that.
+    restored = [row["epoch"] for row in rows[:-1] if row.get("restored")]
     marks = [mark for epoch in restored for mark in _marked(epoch, epoch > (first + last) / 2)]
     return alt.layer(*marks, lines).properties(width=_WIDTH, height=_HEIGHT)
 

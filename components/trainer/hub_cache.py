@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import socket
 import tempfile
 from pathlib import Path
 
+from components.durable import rename, sync_tree
 from components.errors import UserError
 from components.process import variable
 from components.progress import report
-from components.storage import SAVED_MODEL, AnyPath, as_path, copy_tree, is_local
+from components.storage import SAVED_MODEL, AnyPath, as_path, copy_tree, io_errors, try_writing
 from components.trainer import kaggle
+from components.unfinished import unfinished_folder
 
 _DOWNLOAD_TIMEOUT_S = 8
 
@@ -54,18 +55,29 @@ def _download(handle: str, model: str | None) -> AnyPath:
     if is_local(cache):
         _make(cache.parent, handle)
     try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        beside = cache.parent if is_local(cache) else None
-        with tempfile.TemporaryDirectory(prefix=".download-", dir=beside) as folder:
-            found = kaggle.download(model, folder) if model else _resolve(handle, folder)
+        try_writing(cache.parent)
+    except io_errors() as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"backbone.handle {handle} must be downloaded, and TFHUB_CACHE_DIR ({cache.parent}) "
+            f"cannot be written: {reason}. Set TFHUB_CACHE_DIR to a folder that can be."
+        ) from error
+    beside = cache.parent if isinstance(cache, Path) else Path(tempfile.gettempdir())
+    try:
+        with unfinished_folder(beside, ".download-") as folder:
+            found = kaggle.download(model, str(folder)) if model else _resolve(handle, str(folder))
             if not found.is_relative_to(folder):
                 return found
-            if not is_local(cache):
+            if not isinstance(cache, Path):
                 copy_tree(found, cache)
                 return cache
-            with contextlib.suppress(OSError):
-                # It fails if another run was quicker, and then the cache holds it too.
-                os.rename(found, cache)
+            sync_tree(found)
+            try:
+                rename(found, cache)
+            except OSError:
+                # Another run may have been quicker.
+                if not (cache / SAVED_MODEL).is_file():
+                    raise
         return cache
     except Exception as error:  # hub raises what urllib, tarfile and TensorFlow raise.
         reason = str(error).strip().splitlines()

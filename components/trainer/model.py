@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -50,13 +51,22 @@ class BiTClassifier(tf.Module):
 
     def embed(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Images float32 [N, H, W, 3] in [0, 1] -> pre-logits float32 [N, E]."""
-        if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        if training or images.shape[0]:
             return self.backbone(images, training=training)
-        # A short last batch leaves devices with no image at all, for which not every kernel gives
-        # the right shape (oneDNN's max-pooling does not).
+        # A client may send no image, and a short last batch leaves devices none. Not every kernel
+        # then gives the right shape (oneDNN's max-pooling does not): such a batch gets an image.
         count = tf.shape(images)[0]
-        padding = [[0, tf.maximum(1 - count, 0)], [0, 0], [0, 0], [0, 0]]
-        return self.backbone(tf.pad(images, padding), training=training)[:count]
+        some = tf.cond(
+            tf.equal(count, 0),
+            lambda: tf.zeros((1, *(side or 32 for side in images.shape[1:]))),
+            lambda: images,
+        )
+        return self.backbone(some, training=training)[:count]
+
+    @property
+    def penalty(self) -> Callable[[], tf.Tensor] | None:
+        """The backbone's regularization, float32 []; None where it has none, or is frozen."""
+        return self.backbone.penalty
 
     @property
     def trained(self) -> list[tf.Variable]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +22,7 @@ import numpy as np
 
 from components.commands import module_command
 from components.digests import digest_of_file, digest_of_folder
+from components.durable import rename, sync_tree
 from components.errors import UserError
 from components.terminal import run_command
 from components.trainer.architecture import (
@@ -32,6 +32,7 @@ from components.trainer.architecture import (
     canonical_names,
     infer,
 )
+from components.unfinished import unfinished_folder
 
 HEAD = ("head/conv2d/kernel", "head/conv2d/bias")
 """The classifier of what the network was trained on; our models get one of their own."""
@@ -88,11 +89,11 @@ def convert(
     from components.trainer.bit import BiT, export_hub_module
 
     variables = {name: tf.Variable(value, name=name) for name, value in weights.items()}
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".npz-", dir=directory.parent) as folder:
-        written = Path(folder, "module")
+    with unfinished_folder(directory.parent, ".npz-") as folder:
+        written = folder / "module"
         export_hub_module(BiT(architecture, weights=variables), str(written))
-        written.rename(directory)
+        sync_tree(written)
+        rename(written, directory)
     return architecture
 
 

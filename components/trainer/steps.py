@@ -27,7 +27,8 @@ class Steps:
         variables: Sequence[tf.Variable],
         optimizer: Any,
         training: TrainingConfig,
-        replicas: int,
+        penalty: Callable[[], tf.Tensor] | None = None,
+        statistics: Sequence[tf.Variable] = (),
     ):
         """Makes the steps; to be called in the scope of a strategy.
 
@@ -37,14 +38,19 @@ class Steps:
           variables: what is trained.
           optimizer: a Keras optimizer, built for them.
           training: batch size and split, precision, XLA.
-          replicas: devices that share a batch.
+          penalty: the module's regularization, float32 []; None where it has none.
+          statistics: variables that each device changes by its own images, as batch norms do.
         """
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        self._statistics = list(statistics) if replicas > 1 else []
         self._forward = forward
         self._evaluation_forward = evaluation_forward
         self._variables = list(variables)
         self._optimizer = optimizer
         self._batch_size = training.batch_size
         self._parts = training.batch_split
+        self._replicas = replicas
+        self._penalty = penalty
         self._part_size = training.batch_size // replicas // training.batch_split
         self._scales = training.precision == "mixed_float16"
         self._gradients = tf.function(
@@ -60,7 +66,8 @@ class Steps:
           labels: int64 [B], or soft ones float32 [B, num_classes].
 
         Returns:
-          float32 [2]: the sum of the batch's losses, and how many are classified right.
+          float32 [2]: the sum of the batch's losses, each with the penalty of the weights as they
+          were before the step, and how many images are classified right.
         """
         strategy = tf.distribute.get_strategy()
         sums = strategy.run(self._replica_step, (inputs, labels))
@@ -68,11 +75,33 @@ class Steps:
 
     @tf.function(autograph=False)
     def evaluate(self, inputs: Any, labels: Any) -> tf.Tensor:
-        """The same sums as `train`, without a change, over this process's devices alone."""
+        """The same sums as `train`, without a change or a penalty, of this process's devices."""
         strategy = tf.distribute.get_strategy()
         sums = strategy.run(self._replica_sums, (inputs, labels))
         # Workers may have different numbers of batches, and must not wait for each other.
         return tf.add_n(strategy.experimental_local_results(sums))
+
+    @tf.function(autograph=False)
+    def penalty(self) -> tf.Tensor:
+        """The regularization of the weights as they are, float32 []; 0 where there is none."""
+        if self._penalty is None:
+            return tf.constant(0.0)
+        strategy = tf.distribute.get_strategy()
+        return strategy.experimental_local_results(strategy.run(self._penalty))[0]
+
+    @tf.function(autograph=False)
+    def average(self) -> None:
+        """Gives all devices the mean of the statistics that each has of its own images.
+
+        What is looked at, saved and exported is then one model.
+        """
+
+        def assign() -> None:
+            for variable in self._statistics:
+                # Its own aggregation makes a mean of what devices assign.
+                variable.assign(variable.read_value())
+
+        tf.distribute.get_strategy().run(assign)
 
     def _replica_sums(self, inputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         logits = self._evaluation_forward(inputs, False)
@@ -88,6 +117,20 @@ class Steps:
     def _sum_gradients(
         self, inputs: tf.Tensor, labels: tf.Tensor
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        sums, gradients = self._sum_parts(inputs, labels)
+        if self._penalty is None:
+            return sums, gradients
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._variables)
+            penalty = self._penalty()
+            # Devices' gradients are summed, and together they learn from it once.
+            loss = self._scaled(penalty / self._replicas)
+        slopes = self._slopes(tape, loss)
+        images = self._batch_size // self._replicas
+        added = [one + other for one, other in zip(gradients, slopes, strict=True)]
+        return sums + tf.stack([images * penalty, 0.0]), added
+
+    def _sum_parts(self, inputs: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         if self._parts == 1:
             return self._part(inputs, labels)
         size = self._part_size
@@ -113,12 +156,15 @@ class Steps:
             tape.watch(self._variables)
             logits = self._forward(inputs, True)
             losses = cross_entropy(labels, logits)
-            loss = tf.reduce_sum(losses) / self._batch_size
-            if self._scales:
-                loss = self._optimizer.get_scaled_loss(loss)
+            loss = self._scaled(tf.reduce_sum(losses) / self._batch_size)
+        return _sums(losses, labels, logits), self._slopes(tape, loss)
+
+    def _scaled(self, loss: tf.Tensor) -> tf.Tensor:
+        return self._optimizer.get_scaled_loss(loss) if self._scales else loss
+
+    def _slopes(self, tape: tf.GradientTape, loss: tf.Tensor) -> list[tf.Tensor]:
         zero = tf.UnconnectedGradients.ZERO
-        gradients = tape.gradient(loss, self._variables, unconnected_gradients=zero)
-        return _sums(losses, labels, logits), gradients
+        return tape.gradient(loss, self._variables, unconnected_gradients=zero)
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -129,7 +175,11 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def _sums(losses: tf.Tensor, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Sum of losses, and the number that is right; a soft label is its likeliest class."""
+    """Sum of losses, and the number that is right; a soft label is its likeliest class.
+
+    Logits of which one is NaN or infinite name no class: the largest of them would be class 0.
+    """
     wanted = labels if labels.dtype.is_integer else tf.argmax(labels, axis=1)
-    right = tf.cast(tf.equal(tf.argmax(logits, axis=1), wanted), tf.float32)
-    return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(right)])
+    known = tf.reduce_all(tf.math.is_finite(logits), axis=1)
+    right = tf.logical_and(known, tf.equal(tf.argmax(logits, axis=1), wanted))
+    return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(tf.cast(right, tf.float32))])

@@ -27,6 +27,9 @@ from components.trainer.warm_start import start_from
 
 MEGABYTE = 1_000_000
 
+READ_EVERY = 16
+"""Steps on a GPU whose losses are read at once."""
+
 
 def train(job: Job, workers: Workers | None = None) -> list[Row]:
     """Fine-tunes the backbone, exports the classifier, and leaves its history.
@@ -37,8 +40,8 @@ def train(job: Job, workers: Workers | None = None) -> list[Row]:
         something.
 
     Raises:
-      UserError: the backbone cannot be trained as configured, the base model does not fit, or the
-        batch cannot be shared out to the devices.
+      UserError: the backbone cannot be trained as configured, the base model does not fit, the
+        batch cannot be shared out to the devices, or a loss is not finite (`DivergedError`).
     """
     settings, training = job.settings, job.settings.training
     plan = make_plan(training, settings.num_train)
@@ -132,7 +135,8 @@ class Fit:
             model.trained,
             self.optimizer,
             training,
-            tf.distribute.get_strategy().num_replicas_in_sync,
+            model.penalty,
+            [each for each in self.changed if each.aggregation == tf.VariableAggregation.MEAN],
         )
         self._draws = Draws(
             batch_size=training.batch_size,
@@ -159,12 +163,16 @@ class Fit:
 
         Returns:
           The rows, as `Loop.run` does.
+
+        Raises:
+          DivergedError: a loss is not finite.
         """
         training, set_rate = self._training, self.optimizer.learning_rate.assign
+        # A CPU has done a step when the call returns; a GPU must not wait for its next one.
+        read_every = READ_EVERY if tf.config.list_logical_devices("GPU") else 1
         loop = Loop(
-            plan, training.batch_size, self._steps.train, self._evaluate, set_rate,
-            self._model.trained,
-        )  # fmt: skip
+            plan, training, self._steps.train, self._evaluate, set_rate, self.changed, read_every
+        )
         checkpoints: Checkpoints | NoCheckpoints = NoCheckpoints()
         if checkpoints_folder is not None:
             chief = self._draws.worker[0] == 0
@@ -181,7 +189,8 @@ class Fit:
         return spread(train_batches(self._learned.split, self._draws, step), device_batch)
 
     def _evaluate(self) -> tuple[float, float]:
+        self._steps.average()
         results = [self._steps.evaluate(*batch) for batch in self._evaluation]
         sums = np.sum(np.asarray(results, np.float64).reshape(-1, 2), axis=0)
         loss, right = sum_of_workers(sums) / self._num_eval
-        return float(loss), float(right)
+        return float(loss) + float(self._steps.penalty()), float(right)

@@ -19,7 +19,7 @@ from components.storage import as_path, write_whole
 from components.trainer.input_pipeline import files_of
 from components.tuner.config import describe
 from components.tuner.settings import TunerSettings
-from components.tuner.study import COMPLETE, Trial, best_of, search
+from components.tuner.study import COMPLETE, FAILED, Trial, best_of, search
 from components.tuner.trial import Trials
 
 BEST = "best_hyperparameters.txt"
@@ -64,7 +64,7 @@ class Executor(base_executor.BaseExecutor):
 
 
 class Shown:
-    """Says how every trial ended, and whether it is the best so far."""
+    """Says how every trial ended, whether it is the best so far, and how many have failed."""
 
     def __init__(self, most: int):
         self._most = most
@@ -81,6 +81,9 @@ class Shown:
             )
         if trial.reason:
             text += f": {trial.reason}"
+        failed = sum(each.state == FAILED for each in self._done)
+        if trial.state == FAILED:
+            text += f" ({failed} of {len(self._done)} trials failed so far)"
         text = f"trial {trial.number}/{self._most}, {describe(trial.values)}: {text}"
         report(text, event="trial", text=text)
 

@@ -6,6 +6,7 @@ Knows nothing of training: a trial is a function of its values.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ RANDOM_TRIALS = 10
 Look = Callable[[int, float], None]
 """(steps, val_accuracy after them); raises `TrialPrunedError` where it is not worth to go on."""
 Objective = Callable[[int, dict[str, Any], Look], tuple[float, float]]
-"""(number of the trial, its values, look) -> val_accuracy and val_loss, both finite."""
+"""(number of the trial, its values, look) -> val_accuracy and val_loss."""
 
 
 class TrialPrunedError(Exception):
@@ -44,7 +45,7 @@ class Trial:
     Attributes:
       number: from 1.
       values: hyper-parameters by key.
-      state: complete, pruned or failed.
+      state: complete, pruned or failed; one whose accuracy or loss is not finite has failed.
       val_accuracy: on the images held out; None unless complete.
       val_loss: the same.
       seconds: that it took; 0 where an earlier one with the same values tells the result.
@@ -104,14 +105,26 @@ def best_of(trials: Sequence[Trial]) -> Trial:
     Raises:
       UserError: none came to its end.
     """
-    complete = [trial for trial in trials if trial.state == COMPLETE]
+    complete = [trial for trial in trials if trial.state == COMPLETE and _is_finite(trial)]
     if not complete:
         reasons = "; ".join(sorted({trial.reason for trial in trials if trial.reason}))
         raise UserError(
-            f"search: none of the {len(trials)} trials came to its end ({reasons}). Lower "
-            "search.base_learning_rate, or search among other values."
+            f"search: none of the {len(trials)} trials came to its end ({reasons}): "
+            f"{counts_of(trials)}. Lower search.base_learning_rate, or search among other values."
         )
     return min(complete, key=_rank)
+
+
+def counts_of(trials: Sequence[Trial]) -> str:
+    """How many trials ended in which way: `7 complete, 1 pruned, 2 failed`."""
+    ended = [trial.state for trial in trials]
+    found = {state: ended.count(state) for state in (COMPLETE, PRUNED, FAILED)}
+    return ", ".join(f"{count} {state}" for state, count in found.items() if count)
+
+
+def _is_finite(trial: Trial) -> bool:
+    values = (trial.val_accuracy, trial.val_loss)
+    return all(value is not None and math.isfinite(value) for value in values)
 
 
 def _rank(trial: Trial) -> tuple[float, float, int]:
@@ -154,6 +167,8 @@ def _value(values: RateRange | tuple[Any, ...], drawn: Any) -> Any:
 
 def _run(objective: Objective, number: int, values: dict[str, Any], asked: optuna.Trial) -> Trial:
     def look(steps: int, accuracy: float) -> None:
+        if not math.isfinite(accuracy):
+            raise TrialFailedError(f"the accuracy after step {steps} is {accuracy}")
         asked.report(accuracy, steps)
         if asked.should_prune():
             raise TrialPrunedError
@@ -161,7 +176,10 @@ def _run(objective: Objective, number: int, values: dict[str, Any], asked: optun
     trial, started = Trial(number, values), time.monotonic()
     try:
         accuracy, loss = objective(number, values, look)
-        trial = replace(trial, val_accuracy=accuracy, val_loss=loss)
+        scored = replace(trial, val_accuracy=accuracy, val_loss=loss)
+        # No comparison with NaN holds: it would be the best, or hide what is.
+        reason = f"accuracy {accuracy} or loss {loss} is not finite"
+        trial = scored if _is_finite(scored) else replace(trial, state=FAILED, reason=reason)
     except TrialPrunedError:
         trial = replace(trial, state=PRUNED)
     except TrialFailedError as error:

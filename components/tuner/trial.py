@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components import progress
+from components.trainer.diverged import DivergedError
 from components.trainer.feed import feeds_of
 from components.trainer.input_pipeline import Split, chosen_of, stored_split
 from components.trainer.kept import Room
@@ -99,6 +100,8 @@ class Trials:
         try:
             with make_strategy(settings.training).scope():
                 rows = self._fit(settings, plan).run(plan, tell)
+        except DivergedError as error:
+            raise TrialFailedError(f"the loss of epoch {error.epoch} is not finite") from error
         except tf.errors.ResourceExhaustedError as error:
             raise TrialFailedError("it needs more memory than there is") from error
         kept = next(row for row in rows if row["restored"])
@@ -124,7 +127,8 @@ class Trials:
 
 
 def _judge(row: Row, plan: Plan, look: Look) -> None:
-    if not (math.isfinite(row["loss"]) and math.isfinite(row["val_loss"])):
+    if not math.isfinite(row["val_loss"]):
+        # Not pruned: it is no accuracy that the median of others could be compared with.
         raise TrialFailedError(f"the loss of epoch {row['epoch']} is not finite")
     steps = row["epoch"] * plan.steps_per_epoch
     # By steps, not epochs, whose length is the schedule's; a rate that still rises is no sign yet,

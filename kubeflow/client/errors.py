@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,41 @@ import urllib3
 
 from components.errors import UserError
 
+_REFUSALS = re.compile(
+    "|".join(
+        (
+            "invalid ?input ?error",
+            "failed to generate the executionspec",
+            "failed to validate workflow",
+            "failed to verify parameters",
+            "failed to fetch a template",
+            "failed to create a run due to",
+            "admission webhook .* denied the request",
+            "is forbidden",
+            "request is too large|request entity too large",
+        )
+    ),
+    re.IGNORECASE,
+)
+"""What KFP's API server says, with status 500, of a run that it did not create.
+
+Of a 500 without these nobody knows: it also comes where the workflow was made, and storing the run
+failed (CreateRun in kubeflow/pipelines, backend/src/apiserver/resource/resource_manager.go).
+"""
+_NOT_DONE = (425, 429, 501, 505)
+"""Statuses that say that nothing was looked at."""
+
 
 class GoneError(UserError):
-    """The server cannot be reached or is not itself just now: it may come back."""
+    """The server cannot be reached or is not itself just now: it may come back.
+
+    Attributes:
+      may_be_done: whether it may have done what was asked all the same.
+    """
+
+    def __init__(self, sentence: str, may_be_done: bool = True) -> None:
+        super().__init__(sentence)
+        self.may_be_done = may_be_done
 
 
 class UnauthorisedError(UserError):
@@ -70,7 +103,8 @@ def refusal(what: str, status: int, said: str) -> UserError:
     if status == 409:
         return ConflictError(f"{sentence} (409).")
     if status >= 500 or status in (0, 408, 425, 429):
-        return GoneError(f"{sentence} ({status}).")
+        refused = status in _NOT_DONE or (status == 500 and bool(_REFUSALS.search(said)))
+        return GoneError(f"{sentence} ({status}).", may_be_done=not refused)
     return UserError(f"{sentence} ({status}).")
 
 
@@ -102,7 +136,9 @@ def unreachable(host: str, error: Exception) -> UserError:
         )
     if "WRONG_VERSION_NUMBER" in text or "wrong version number" in text:
         return UserError(f"{host} does not speak TLS: write http:// instead of https://.")
-    return GoneError(f"{host} cannot be reached: {_plain(reason)}.")
+    # No connection, no request; an unknown name and a refused connection are of this type too.
+    sent = not isinstance(reason, urllib3.exceptions.ConnectTimeoutError)
+    return GoneError(f"{host} cannot be reached: {_plain(reason)}.", may_be_done=sent)
 
 
 def _plain(reason: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from components.commands import module_command
 from components.errors import UserError
+from kubeflow.braces import check_package, check_values
 from pipeline.yaml_text import parse_documents, parse_yaml, read_text
 
 OVERRIDES = "overrides"
@@ -65,6 +66,8 @@ def read_package(path: Path) -> Package:
     except UserError as error:
         raise UserError(f"{error} {advice}") from error
     documents = parse_documents(text, str(path))
+    for document in documents:
+        check_package(document, str(path))
     spec = documents[0] if documents and isinstance(documents[0], dict) else {}
     try:
         parameters = spec["root"].get("inputDefinitions", {}).get("parameters", {})
@@ -114,9 +117,11 @@ def arguments(package: Package, given: Iterable[str], overrides: Iterable[str]) 
             raise UserError(f"--param {one}: say it as --set section.key=value.")
         if name not in package.parameters:
             raise UserError(_unknown(f"--param {one}", name, {*package.parameters} - {OVERRIDES}))
+        check_values(text, f"--param {name}")
         values[name] = _typed(one, package.parameters[name], text)
     settings = list(overrides)
     for setting in settings:
+        check_values(setting, f"--set {setting.partition('=')[0]}")
         _check_override(setting)
     if settings:
         if package.parameters.get(OVERRIDES) != "LIST":

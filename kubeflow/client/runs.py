@@ -65,6 +65,8 @@ def start_run(server: Server, request: Request, name: str) -> Any:
             run=kfp_server_api.V2beta1Run(display_name=name, **request.common()),
         )
     except GoneError as error:
+        if not error.may_be_done:
+            raise
         where = server.link(f"experiments/details/{request.experiment_id}")
         raise UserError(
             f"{str(error).rstrip('.')}. The run may have started all the same: look at {where} "
@@ -109,21 +111,33 @@ def others_named(server: Server, request: Request, name: str, namespace: str | N
 
 
 def start_recurring(server: Server, request: Request, schedule: Schedule) -> Any:
-    """Creates a recurring run, enabled; returns the V2beta1RecurringRun."""
-    return call(
-        "create the recurring run",
-        server.recurring.recurring_run_service_create_recurring_run,
-        recurring_run=kfp_server_api.V2beta1RecurringRun(
-            display_name=schedule.name,
-            mode=kfp_server_api.RecurringRunMode.ENABLE,
-            trigger=kfp_server_api.V2beta1Trigger(
-                cron_schedule=kfp_server_api.V2beta1CronSchedule(cron=schedule.cron)
+    """Creates a recurring run, enabled; returns the V2beta1RecurringRun.
+
+    Raises:
+      UserError: the server refuses it, or went away so that nobody knows.
+    """
+    try:
+        return call(
+            "create the recurring run",
+            server.recurring.recurring_run_service_create_recurring_run,
+            recurring_run=kfp_server_api.V2beta1RecurringRun(
+                display_name=schedule.name,
+                mode=kfp_server_api.RecurringRunMode.ENABLE,
+                trigger=kfp_server_api.V2beta1Trigger(
+                    cron_schedule=kfp_server_api.V2beta1CronSchedule(cron=schedule.cron)
+                ),
+                max_concurrency=str(schedule.max_concurrency),
+                no_catchup=not schedule.catchup,
+                **request.common(),
             ),
-            max_concurrency=str(schedule.max_concurrency),
-            no_catchup=not schedule.catchup,
-            **request.common(),
-        ),
-    )
+        )
+    except GoneError as error:
+        if not error.may_be_done:
+            raise
+        raise UserError(
+            f"{str(error).rstrip('.')}. It may be there all the same, beside the one that it "
+            f"replaces: look at {server.link('recurringruns')} before you submit it again."
+        ) from error
 
 
 def retire(server: Server, old: Any, may_delete: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
@@ -24,6 +25,7 @@ from pipeline.inputs import Inputs
 from pipeline.layout import Layout
 from pipeline.local.dag_runner import LocalDagRunner
 from pipeline.local.events import StepStates
+from pipeline.metadata_file import check_metadata
 from pipeline.outcome import read_outcome, read_outputs, read_page
 from pipeline.pipeline import create_pipeline
 from pipeline.report import publish, report_settings
@@ -43,6 +45,8 @@ def execute(
     """
     check_whole(inputs.backbone.path)
     layout.metadata.parent.mkdir(parents=True, exist_ok=True)
+    # Ten tries of 25 s each at a database that another process holds; nobody else makes its tables.
+    metadata._MAX_INIT_RETRY = 1
     connection = _connection(layout)
     pipeline = create_pipeline(
         config,
@@ -65,6 +69,7 @@ def execute(
         _publish(read_page(outputs), layout)
     except Exception:
         try:
+            check_metadata(Path(layout.metadata), Path(layout.artifacts))
             outputs = read_outputs(connection, run_id)
             write_inferred(config.data, outputs, len(inputs.source.class_names))
             found = read_outcome(outputs, inputs.source.class_names)

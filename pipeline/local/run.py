@@ -16,7 +16,8 @@ from rich.console import Console
 from components.errors import UserError
 from components.process import start
 from components.progress import read_events
-from components.pusher.versions import served
+from components.pusher.versions import remove_dead_pushes, served
+from components.unfinished import remove_dead_files
 from pipeline.command_line import undisturbed
 from pipeline.config import Config, dump_config
 from pipeline.gist import gist
@@ -24,6 +25,8 @@ from pipeline.graph import steps_of
 from pipeline.layout import Layout
 from pipeline.local.record import Record
 from pipeline.local.view import View, print_verdict
+from pipeline.metadata_file import check_metadata
+from pipeline.preflight import check_output
 from pipeline.report import on_the_page, publish_runs
 from pipeline.summary import (
     KEPT,
@@ -57,6 +60,8 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
     started = datetime.datetime.now()
     run_id = started.strftime("%Y%m%d-%H%M%S-%f")
     with _claim(layout, config) as lock:
+        for warning in _look_ahead(layout, config):
+            console.print(f"warning: {warning}", markup=False, highlight=False)
         logs = layout.logs(run_id)
         logs.mkdir(parents=True)
         write_yaml(dump_config(config), logs / "config.yaml")
@@ -116,6 +121,31 @@ def _leave_summaries(record: Record, layout: Layout, logs: Path) -> None:
         (logs / KEPT).unlink()
     else:
         keep_summary(logs, record.summary)
+
+
+def _look_ahead(layout: Layout, config: Config) -> list[str]:
+    """Warnings of what the run will need; clears what killed runs left half written.
+
+    Raises:
+      UserError: the run would fail at its end; the summary says so too, where it can be written.
+    """
+    try:
+        warnings = check_output(layout, config)
+        check_metadata(Path(layout.metadata), Path(layout.artifacts))
+    except UserError as error:
+        reasons = [str(error)]
+        summary = Summary(config.pipeline_name, "", USAGE, dump_config(config), reasons=reasons)
+        summary.steps = steps_named(steps_of(config))
+        with contextlib.suppress(OSError):
+            write_summary(layout.summary, summary)
+        raise
+    remove_dead_pushes(layout.serving)
+    logs = sorted(layout.logs("").glob("*"))
+    # A run that is killed leaves the summary with which it began; each run clears the one before.
+    killed = [*logs[-1:], *(each for each in logs[:-1] if not (each / KEPT).exists())]
+    for folder in (layout.output, layout.report.parent, layout.metadata.parent, *killed):
+        remove_dead_files(Path(folder))
+    return warnings
 
 
 def _begin(config: Config, layout: Layout, run_id: str) -> Summary:

@@ -24,6 +24,8 @@ from pipeline.gist import gist, without_place
 from pipeline.inputs import Inputs, resolve
 from pipeline.layout import Layout
 from pipeline.local.step_logs import StepLogs
+from pipeline.metadata_file import check_metadata
+from pipeline.preflight import check_stores
 
 
 def main() -> None:
@@ -70,7 +72,13 @@ def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
     with importing():
         from pipeline.local.execute import execute
 
-    outcome = execute(config, inputs, layout, run_id, use_cache)
+    check_stores(layout, config)
+    try:
+        outcome = execute(config, inputs, layout, run_id, use_cache)
+    except Exception:
+        # ML Metadata names neither file nor cure of a database that was taken meanwhile.
+        check_metadata(Path(layout.metadata), Path(layout.artifacts))
+        raise
     served = served_digest(layout.serving)
     report("outcome", event="outcome", key=inputs.key, served=served, outcome=outcome)
 

@@ -19,7 +19,6 @@ QUICK = (
     "training.schedule={steps: 40, boundaries: [30]}",
     "training.steps_per_epoch=10",
     "evaluation.min_accuracy=0.5",
-    "evaluation.intervals=none",
 )
 """A run of a few seconds that still learns: 359 scans, four epochs."""
 

@@ -24,7 +24,7 @@ data_gate: {max_reject_fraction: 0.15}
 preprocessing: {resize: 32, crop: null}
 backbone: {handle: bit-mini, mode: full}
 training: {batch_size: 64, base_learning_rate: 0.2, schedule: {steps: 60, boundaries: [40]}}
-evaluation: {min_accuracy: 0.8, intervals: none}
+evaluation: {min_accuracy: 0.8}
 """
 """Beside a folder `photos`."""
 

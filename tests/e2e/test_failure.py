@@ -133,6 +133,37 @@ def test_a_step_whose_worker_is_killed_has_failed(tmp_path, tfds_dir):
     assert 'id="data"' in page
 
 
+@pytest.mark.slow
+def test_metadata_that_is_taken_in_the_middle_of_a_run_ends_it_in_one_sentence(
+    run, tmp_path, tfds_dir
+):
+    output = tmp_path / "out"
+    parent = start(output, tfds_dir, "epoch 1/", *QUICK)
+    hold = (
+        "import sqlite3, sys; database = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "database.execute('BEGIN EXCLUSIVE'); print('held', flush=True); sys.stdin.read()"
+    )
+    database = output / "metadata" / "metadata.sqlite"
+    command = [sys.executable, "-c", hold, str(database)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as holder:
+        assert holder.stdout.readline() == "held\n"
+        held = time.monotonic()
+        out, err = parent.communicate(timeout=300)
+        assert time.monotonic() - held < 120
+        holder.communicate()
+    assert parent.returncode == 2
+    assert "Traceback" not in out + err
+    summary = json.loads((output / "run_summary.json").read_text())
+    (reason,) = summary["reasons"]
+    assert f"{database} is held by process {holder.pid}" in reason
+    assert f"kill {holder.pid} ;" in reason
+    ended = run(output, *QUICK)
+    assert ended.exit_code == 0, ended.out
+    assert ended.states["TfdsExampleGen"] == "cached"
+    assert len(ended.served) == 1
+
+
 def test_a_ctrl_c_before_the_run_is_one_word(tmp_path):
     code = """
 import signal, sys, threading, _thread

@@ -27,7 +27,6 @@ QUICK = (
     "training.steps_per_epoch=12",
     "training.checkpoint_seconds=0",
     "evaluation.min_accuracy=0.3",
-    "evaluation.intervals=none",
 )
 _CACHED_OR_DONE = ("cached", "complete")
 STEPS = [step.id for step in Summary().steps]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
+import time
 
 import pytest
 
 from components.errors import UserError
 from kubeflow.connection import connection_config, open_first
 from pipeline.kubeflow_config import PASSWORD
+from pipeline.metadata_file import SCHEMA_VERSION
+from tests.kubeflow import mariadb
 
 MYSQL = json.dumps({"mysql": {"host": "db", "port": 3307, "database": "bit", "user": "me"}})
 
@@ -39,3 +43,77 @@ def test_a_server_that_is_not_there_is_told_at_once():
     text = {"host": "127.0.0.1", "port": port, "database": "bit", "user": "me"}
     with pytest.raises(UserError, match=f"kubeflow.metadata: 127.0.0.1:{port} cannot be used"):
         open_first(connection_config(json.dumps({"mysql": text})))
+
+
+def refused(port, **given):
+    started = time.monotonic()
+    text = {"host": "127.0.0.1", "port": port, "database": "bit", "user": "me", **given}
+    with pytest.raises(UserError) as caught:
+        open_first(connection_config(json.dumps({"mysql": text})))
+    assert time.monotonic() - started < 20
+    said = str(caught.value)
+    assert said.startswith(f"kubeflow.metadata: 127.0.0.1:{port} cannot be used: ")
+    for word in ("mysql_query", "mysql_real", "errno", "CREATE", "SELECT", mariadb.PASSWORD):
+        assert word not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("greeting", "words"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n", "no MySQL or MariaDB server"),
+        (b"", "no MySQL or MariaDB server"),
+        (b"\x40\0\0\0\xff\x6a\x04Host 'x' is not allowed to connect", "Host 'x' is not allowed"),
+        (None, "timed out"),
+    ],
+)
+def test_a_server_that_is_not_mysqls_is_told_in_seconds(monkeypatch, greeting, words):
+    monkeypatch.setattr("kubeflow.connection._CONNECT_TIMEOUT_S", 0.5)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+
+        def answer():
+            connection, _ = server.accept()
+            if greeting is None:
+                time.sleep(2)
+            connection.sendall(greeting or b"")
+            connection.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert words in refused(server.getsockname()[1])
+        thread.join()
+
+
+def test_a_file_that_is_damaged_is_told(tmp_path):
+    path = tmp_path / "metadata.sqlite"
+    path.write_text("garbage")
+    with pytest.raises(
+        UserError, match=rf"kubeflow.metadata: .*{path} is damaged.*mkdir {tmp_path}"
+    ):
+        open_first(connection_config(json.dumps({"sqlite": str(path)})), tmp_path / "artifacts")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not mariadb.installed(), reason="needs mariadb-server")
+def test_what_a_server_refuses_is_told_with_its_cure(tmp_path, monkeypatch):
+    monkeypatch.setenv(PASSWORD, mariadb.PASSWORD)
+    with mariadb.started(tmp_path) as server:
+        server.query("CREATE USER 'poor'@'127.0.0.1' IDENTIFIED BY 'x'")
+        server.query("CREATE DATABASE half")
+        server.query("CREATE TABLE half.Type (id INT)")
+        text = {"host": "127.0.0.1", "port": server.port, "database": "bit", "user": mariadb.USER}
+        open_first(connection_config(json.dumps({"mysql": text})))
+        assert "are not as ML Metadata makes them" in refused(
+            server.port, user=mariadb.USER, database="half"
+        )
+        for version, age in ((SCHEMA_VERSION + 1, "a newer"), (SCHEMA_VERSION - 1, "an older")):
+            server.query(f"UPDATE bit.MLMDEnv SET schema_version = {version}")
+            assert f"was made by {age} ML Metadata" in refused(server.port, user=mariadb.USER)
+        monkeypatch.setenv(PASSWORD, "x")
+        said = refused(server.port, user="poor", database="other")
+        assert f"mysqladmin -h 127.0.0.1 -P {server.port} -u root -p create other" in said
+        monkeypatch.setenv(PASSWORD, "wrong")
+        for user in (mariadb.USER, "nobody"):
+            assert f"it refuses the user {user}" in refused(server.port, user=user)

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from components.errors import UserError
+from kubeflow.braces import check_package
+from kubeflow.compile import _config, _parse
 from kubeflow.sdk import PYTHON
 from pipeline.config import load_config
 from pipeline.graph import graph_of
@@ -70,6 +73,46 @@ def pods(packages):
 
 def read(path):
     return list(YAML(typ="safe", pure=True).load_all(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("data.name={{x}}", "data.name"),
+        ("backbone.handle='/mnt/bit/{{workflow.name}}'", "backbone.handle"),
+        ("kubeflow.steps.Trainer.env={A: '{{x}}'}", "kubeflow.steps.Trainer.env.A"),
+        ("kubeflow.steps.Trainer.env={'{{$}}': x}", "kubeflow.steps.Trainer.env.{{$}}"),
+        ("kubeflow.steps.default.node_selector={'{{x}}': a}", "node_selector.{{x}}"),
+        ("kubeflow.image='{{inputs.parameters.x}}'", "kubeflow.image"),
+        ("kubeflow.metadata.mysql.host='{{x'", "kubeflow.metadata.mysql.host"),
+        ("kubeflow.metadata.mysql.password_key='{{x}}'", "kubeflow.metadata.mysql.password_key"),
+        ("kubeflow.steps.Trainer.tolerations=[{key: '{{x}}', operator: Exists}]", "0.key"),
+        ("evaluation.min_class_accuracy={'{{7}}': 0.5}", "evaluation.min_class_accuracy.{{7}}"),
+        ("kubeflow.output='/mnt/bit/{{x}}'", "kubeflow.output"),
+    ],
+)
+def test_braces_that_the_cluster_would_fill_in_are_refused(tmp_path, override, key):
+    quoted = override if "'" in override else override.replace("=", "='", 1) + "'"
+    image = [] if key == "kubeflow.image" else ["--image", IMAGE]
+    arguments = [*image, "--set", quoted, "--output", str(tmp_path / "p.yaml")]
+    # Not by `main`: where nothing is refused, that becomes the SDK's process in place of this one.
+    with pytest.raises(UserError) as caught:
+        _config(_parse(arguments))
+    assert f"{key}: " in str(caught.value)
+    assert "holds {{, which the cluster takes for a placeholder" in str(caught.value)
+
+
+def test_a_name_with_braces_is_refused(tmp_path):
+    """The pattern of names does it."""
+    arguments = ["--set", "pipeline_name='{{x}}'", "--output", str(tmp_path / "p.yaml")]
+    with pytest.raises(UserError, match="pipeline_name"):
+        _config(_parse(arguments))
+
+
+def test_what_we_compile_is_no_package_to_refuse(packages):
+    for path in packages.values():
+        for document in read(path):
+            check_package(document, str(path))
 
 
 @pytest.mark.parametrize("name", ["digits", "flowers"])

@@ -17,6 +17,11 @@ def test_rows_are_true_and_columns_predicted():
     assert [each["row"] for each in found["rows"]] == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
 
 
+def test_an_image_without_a_class_is_in_no_column():
+    found = confusion([0, 2], [-1, 2], NAMES)["confusionMatrix"]
+    assert [each["row"] for each in found["rows"]] == [[0, 0, 0], [0, 0, 0], [0, 0, 1]]
+
+
 def test_it_is_what_kfps_sdk_writes():
     code = (
         "import json; from kfp import dsl; found = dsl.ClassificationMetrics();"

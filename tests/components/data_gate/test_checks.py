@@ -13,7 +13,6 @@ from components.data_gate.checks import (
     anomalies,
     imbalance,
     label_shift,
-    missing_classes,
     named,
     read_checks,
     read_class_counts,
@@ -99,19 +98,6 @@ def test_no_anomaly_is_a_check_that_passed():
     (check,) = anomalies([], ["train", "eval"], "stop")
     assert check.passed
     assert check.sentence == "TFDV finds no anomaly in train, eval"
-
-
-@pytest.mark.parametrize(("action", "stops"), [("stop", True), ("report", False)])
-def test_missing_classes_are_named(action, stops):
-    found = {"train": counts(3, 1, 2), "test": counts(0, 1, 0)}
-    train, test = missing_classes(found, NAMES, action)
-    assert train.passed
-    assert test.refuses == stops
-    assert test.value == 2
-    assert test.sentence == (
-        "2 of the 3 classes have no image in the test split: 'ant', 'cow' "
-        f"(data_gate.missing_classes: {action})"
-    )
 
 
 def test_of_many_names_a_few_are_told():

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,7 @@ class Gate:
     def __init__(self, folder):
         self.folder, self.runs = folder, 0
 
-    def run(self, data, schema=None, rows=None, counts=None, previous=None, **config):
+    def run(self, data, schema=None, rows=None, counts=None, previous=None, slices=None, **config):
         """Returns the checks, or raises what the step raises.
 
         Args:
@@ -126,6 +127,7 @@ class Gate:
           rows: by split, in place of the data's own.
           counts: by split, likewise.
           previous: data and checks to compare with.
+          slices: `data.splits`.
           config: the section `data_gate`.
         """
         self.runs += 1
@@ -149,7 +151,11 @@ class Gate:
             "previous_checks": [passed] if passed else [],
         }
         settings = DataGateSettings(
-            data_gate=DataGateConfig(**config), split="eval", class_names=CLASSES, span=3
+            data_gate=DataGateConfig(**config),
+            split="eval",
+            class_names=CLASSES,
+            span=3,
+            slices=slices or {},
         )
         outputs = {"checks": [self.checks]}
         Executor().Do(inputs, outputs, {"settings": settings.model_dump_json(), "code": ""})
@@ -199,7 +205,7 @@ def test_data_as_they_should_be_pass_and_say_so(gate, data):
     checks = gate.run(data, max_label_skew=0.0, max_label_drift=0.0, duplicates="stop")
     assert [check.sentence for check in checks if not check.passed] == []
     keys = {check.key.removeprefix("data_gate.") for check in checks}
-    assert keys == set(DataGateConfig.model_fields) - {"near_distance"}
+    assert keys == {*DataGateConfig.model_fields, "data.splits"} - {"near_distance"}
     assert gate.checks.get_int_custom_property("passed") == 1
     assert gate.checks.get_int_custom_property("span") == 3
     assert gate.checks.get_int_custom_property("statistics_id") == 17
@@ -229,7 +235,7 @@ def test_anomalies_can_be_reported_alone(gate, mislabelled, caplog):
     assert all(check.sentence in caplog.messages for check in found)
     assert (
         "reported, and not stopped: anomalies (train split, label; eval split, label), "
-        "missing_classes (train split; eval split)"
+        "missing_classes (all splits)"
     ) in caplog.messages
 
 
@@ -310,13 +316,43 @@ def test_too_many_rejects_stop_the_run_and_name_the_quarantine(gate, data):
 def test_missing_classes_and_imbalance_stop_where_they_should(gate, data):
     rows = {"eval": [each for each in data.rows["eval"] if each.label != 1]}
     rows["train"] = [each for each in data.rows["train"] if each.label != 2][:25]
-    sentences = gate.refuses(data, rows=rows, missing_classes="stop", max_imbalance=3)
+    sentences = gate.refuses(data, rows=rows, max_imbalance=3)
     assert "1 of the 3 classes has no image in the train split: 'two'" in sentences[0]
+    assert "judged and never trained is always wrong" in sentences[0]
     assert "1 of the 3 classes has no image in the eval split: 'one'" in sentences[1]
+    assert "trains and is not judged can be wrong and pass" in sentences[1]
     assert "20 images and the smallest, 'one', 5: 4 to one" in sentences[2]
-    checks = gate.run(data, rows=rows)
+    checks = gate.run(data, rows=rows, missing_classes="report")
     missing = [check for check in checks if check.key == "data_gate.missing_classes"]
     assert [check.passed for check in missing] == [False, False]
+
+
+def test_slices_of_data_in_order_of_their_classes_stop_with_what_to_type(gate, data, caplog):
+    """One after another, 17 of 20 images train and the last class alone is judged."""
+    caplog.set_level("INFO")
+    everything = sorted([*data.rows["train"], *data.rows["eval"]], key=lambda each: each.label)
+    slices = {"train": "train[:85%]", "eval": "train[85%:]"}
+    cut = round(0.85 * len(everything))
+    rows = {"train": everything[:cut], "eval": everything[cut:]}
+    (sentence,) = gate.refuses(data, rows=rows, slices=slices)
+    assert sentence.startswith(
+        "2 of the 3 classes have no image in the eval split: 'zero', 'one' "
+        "(data_gate.missing_classes: stop). A class that trains and is not judged can be wrong"
+    )
+    assert "stored class by class (75 images in 3 runs)" in sentence
+    typed = dict(re.findall(r"--set data\.splits\.(\w+)='([^']+)'", sentence))
+    (line,) = (text for text in caplog.messages if text.startswith("slices of data that are"))
+    assert "train 'train[:85%]' holds 3 of 3 classes" in line
+    assert "eval 'train[85%:]' holds 1 of 3 classes" in line
+    assert "in 3 runs of one class, of 51 that a shuffled order" in line
+    # What it says works.
+    for split, slice_ in typed.items():
+        edges = [map(int, pair) for pair in re.findall(r"train\[(\d+)%:(\d+)%\]", slice_)]
+        rows[split] = [
+            each for a, b in edges for each in everything[round(0.75 * a) : round(0.75 * b)]
+        ]
+    assert len(rows["train"]) + len(rows["eval"]) == len(everything)
+    gate.run(data, rows=rows, slices=typed)
 
 
 def test_duplicates_and_near_duplicates_stop_where_they_should(gate, data):
@@ -338,5 +374,7 @@ def test_duplicates_and_near_duplicates_stop_where_they_should(gate, data):
 
 def test_all_that_stops_is_told_at_once(gate, mislabelled):
     counts = {"train": SplitCounts(12, 6, {"empty": 6})}
-    sentences = gate.refuses(mislabelled, counts=counts, missing_classes="stop")
+    # All labels are out of range, and stand for the last class here.
+    few = {"eval": [mislabelled.rows["eval"][0]._replace(label=1)]}
+    sentences = gate.refuses(mislabelled, counts=counts, rows=few)
     assert len(sentences) == 5

@@ -61,17 +61,17 @@ def test_slices_by_other_features_are_cut_once_each():
     assert not metrics(config)["accuracy"].per_slice_thresholds
 
 
-@pytest.mark.parametrize("method", ["jackknife", "poisson_bootstrap"])
-def test_intervals(method):
-    options = make_eval_config(EvaluationConfig(min_accuracy=0.9, intervals=method), 10).options
-    assert options.compute_confidence_intervals.value
-    methods = type(options.confidence_intervals).ConfidenceIntervalMethod
-    assert methods.Name(options.confidence_intervals.method) == method.upper()
+def test_tfma_is_not_asked_for_intervals():
+    config = make_eval_config(EvaluationConfig(min_accuracy=0.9, confident=True), 10)
+    assert not config.HasField("options")
 
 
-def test_no_intervals():
-    config = make_eval_config(EvaluationConfig(min_accuracy=0.9, intervals="none"), 10)
-    assert not config.options.HasField("compute_confidence_intervals")
+@pytest.mark.parametrize("method", ["jackknife", "poisson_bootstrap", "none"])
+def test_the_key_that_went_is_refused_with_what_to_do(method):
+    with pytest.raises(
+        ValueError, match=r"`intervals` is no key any more: .*leave evaluation\.int"
+    ):
+        EvaluationConfig.model_validate({"min_accuracy": 0.9, "intervals": method})
 
 
 def test_top_k_fits_the_classes():

@@ -1,12 +1,21 @@
 """The Evaluator step on real records and a real SavedModel."""
 
+import json
+import math
+from pathlib import Path
+
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 import tensorflow as tf
+import tensorflow_model_analysis as tfma
+from apache_beam.runners.portability.fn_api_runner import fn_runner
+from scipy.stats import binomtest
 from tfx.types.standard_artifacts import ModelBlessing, ModelEvaluation, TransformGraph
 
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.executor import Executor
+from components.evaluator.gates import Measured
 from components.evaluator.predictions import read_predictions
 from components.evaluator.results import read_gates, read_metrics
 from components.evaluator.settings import EvaluatorSettings
@@ -29,9 +38,10 @@ def examples(tmp_path_factory):
 
 @pytest.fixture
 def evaluate(tmp_path, examples, models):
-    def run(wrong, baseline=None, **gates):
+    def run(wrong, baseline=None, examples=examples, folder="evaluation", **gates):
         evaluation, blessing = ModelEvaluation(), ModelBlessing()
-        evaluation.uri, blessing.uri = str(tmp_path / "evaluation"), str(tmp_path / "blessing")
+        evaluation.uri = str(tmp_path / folder)
+        blessing.uri = str(tmp_path / f"blessing_of_{folder}")
         inputs = {
             "examples": [examples],
             "model": [models[wrong]],
@@ -39,9 +49,7 @@ def evaluate(tmp_path, examples, models):
         }
         if baseline is not None:
             inputs["baseline_model"] = [models[baseline]]
-        config = EvaluationConfig.model_validate(
-            {"batch_size": BATCH, "intervals": "none", **gates}
-        )
+        config = EvaluationConfig.model_validate({"batch_size": BATCH, **gates})
         settings = EvaluatorSettings(evaluation=config, class_names=NAMES, evaluation_data="data")
         Executor().Do(
             inputs,
@@ -102,24 +110,82 @@ def test_an_empty_split_is_not_blessed_and_says_so(evaluate):
     assert len(read_predictions(evaluation)) == 0
 
 
-@pytest.mark.parametrize("intervals", ["none", "jackknife"])
-def test_a_model_that_gives_nan_is_not_blessed_and_its_numbers_can_be_read(evaluate, intervals):
-    evaluation, blessing = evaluate(-1, min_accuracy=0.5, intervals=intervals)
+def test_a_model_that_gives_nan_is_not_blessed_and_its_numbers_can_be_read(evaluate):
+    evaluation, blessing = evaluate(-1, min_accuracy=0.5)
     assert blessing.get_int_custom_property("blessed") == 0
     (failed,) = (gate for gate in read_gates(evaluation) if not gate.passed)
     assert "gave 10 images probabilities that are no finite numbers" in failed.sentence
     metrics = read_metrics(evaluation)["", ""]
-    assert all(isinstance(metric.value, float) for metric in metrics.values())
-    assert np.isnan(metrics["loss"].value)
+    # Of the ten images five are of class 0, which argmax takes NaN for.
+    assert metrics["accuracy"].value == pytest.approx(0.9)
+    assert metrics["top_2_accuracy"].value == pytest.approx(0.9)
+    assert metrics["loss"] == Measured(None, count=COUNT)
+    even = read_metrics(evaluation)["label", "0"]
+    assert even["accuracy"].value == pytest.approx(0.9)
+    for file in ("metrics.json", "gates.json"):
+        text = Path(evaluation, file).read_text()
+        assert json.loads(text, parse_constant=pytest.fail)
+    table = read_predictions(evaluation)
+    broken = table.filter(pc.equal(table["predicted"], -1))
+    assert len(broken) == 10
+    assert broken["label_rank"].to_pylist() == [3] * 10
+    assert broken["top_classes"].to_pylist() == [[]] * 10
+    # TFMA's own page shows them as images without a class.
+    plots = tfma.load_eval_result(evaluation).plots[0][1][""][""]
+    (matrix,) = plots["multiClassConfusionMatrixAtThresholds"]["matrices"]
+    none = [entry for entry in matrix["entries"] if entry["predictedClassId"] == -1]
+    assert sum(entry["numWeightedExamples"] for entry in none) == 10
 
 
-@pytest.mark.parametrize("intervals", ["jackknife", "poisson_bootstrap"])
-def test_intervals_hold_the_value(evaluate, intervals):
-    evaluation, _ = evaluate(30, min_accuracy=0.5, confident=True, intervals=intervals)
-    accuracy = read_metrics(evaluation)["", ""]["accuracy"]
-    assert accuracy.value == pytest.approx(0.7)
-    assert accuracy.lower < 0.7 < accuracy.upper
-    # Of 100 images at 0.7, a normal interval is about 0.09 to each side.
-    assert accuracy.upper - accuracy.lower == pytest.approx(0.18, abs=0.1)
-    (gate,) = read_gates(evaluation)
+def test_intervals_are_wilsons_and_the_bootstraps_of_the_predictions(evaluate):
+    evaluation, _ = evaluate(
+        30, baseline=4, min_accuracy=0.5, confident=True,
+        slices=[{"feature": "camera", "min_accuracy": 0.1}],
+    )  # fmt: skip
+    metrics, before = read_metrics(evaluation), read_metrics(evaluation, baseline=True)
+    right = {"": 70, "label": 35}
+    for key, values in metrics.items():
+        accuracy = values["accuracy"]
+        if key[0] in right:
+            assert accuracy.value * accuracy.count == pytest.approx(right[key[0]])
+        hits = round(accuracy.value * accuracy.count)
+        expected = binomtest(hits, accuracy.count).proportion_ci(method="wilson")
+        assert (accuracy.lower, accuracy.upper) == pytest.approx(tuple(expected), abs=1e-12)
+        loss = values["loss"]
+        assert 0 < loss.lower < loss.value < loss.upper
+    assert {key[0] for key in metrics} == {"", "label", "camera"}
+    assert metrics["camera", "left"]["accuracy"].count == 50
+    expected = binomtest(96, 100).proportion_ci(method="wilson")
+    accuracy = before["", ""]["accuracy"]
+    assert (accuracy.lower, accuracy.upper) == pytest.approx(tuple(expected), abs=1e-12)
+    gate = read_gates(evaluation)[0]
+    accuracy = metrics["", ""]["accuracy"]
     assert (gate.value, gate.point) == (accuracy.lower, accuracy.value)
+    # By hand: of the images of one camera, those of the table that are in its slice.
+    table = read_predictions(evaluation).to_pylist()
+    left = [row for row in table if {"feature": "camera", "value": "left"} in row["slices"]]
+    assert len(left) == 50
+    losses = [-math.log(row["label_probability"]) for row in left]
+    assert metrics["camera", "left"]["loss"].value == pytest.approx(np.mean(losses), abs=1e-6)
+
+
+def test_the_same_images_have_the_same_intervals_to_the_bit(evaluate, tmp_path, models):
+    first, _ = evaluate(30, min_accuracy=0.5)
+    once = Path(first, "metrics.json").read_text()
+    backwards = write_examples(tmp_path / "backwards", order=reversed(range(COUNT)))
+    second, _ = evaluate(30, min_accuracy=0.5, examples=backwards, folder="again")
+    assert Path(second, "metrics.json").read_text() == once
+
+
+def test_the_pipeline_stays_small(evaluate, monkeypatch):
+    """The jackknife made 639 transforms of them."""
+    stages = []
+    run_stages = fn_runner.FnApiRunner.run_stages
+
+    def count(self, context, found):
+        stages.append(len(found))
+        return run_stages(self, context, found)
+
+    monkeypatch.setattr(fn_runner.FnApiRunner, "run_stages", count)
+    evaluate(0, min_accuracy=0.5)
+    assert 20 < stages[-1] < 120

@@ -55,6 +55,18 @@ def test_an_interval_without_a_width_would_pass_for_certainty(lower, upper, show
     assert page.cells[page.cells.index("95 % interval") + 4] == shown
 
 
+def test_it_says_which_intervals_they_are_and_where_the_loss_is_clipped():
+    text = render_markdown(card())
+    assert "The intervals are Wilson's of a share of the" in text
+    assert "a studentised bootstrap" in text
+    assert "1e-07" not in text
+    (limit,) = (each for each in card(left=evidence(clipped=3)).limits if "loss" in each)
+    assert limit == (
+        "The loss takes a probability below 1e-07 for that number, here of 3 of the 80 images: it "
+        "may be worse."
+    )
+
+
 def test_without_a_baseline_there_are_no_figures_of_one():
     made = card(left=evidence(baseline={}))
     assert made.baseline_metrics is None

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy.stats import binomtest
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from components.report.figures import calibration, class_rows, confusion_cells
+from components.report.figures import calibration, class_rows, confusion_cells, without_no_class
 
 CLASSES = 4
 NAMES = tuple("abcd")
@@ -39,6 +40,29 @@ def test_the_confusion_matrix_and_the_classes_are_scikit_learns(pairs):
             assert row.f1 == pytest.approx(
                 metrics.f1_score(labels, predicted, labels=[index], average=None)[0], abs=1e-9
             )
+
+
+def test_the_interval_of_a_class_is_wilsons_of_its_recall():
+    rows = class_rows([(0, 0, 3), (0, 1, 1), (1, 1, 2)], ("a", "b", "c"), {})
+    for row, hits in zip(rows, (3, 2), strict=False):
+        expected = binomtest(hits, row.count).proportion_ci(method="wilson")
+        assert (row.lower, row.upper) == pytest.approx(tuple(expected), abs=1e-12)
+    assert (rows[2].lower, rows[2].upper) == (None, None)
+
+
+def test_images_without_a_class_count_as_wrong_and_are_in_no_matrix():
+    cells = confusion_cells(np.array([0, 0, 1, 1]), np.array([-1, 0, 1, -1]))
+    assert without_no_class(cells) == ((0, 0, 1), (1, 1, 1))
+    assert [row.recall for row in class_rows(cells, ("a", "b"), {})] == [0.5, 0.5]
+    assert [row.precision for row in class_rows(cells, ("a", "b"), {})] == [1.0, 1.0]
+
+
+def test_images_without_a_probability_are_in_no_bin_and_the_error_stays_a_number():
+    right = np.array([True, False, False])
+    rows, error = calibration(np.array([0.75, 0.25, np.nan], np.float32), right)
+    assert [row.count for row in rows] == [1, 1]
+    assert error == pytest.approx(0.25)
+    assert calibration(np.array([np.nan]), np.array([False])) == ((), None)
 
 
 def test_the_change_is_against_the_baselines_recall():

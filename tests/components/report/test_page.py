@@ -219,6 +219,17 @@ def test_training_marks_the_restored_epoch():
     assert "restored" not in json.dumps(charts.training(lost, "loss"))
 
 
+def test_the_last_epoch_is_not_called_restored():
+    """The model has its weights without that."""
+    history = full_report().history
+    assert "Restored" in render(full_report())
+    last = tuple({**row, "restored": float(row is history[-1])} for row in history)
+    assert "restored" not in json.dumps(charts.training(last, "loss"))
+    page = said(Reader(render(replace(full_report(), history=last))))
+    assert "restored" not in page.lower()
+    assert f"the model has the weights of epoch {len(history)}" in page
+
+
 def test_a_single_epoch_can_be_drawn():
     spec = charts.training(full_report().history[:1], "accuracy")
     assert vl_convert.vegalite_to_svg(spec)
@@ -256,6 +267,42 @@ def test_a_single_epoch_can_be_drawn():
 )
 def test_numbers_and_names_read_well(text, expected):
     assert text == expected
+
+
+@pytest.mark.parametrize(
+    ("clipped", "words"),
+    [
+        (0, "below 1e-7 for that number. "),
+        (1, "for that number, here of 1 image. "),
+        (1_234, "for that number, here of 1,234 images. "),
+    ],
+)
+def test_the_metrics_say_which_intervals_they_have_and_where_the_loss_is_clipped(clipped, words):
+    text = said(Reader(render(replace(full_report(), clipped=clipped))))
+    assert (
+        "95 % intervals: Wilson\N{RIGHT SINGLE QUOTATION MARK}s of a share of the images, a studentised bootstrap"
+        in text
+    )
+    assert words in text
+    assert "no finite probabilities" not in text
+
+
+def test_images_without_an_answer_are_said_with_their_number():
+    report = full_report()
+    mistake = report.pictures[report.mistakes[0]]
+    pictures = list(report.pictures)
+    pictures[report.mistakes[0]] = replace(mistake, predicted=None, probability=math.nan)
+    text = said(Reader(render(replace(report, unanswered=3, pictures=tuple(pictures)))))
+    assert "For 3 images the model gave no finite probabilities: they count as wrong" in text
+    assert "no class" in text
+
+
+def test_classes_show_the_interval_of_their_recall():
+    report = full_report()
+    first = replace(report.classes[0], lower=0.81234, upper=0.98765)
+    text = said(Reader(render(replace(report, classes=(first, *report.classes[1:])))))
+    assert "0.8123 to 0.9877" in text
+    assert "95 % interval: Wilson\N{RIGHT SINGLE QUOTATION MARK}s of the recall" in text
 
 
 def test_a_loss_that_falls_is_better_and_an_accuracy_that_falls_is_worse():

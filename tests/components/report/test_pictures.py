@@ -94,3 +94,13 @@ def test_an_album_finds_the_images_of_predictions_by_their_records():
     assert len(album.cells[0, 0]) == 9
     assert len(album.samples) == 20
     assert all(album.pictures[position].predicted is None for position in album.samples)
+
+
+def test_an_image_without_a_class_is_a_mistake_and_in_no_cell():
+    records = [record(encoded((8, 8), colour=(index, 0, 0)), 0) for index in range(2)]
+    probabilities = np.array([[np.nan, 0.5], [0.75, 0.25]], np.float32)
+    table = tabulate(records, np.array([0, 0]), probabilities)
+    album = make_album(table, records, [], lambda digests: {})
+    (mistake,) = album.mistakes
+    assert (album.pictures[mistake].true, album.pictures[mistake].predicted) == (0, None)
+    assert album.cells.keys() == {(0, 0)}

@@ -62,9 +62,21 @@ def write_graph(folder, resize=24, evaluate=24):
 
 
 def make_job(
-    folder, name, *, mode="full", crop=None, flip=False, evaluate=24, counts=(100, 33), **training
+    folder,
+    name,
+    *,
+    mode="full",
+    crop=None,
+    flip=False,
+    evaluate=24,
+    counts=(100, 33),
+    backbone=None,
+    **training,
 ):
-    """What a Trainer is told; six steps, a look after each, unless `training` says otherwise."""
+    """What a Trainer is told; six steps, a look after each, unless `training` says otherwise.
+
+    `backbone` is the folder of another one than bit-mini.
+    """
     told = {
         "batch_size": 32,
         "base_learning_rate": 0.4,
@@ -73,9 +85,9 @@ def make_job(
         **training,
     }
     settings = TrainerSettings(
-        backbone_path=str(SHIPPED["bit-mini"]),
+        backbone_path=str(backbone or SHIPPED["bit-mini"]),
         backbone_sha256="",
-        trainable_parameters=280_920,
+        trainable_parameters=None if backbone else 280_920,
         mode=mode,
         class_names=CLASSES,
         sizes=ImageSizes(resize=24, crop=crop, evaluate=evaluate, flip=flip),
@@ -93,6 +105,19 @@ def make_job(
         serving_model=f"{folder}/{name}/model",
         checkpoints=f"{folder}/{name}/checkpoints",
     )
+
+
+def judge(folder, name, indices=range(100, 133)):
+    """Accuracy and cross-entropy of a pushed model on scans, by NumPy from its probabilities."""
+    import numpy as np
+    import tensorflow as tf
+
+    served = tf.saved_model.load(f"{folder}/{name}/model")
+    images = tf.constant([png(index) for index in indices])
+    probabilities = served.signatures["predict_image"](images)["probabilities"].numpy()
+    labels = _scans().target[list(indices)]
+    right = np.mean(np.argmax(probabilities, axis=1) == labels)
+    return right, -np.mean(np.log(probabilities[np.arange(len(labels)), labels]))
 
 
 def learned(rows):

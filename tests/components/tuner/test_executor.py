@@ -119,6 +119,7 @@ def test_every_trial_is_told_in_a_line_with_its_epochs_before_it(searched):
     assert ": held-out accuracy " in texts[0]
     assert texts[0].endswith(", the best so far")
     assert "schedule hyperrule, mode full: failed: the loss of epoch " in texts[3]
+    assert texts[3].endswith(" is not finite (2 of 4 trials failed so far)")
 
 
 def test_tfxs_trainer_takes_what_was_chosen(searched, inputs, digits_folder, tmp_path):
@@ -156,9 +157,10 @@ def test_tfxs_trainer_takes_what_was_chosen(searched, inputs, digits_folder, tmp
 
 def test_a_search_without_a_good_trial_leaves_its_table_and_says_why(inputs, tmp_path):
     with pytest.raises(
-        UserError, match=r"none of the 2 trials came to its end \(the loss of epoch"
+        UserError, match=r"none of the 2 trials came to its end \(the loss of epoch.*\): 2 failed\."
     ):
         run(tmp_path, inputs, base_learning_rate=[1e38, 2e38])
+    assert not (tmp_path / "best" / "best_hyperparameters.txt").exists()
     rows = json.loads((tmp_path / "results" / "trials.json").read_text())
     assert [row["state"] for row in rows] == ["failed", "failed"]
 

@@ -159,6 +159,36 @@ def test_a_search_whose_trials_all_fail_is_the_users_business():
         best_of(search(config(), objective))
 
 
+@pytest.mark.parametrize(
+    "bad", [(math.nan, 0.1), (0.99, math.nan), (math.inf, 0.1), (0.99, -math.inf)]
+)
+def test_a_trial_that_is_not_finite_has_failed_and_is_never_the_best(bad):
+    def objective(number, values, look):
+        return bad if number in (1, 4) else smooth(number, values, look)
+
+    trials = search(config(), objective)
+    assert [trial.number for trial in trials if trial.state == "failed"] == [1, 4]
+    assert "not finite" in trials[0].reason
+    assert trials[0].val_accuracy is None
+    assert best_of(trials) == best_of([trial for trial in trials if trial.state == "complete"])
+    best = max(accuracy_of(trial.values) for trial in trials if trial.state == "complete")
+    assert best_of(trials).val_accuracy == best
+    assert best_of([Trial(1, {}, "complete", *bad), Trial(2, {}, "complete", 0.1, 2.0)]).number == 2
+
+
+def test_a_look_that_is_not_finite_fails_its_trial():
+    """It is not compared with the median of others."""
+
+    def objective(number, values, look):
+        look(1, math.nan)
+        return 0.5, 0.5
+
+    trials = search(config(), objective)
+    assert {trial.state for trial in trials} == {"failed"}
+    with pytest.raises(UserError, match=r"accuracy after step 1 is nan\): 10 failed\. Lower"):
+        best_of(trials)
+
+
 def test_any_other_error_ends_the_search():
     def objective(number, values, look):
         raise UserError("backbone.mode is full, and ...")

@@ -2,10 +2,12 @@
 
 import re
 import signal
+import subprocess
 import time
 
 import pytest
 
+from tests.kubeflow.submit.conftest import PYTHON, ROOT
 from tests.kubeflow.submit.runs import PASSED, pod_of, shown
 from tests.kubeflow.submit.server import error
 
@@ -185,6 +187,86 @@ def test_a_server_that_goes_while_the_run_is_created_leaves_doubt(submit, kfp):
     assert "The run may have started all the same: look at" in done.err
     assert "/#/experiments/details/e1 before you submit it again" in done.err
     assert len(kfp.calls("POST", "/runs")) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "doubt"),
+    [
+        pytest.param(
+            error(
+                500,
+                "Failed to create a new run: InternalServerError: Failed to validate workflow for "
+                "(): templates.root sorting failed: failed to resolve {{x}}",
+            ),
+            False,
+            id="validation",
+        ),
+        pytest.param(
+            error(
+                500,
+                "Failed to create a new run.: InternalServerError: failed to generate the "
+                "ExecutionSpec.: Failed to verify parameters.: Invalid input error: Unrecognized "
+                "input parameter: epoch",
+            ),
+            False,
+            id="parameters",
+        ),
+        pytest.param(
+            error(500, "InvalidInputError: unknown template format: pipeline spec is invalid"),
+            False,
+            id="invalid input",
+        ),
+        pytest.param(
+            error(
+                500,
+                "Failed to create a workflow for (x): admission webhook policy.x denied the "
+                "request: no team label",
+            ),
+            False,
+            id="admission",
+        ),
+        pytest.param((429, {"message": "slow down"}), False, id="too many"),
+        pytest.param((501, {"message": "not here"}), False, id="not implemented"),
+        pytest.param(
+            error(500, "InternalServerError: Failed to create a run: Error 1205: Lock wait"),
+            True,
+            id="storing failed",
+        ),
+        pytest.param((500, b"Internal Server Error"), True, id="a proxy's 500"),
+        pytest.param((502, b"<html>Bad Gateway</html>"), True, id="502"),
+        pytest.param(error(503, "upstream is away"), True, id="503"),
+        pytest.param((504, b"upstream request timeout"), True, id="504"),
+    ],
+)
+@pytest.mark.parametrize("what", ["runs", "recurringruns"])
+def test_a_500_that_is_a_refusal_leaves_no_doubt(submit, kfp, answer, doubt, what):
+    kfp.answers = lambda request: (
+        answer if request.method == "POST" and request.path.endswith(f"/{what}") else None
+    )
+    cron = ("--cron", "0 0 2 * * *", "--recurring-name", "nightly")
+    done = submit(*(cron if what == "recurringruns" else ()))
+    assert done.code == 2
+    assert done.err.startswith("error: cannot ")
+    assert ("all the same" in done.err) == doubt
+    assert f"({answer[0]})" in done.err
+    assert len(kfp.calls("POST", f"/{what}")) == 1
+
+
+def test_a_request_that_never_went_out_leaves_no_doubt():
+    code = """
+import socket, urllib3
+from kubeflow.client.errors import unreachable
+with socket.socket() as unused:
+    unused.bind(("127.0.0.1", 0))
+    port = unused.getsockname()[1]
+for host in (f"http://127.0.0.1:{port}", "http://kfp.invalid"):
+    try:
+        urllib3.PoolManager().request("POST", host, retries=0)
+    except urllib3.exceptions.HTTPError as error:
+        print(unreachable(host, error).may_be_done)
+"""
+    printed = subprocess.check_output([PYTHON, "-c", code], cwd=ROOT, text=True)
+    assert printed.split() == ["False", "False"]
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

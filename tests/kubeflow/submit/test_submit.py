@@ -133,6 +133,12 @@ def test_an_archived_experiment_is_told(submit, kfp):
             ("--param", "epoch=3"),
             "there is no epoch. Did you mean epochs? There are dataset, epochs",
         ),
+        (("--param", "epochs={{workflow.name}}"), "--param epochs: '{{workflow.name}}' holds {{"),
+        (("--param", "epochs={{"), "--param epochs: '{{' holds {{"),
+        (("--set", "data.name={{inputs.x}}"), "--set data.name: 'data.name={{inputs.x}}' holds"),
+        (("--set", "{{$.x}}.y=1"), "holds {{, which the cluster takes for a placeholder"),
+        (("--run-name", "a {{b}}"), "--run-name: 'a {{b}}' holds {{"),
+        (("--service-account", "{{x}}"), "--service-account: '{{x}}' holds {{"),
         (("--param", "epochs"), "write it as name=value"),
         (("--param", "overrides=[]"), "say it as --set section.key=value"),
         (("--set", "training.epoch=3"), "there is no epoch in training. Did you mean epochs?"),
@@ -179,6 +185,33 @@ def test_a_file_that_is_no_package_is_told(submit, kfp, tmp_path, name, content,
     assert sentence in refused.err
     assert "python -m kubeflow.compile --help" in refused.err or "YAML" in refused.err
     assert kfp.asked == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("image: registry/bit:1", "image: registry/{{workflow.name}}:1"),
+        ("name: flowers", "name: '{{x}}'"),
+        ("- echo\n", '- \'{"data": "{{$.inputs.parameters[x]}}"}\'\n'),
+    ],
+)
+def test_a_package_with_placeholders_that_are_not_kfps_is_refused(
+    submit, kfp, package, tmp_path, old, new
+):
+    file = tmp_path / "old.yaml"
+    text = package.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    refused = submit(file=file)
+    assert refused.code == 2
+    assert f"{file}: " in refused.err
+    assert "holds {{" in refused.err
+    assert kfp.asked == []
+
+
+def test_nested_yaml_is_no_placeholder(submit, kfp):
+    done = submit("--no-wait", "--set", "training.schedule={a: {b: {c: 1}}}")
+    assert done.code == 0, done.err
 
 
 def test_a_package_without_overrides_takes_no_set(submit, package, tmp_path):

@@ -1,0 +1,131 @@
+"""What TFMA found, with intervals from the predictions."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import tensorflow_model_analysis as tfma
+from numpy.typing import NDArray
+
+from components.evaluator import intervals, ranking
+from components.evaluator.gates import OVERALL, Measured, Slice
+from components.evaluator.predictions import slice_of
+from components.evaluator.results import (
+    ACCURACY,
+    BASELINE,
+    CANDIDATE,
+    EXAMPLE_COUNT,
+    LOSS,
+    Findings,
+    Metrics,
+)
+from components.transform.features import LABEL
+
+_HIGHEST_LOSS = -math.log(ranking.LEAST_PROBABILITY)
+
+
+def measure(evaluation: str, table: Any) -> Findings:
+    """The metrics of both models with their intervals.
+
+    The loss of the baseline has none: its predictions are not kept.
+
+    Args:
+      evaluation: folder of the ModelEvaluation artifact, with TFMA's result.
+      table: `components.evaluator.predictions.read_predictions` of it.
+
+    Raises:
+      RuntimeError: TFMA judged another number of images than were written.
+    """
+    config = tfma.load_eval_result(evaluation).config
+    compared = any(spec.is_baseline for spec in config.model_specs)
+    candidate = _read(evaluation, CANDIDATE if compared else None)
+    judged = max((each.count for each in candidate.get(OVERALL, {}).values()), default=0)
+    if len(table) != judged:
+        raise RuntimeError(f"{judged} images were judged, and {len(table)} predictions written")
+    predicted = table["predicted"].to_numpy()
+    own = table["label_probability"].to_numpy()
+    return Findings(
+        candidate=_with_losses(_with_shares(candidate), table, ranking.losses(own, predicted)),
+        baseline=_with_shares(_read(evaluation, BASELINE)) if compared else {},
+        unanswered=int((predicted == ranking.NO_CLASS).sum()),
+        clipped=ranking.num_clipped(own, predicted),
+    )
+
+
+def _read(evaluation: str, model_name: str | None) -> Metrics:
+    """TFMA's metrics of every slice, without intervals."""
+    result = tfma.load_eval_result(evaluation, model_name=model_name)
+    return {
+        slice_of(key): dict(_measured(values))
+        for key, values in result.get_metrics_for_all_slices().items()
+    }
+
+
+def _measured(values: dict[str, Any]) -> Iterator[tuple[str, Measured]]:
+    count = int(values.get(EXAMPLE_COUNT, {}).get("doubleValue", 0))
+    for name, value in values.items():
+        # Differences to the baseline are ours to make: TFMA's would pass for metrics of the model.
+        if name.endswith("_diff") or "doubleValue" not in value:
+            continue
+        # NaN comes as text.
+        number = float(value["doubleValue"])
+        yield name, Measured(number if math.isfinite(number) else None, count=count)
+
+
+def _with_shares(metrics: Metrics) -> Metrics:
+    """With Wilson's intervals of what is a share of the images."""
+    return {
+        key: {
+            name: _with_share(each) if name.endswith(ACCURACY) else each
+            for name, each in values.items()
+        }
+        for key, values in metrics.items()
+    }
+
+
+def _with_share(measured: Measured) -> Measured:
+    if measured.value is None or not measured.count:
+        return measured
+    lower, upper = intervals.wilson(round(measured.value * measured.count), measured.count)
+    return replace(measured, lower=lower, upper=upper)
+
+
+def _with_losses(metrics: Metrics, table: Any, losses: NDArray[np.float64]) -> Metrics:
+    """With the bootstrap's intervals of the mean loss of every slice."""
+    by_count: dict[int, list[Slice]] = defaultdict(list)
+    rows = {key: found for key, found in _rows_of(table) if LOSS in metrics.get(key, {})}
+    for key, of_slice in rows.items():
+        by_count[len(of_slice)].append(key)
+    found = dict(metrics)
+    # Slices of one size share their resamples.
+    for keys in by_count.values():
+        samples = np.stack([losses[rows[key]] for key in keys])
+        lower, upper = intervals.of_means(samples, _HIGHEST_LOSS)
+        for key, *ends in zip(keys, lower.tolist(), upper.tolist(), strict=True):
+            if all(map(math.isfinite, ends)):
+                loss = replace(metrics[key][LOSS], lower=ends[0], upper=ends[1])
+                found[key] = {**metrics[key], LOSS: loss}
+    return found
+
+
+def _rows_of(table: Any) -> Iterator[tuple[Slice, NDArray[np.int64]]]:
+    """The rows of every slice that has some."""
+    if not len(table):
+        return
+    yield OVERALL, np.arange(len(table))
+    labels = table["label"].to_numpy()
+    order = np.argsort(labels, kind="stable")
+    classes, starts = np.unique(labels[order], return_index=True)
+    for index, rows in zip(classes, np.split(order, starts[1:]), strict=True):
+        yield (LABEL, str(index)), rows
+    others: dict[Slice, list[int]] = defaultdict(list)
+    for row, slices in enumerate(table["slices"].to_pylist()):
+        for each in slices:
+            others[each["feature"], each["value"]].append(row)
+    for key, of_slice in others.items():
+        yield key, np.array(of_slice)
