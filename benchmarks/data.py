@@ -147,6 +147,7 @@ def run_steps(given: dict[str, Any]) -> measure.Figures:
     layout.metadata.parent.mkdir(parents=True)
     connection = metadata.sqlite_metadata_connection_config(str(layout.metadata))
     inputs = resolve(config, layout)
+    config = inputs.config
     pipeline = create_pipeline(
         config,
         inputs,

@@ -94,6 +94,7 @@ def write_graph(folder: Path, sizes: ImageSizes) -> str:
     import tensorflow_transform.beam as tft_beam
     from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
+    from components.transform.config import WHITE
     from components.transform.preprocessing import preprocessing_fn
 
     spec = {
@@ -102,8 +103,8 @@ def write_graph(folder: Path, sizes: ImageSizes) -> str:
     }
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
     png = tf.io.encode_png(tf.zeros((8, 8, 3), tf.uint8)).numpy()
-    sides = {"resize": sizes.resize, "evaluate": sizes.evaluate}
-    function = functools.partial(preprocessing_fn, custom_config=sides)
+    told = {"resize": sizes.resize, "evaluate": sizes.evaluate, "background": WHITE}
+    function = functools.partial(preprocessing_fn, custom_config=told)
     with beam.Pipeline(runner=IN_PROCESS) as pipeline, tft_beam.Context(f"{folder}/tmp"):
         data = pipeline | beam.Create([{"image": png, "label": 0}]), metadata
         _, graph = data | tft_beam.AnalyzeAndTransformDataset(function)

@@ -32,7 +32,9 @@ from components.trainer.input_pipeline import (
 )
 from components.trainer.kept import Room
 from components.trainer.settings import Job
-from components.transform.preprocessing import decode_and_resize
+from components.transform.config import WHITE
+from components.transform.pixels import map_decoded
+from components.transform.preprocessing import resized
 
 
 def stored(job: Job) -> Split:
@@ -123,17 +125,12 @@ def _decoding(job: Job, chunk: tf.Tensor) -> dict[str, Callable[[], Any]]:
 
     @tf.function
     def decode() -> tf.Tensor:
-        def size(one: tf.Tensor) -> tf.Tensor:
-            return tf.shape(tf.io.decode_image(one, channels=3, expand_animations=False))
-
-        return tf.map_fn(size, encoded, fn_output_signature=tf.int32)
+        return map_decoded(tf.shape, encoded, WHITE, tf.int32)
 
     @tf.function
     def resize() -> tf.Tensor:
         pixels = tf.TensorSpec((side, side, 3), tf.float32)
-        return tf.map_fn(
-            lambda one: decode_and_resize(one, side)[0], encoded, fn_output_signature=pixels
-        )
+        return map_decoded(lambda one: resized(one, side)[0], encoded, WHITE, pixels)
 
     transform = tf.function(stored(job).fetch)
     return {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container
+import json
+from collections.abc import Container, Sequence
 
 from components.storage import AnyPath, files_below
 
@@ -42,3 +43,8 @@ def digest_of_digests(files: dict[str, str]) -> str:
     """`digest_of_folder` of a folder from the digests of its files."""
     lines = [f"{digest}  ./{name}\n" for name, digest in files.items()]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def digest_of_classes(class_names: Sequence[str]) -> str:
+    """Names a list of classes, their order included."""
+    return hashlib.sha256(json.dumps(list(class_names)).encode()).hexdigest()

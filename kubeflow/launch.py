@@ -11,7 +11,6 @@ from google.protobuf import json_format
 from tfx.dsl.io import fileio
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
-from tfx.orchestration.portable import launcher
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.progress import report_step
@@ -20,6 +19,7 @@ from kubeflow import shown
 from kubeflow.connection import connection_config
 from kubeflow.finish import conclude
 from kubeflow.run_folder import RunFolder, read_ir
+from pipeline.launcher import CheckedLauncher
 from pipeline.outcome import read_outputs
 from pipeline.step import run_step, state_of
 
@@ -67,8 +67,8 @@ def launch_node(
     ).launch()
 
 
-class RetryingLauncher(launcher.Launcher):
-    """TFX's launcher, in an execution that an earlier attempt may have begun.
+class RetryingLauncher(CheckedLauncher):
+    """The launcher of every step, in an execution that an earlier attempt may have begun.
 
     A retry takes that execution up and with it its folders; what lies there would be read as data.
     """

@@ -103,15 +103,18 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     open_first(connection, layout.artifacts)
     inputs = resolve(config, layout)
     check_whole(inputs.backbone.path)
+    config = inputs.config
 
     from tfx.dsl.compiler import compiler, constants
     from tfx.orchestration.portable import runtime_parameter_utils
 
     from pipeline.beam_flags import checked_flags
+    from pipeline.moved import settle_place
     from pipeline.pipeline import create_pipeline
     from pipeline.report import report_settings
     from pipeline.spans import settle_span
 
+    settle_place(connection, config.pipeline_name, layout, own_store=False)
     settings = report_settings(config, inputs, options.run_id)
     folder.write_config(dump_config(config), settings.model_dump_json())
     pipeline = create_pipeline(

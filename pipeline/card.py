@@ -18,12 +18,15 @@ def card_settings(config: Config, inputs: Inputs, run_id: str) -> CardSettings:
         split=config.evaluation.split,
         data=DataFacts(
             name=source.full_name,
-            splits=config.data.splits.slices(),
+            splits=source.slices,
             fingerprint=source.fingerprint,
             class_names=source.class_names,
             examples_per_class=sections["data"].get("examples_per_class"),
         ),
-        preprocessing=inputs.sizes.model_dump(),
+        preprocessing={
+            **inputs.sizes.model_dump(),
+            "background": config.preprocessing.background,
+        },
         backbone=BackboneFacts(
             handle=backbone.handle,
             sha256=backbone.sha256,

@@ -58,7 +58,8 @@ class Config(Named):
     def _sections_go_together(self) -> Config:
         if self.search:
             self.search.check(self.training)
-        if self.evaluation.split == "test" and self.data.splits.test is None:
+        splits = self.data.splits
+        if self.evaluation.split == "test" and splits is not None and splits.test is None:
             raise ValueError("evaluation.split is test, and data.splits.test is not given")
         kubeflow = self.kubeflow
         paths = {

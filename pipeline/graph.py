@@ -36,7 +36,7 @@ def graph_of(config: Config) -> Graph:
         **warm,
         **tuner,
         "Trainer": ("TfdsExampleGen", "Transform", *warm, *tuner),
-        # The newest that passed when there is something to compare with it.
+        # What serves when there is something to compare with it.
         "BaselineModel": ("Trainer",),
         "Evaluator": ("TfdsExampleGen", "Transform", "Trainer", "BaselineModel"),
         "Pusher": ("TfdsExampleGen", "Trainer", "Evaluator"),
@@ -51,6 +51,10 @@ def graph_of(config: Config) -> Graph:
             "Trainer",
             "Evaluator",
             "Pusher",
+            # What they found damaged.
+            "PassedSpan",
+            "BaselineModel",
+            *warm,
         ),
     }
 

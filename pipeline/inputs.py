@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from components.errors import UserError
 from components.evaluator.config import EvaluationConfig
+from components.example_gen.config import SplitsConfig
 from components.example_gen.source import Source, open_source
+from components.progress import report
 from components.pusher.versions import served_digest
 from components.storage import AnyPath
 from components.trainer.backbone import Backbone, find_backbone
@@ -33,6 +35,7 @@ class Inputs:
     """Data, backbone, code and serving folder as they are now.
 
     Attributes:
+      config: the configuration, with the splits that the data have where it gives none.
       source: the prepared data set.
       backbone: the pre-trained network on this machine.
       sizes: of images, in training and evaluation.
@@ -43,6 +46,7 @@ class Inputs:
       image: the container image that the steps run in, and its commit; empty outside of one.
     """
 
+    config: Config
     source: Source
     backbone: Backbone
     sizes: ImageSizes
@@ -64,6 +68,9 @@ def resolve(config: Config, layout: Layout) -> Inputs:
     backbone = find_backbone(config.backbone)
     check_folder(f"backbone.handle {backbone.handle}: its folder", backbone.path)
     source = open_source(config.data)
+    config = _with_splits(config, source)
+    for text in source.notes:
+        report(text, event="note", text=text)
     check_reachable(config.beam, source.data_dir)
     _check_classes(source)
     _check_gates(config.evaluation, source)
@@ -75,10 +82,12 @@ def resolve(config: Config, layout: Layout) -> Inputs:
         dump_config(config),
         source.fingerprint,
         backbone.sha256,
-        str(schema),
+        # Of a schema the digest counts, and not where the output folder is now.
+        schema.parent.name if schema else "",
         project_digest(),
     ]
     return Inputs(
+        config=config,
         source=source,
         backbone=backbone,
         sizes=settle_sizes(config, source),
@@ -88,6 +97,23 @@ def resolve(config: Config, layout: Layout) -> Inputs:
         key=hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest(),
         image=(os.environ.get("BIT_IMAGE", ""), os.environ.get("BIT_COMMIT", "")),
     )
+
+
+def _with_splits(config: Config, source: Source) -> Config:
+    """The configuration with the slices that the source settled.
+
+    Raises:
+      UserError: the split that is to be judged is none of them.
+    """
+    split = config.evaluation.split
+    if split not in source.slices:
+        raise UserError(
+            f"evaluation.split is {split}, and {source.full_name} has no {split} split beside "
+            "train and eval. Give data.splits.test."
+        )
+    splits = SplitsConfig(**source.slices)
+    data = config.data.model_copy(update={"splits": splits})
+    return config.model_copy(update={"data": data})
 
 
 def _check_classes(source: Source) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from components.storage import AnyPath, as_path
 
+_BELOW_OUTPUT = 4
+"""Folders from an output to an artifact: `artifacts`, the node, its output, the execution."""
+
 
 @dataclass(frozen=True, init=False)
 class Layout:
@@ -70,6 +73,19 @@ class Layout:
     def lock(self) -> AnyPath:
         """Held by the run that writes here."""
         return self.output / ".lock"
+
+    def place_of(self, uri: str) -> str:
+        """The output folder that an artifact was written below, by its address.
+
+        "" for an address that no step of ours wrote: `<output>/artifacts/<node>/<output>/<id>`.
+        """
+        parts = uri.rstrip("/").rsplit("/", _BELOW_OUTPUT)
+        return parts[0] if parts[1:2] == [self.artifacts.name] else ""
+
+    def moved(self, uri: str) -> AnyPath:
+        """Where an artifact is below this output, if it was written below one that was moved."""
+        below = uri.rstrip("/").rsplit("/", _BELOW_OUTPUT)[2:]
+        return self.artifacts.joinpath(*below) if self.place_of(uri) else as_path(uri)
 
     def logs(self, run_id: str) -> AnyPath:
         """Log files of one run, one a step."""

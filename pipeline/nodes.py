@@ -13,17 +13,14 @@ from tfx.components import (
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.types import BaseChannel, Channel
-from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing
+from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing, PushedModel
 
 from components.data_gate.artifacts import DataChecks
 from components.data_gate.component import DataGate
 from components.data_gate.passed import LastPassedStrategy
 from components.data_gate.settings import DataGateSettings
-from components.evaluator.baseline import (
-    BestBlessedStrategy,
-    LastBlessedStrategy,
-    digest_of_classes,
-)
+from components.digests import digest_of_classes
+from components.evaluator.baseline import BestServedStrategy, LastServedStrategy
 from components.evaluator.settings import EvaluatorSettings
 from components.pictures.component import Pictures
 from components.pictures.settings import PicturesSettings
@@ -69,6 +66,7 @@ def passed_span(inputs: Inputs, span: int) -> Resolver:
         config={"span": span, "class_names": classes},
         statistics=Channel(type=ExampleStatistics),
         checks=Channel(type=DataChecks),
+        damaged=Channel(type=ExampleStatistics),
     ).with_id("PassedSpan")
 
 
@@ -80,11 +78,14 @@ def data_gate(config: Config, inputs: Inputs, span: int, **channels: BaseChannel
         class_names=inputs.source.class_names,
         span=span,
         slices=config.data.splits.slices(),
+        background=config.preprocessing.background,
     )
     return DataGate(channels, settings, inputs.code["DataGate"])
 
 
-def transform(inputs: Inputs, examples: BaseChannel, schema: BaseChannel) -> Transform:
+def transform(
+    config: Config, inputs: Inputs, examples: BaseChannel, schema: BaseChannel
+) -> Transform:
     """The graph from an encoded image to what the network reads."""
     return Transform(
         examples=examples,
@@ -97,6 +98,7 @@ def transform(inputs: Inputs, examples: BaseChannel, schema: BaseChannel) -> Tra
         custom_config={
             "evaluate": inputs.sizes.evaluate,
             "resize": inputs.sizes.resize,
+            "background": config.preprocessing.background,
             "code": inputs.code["Transform"],
         },
     )
@@ -114,22 +116,20 @@ def pictures(
         shuffle_buffer=training.shuffle_buffer,
         seed=training.seed,
         mixup=mixup_rule(training),
+        background=config.preprocessing.background,
     )
     return Pictures(examples, transform_graph, settings, inputs.code["Pictures"])
 
 
-def warm_start(config: Config, inputs: Inputs) -> Resolver | None:
+def warm_start(config: Config, inputs: Inputs, served: dict[str, str]) -> Resolver | None:
     """The model whose weights the training starts from, where it is to and there is one."""
     if not config.training.warm_start:
         return None
+    comparable = _comparable(config, inputs, served)
     return Resolver(
         strategy_class=BaseModelStrategy,
-        config={
-            "class_names": digest_of_classes(inputs.source.class_names),
-            "fingerprint": inputs.source.fingerprint,
-        },
-        model=Channel(type=Model),
-        model_blessing=Channel(type=ModelBlessing),
+        config={**comparable, "fingerprint": inputs.source.fingerprint},
+        **_models(),
     ).with_id("WarmStart")
 
 
@@ -147,18 +147,45 @@ def tuner(
     return OptunaTuner(examples, transform_graph, settings, inputs.code["Tuner"], base_model)
 
 
-def baseline(config: Config, inputs: Inputs) -> Resolver:
-    """The model that a new one is compared with, if there is one."""
-    comparable = {"class_names": digest_of_classes(inputs.source.class_names)}
+def baseline(
+    config: Config, inputs: Inputs, served: dict[str, str], candidate: BaseChannel
+) -> Resolver:
+    """The model that a new one is compared with, if there is one.
+
+    Args:
+      config: the whole configuration.
+      inputs: what the run reads.
+      served: `serving` and `adopted` of `LastServedStrategy`.
+      candidate: channel of the new model.
+    """
+    comparable = _comparable(config, inputs, served)
     best = config.evaluation.baseline == "best_blessed"
     if best:
         comparable["evaluation_data"] = evaluation_data(config, inputs)
     return Resolver(
-        strategy_class=BestBlessedStrategy if best else LastBlessedStrategy,
+        strategy_class=BestServedStrategy if best else LastServedStrategy,
         config=comparable,
-        model=Channel(type=Model),
-        model_blessing=Channel(type=ModelBlessing),
+        candidate=candidate,
+        **_models(),
     ).with_id("BaselineModel")
+
+
+def _comparable(config: Config, inputs: Inputs, served: dict[str, str]) -> dict[str, str]:
+    return {
+        **served,
+        "class_names": digest_of_classes(inputs.source.class_names),
+        "missing": config.evaluation.missing_baseline,
+    }
+
+
+def _models() -> dict[str, Channel]:
+    """All that the lineage knows of models; a Resolver has an output for each of its inputs."""
+    return {
+        "model": Channel(type=Model),
+        "model_blessing": Channel(type=ModelBlessing),
+        "pushed_model": Channel(type=PushedModel),
+        "damaged": Channel(type=Model),
+    }
 
 
 def report(config: Config, inputs: Inputs, run_id: str, **channels: BaseChannel) -> Report:

@@ -12,18 +12,19 @@ from tfx.types.artifact_utils import deserialize_artifact
 
 from components.evaluator.results import read_gates, read_metrics, summarise
 from components.example_gen.counts import as_values, counts_of, total
+from components.lineage import DAMAGED, warnings_of
 from components.report.executor import PAGE
 from components.storage import as_path
 
 
 def read_outcome(outputs: dict[str, Artifact], class_names: tuple[str, ...]) -> dict[str, Any]:
-    """Counts, metrics, verdict, reasons and what was pushed, named as in `pipeline.summary`.
+    """Counts, metrics, verdict, warnings and what was pushed, named as in `pipeline.summary`.
 
     Args:
       outputs: of a run (`read_outputs`); what its steps did not come to is left out.
       class_names: names by class index.
     """
-    outcome: dict[str, Any] = {}
+    outcome: dict[str, Any] = {"warnings": warnings_of(outputs)}
     if examples := outputs.get("TfdsExampleGen.examples"):
         counts = counts_of(examples)
         everything = total(counts.values())
@@ -83,13 +84,18 @@ def read_outputs(
             contexts = store.get_contexts_by_execution(execution.id)
             node = next(c.name for c in contexts if kinds[c.type_id] == "node").rpartition(".")[2]
             events = store.get_events_by_execution_ids([execution.id])
-            names = {
-                event.artifact_id: event.path.steps[0].key
-                for event in events
-                if event.type == metadata_store_pb2.Event.OUTPUT
-            }
-            for artifact in store.get_artifacts_by_id(list(names)):
+            names = {event.artifact_id: _output_of(event) for event in events}
+            for artifact in store.get_artifacts_by_id([i for i, name in names.items() if name]):
                 outputs[f"{node}.{names[artifact.id]}"] = deserialize_artifact(
                     types[artifact.type_id], artifact
                 )
     return outputs
+
+
+def _output_of(event: metadata_store_pb2.Event) -> str:
+    """The output that an event gives; of a Resolver only what it found damaged, else ""."""
+    keys = [step.key for step in event.path.steps if step.HasField("key")]
+    if event.type == metadata_store_pb2.Event.OUTPUT:
+        return keys[0]
+    resolved = event.type == metadata_store_pb2.Event.INTERNAL_OUTPUT
+    return DAMAGED if resolved and DAMAGED in keys else ""

@@ -70,12 +70,13 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         previous_checks=passed.outputs["checks"],
     )
 
-    transform = nodes.transform(inputs, examples, schema)
+    transform = nodes.transform(config, inputs, examples, schema)
     transform.add_upstream_node(data_gate)
     transform_graph = transform.outputs["transform_graph"]
 
     pictures = nodes.pictures(config, inputs, examples, transform_graph)
-    warm_start = nodes.warm_start(config, inputs)
+    served = {"serving": serving, "adopted": f"{pipeline_root}/BaselineModel/adopted"}
+    warm_start = nodes.warm_start(config, inputs, served)
     base_model = warm_start.outputs["model"] if warm_start else None
     tuner = nodes.tuner(config, inputs, examples, transform_graph, base_model)
     trainer = Trainer(
@@ -92,9 +93,8 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
     )
     model = trainer.outputs["model"]
 
-    baseline = nodes.baseline(config, inputs)
-    # A model that another run blessed while this one trained is the baseline too.
-    baseline.add_upstream_node(trainer)
+    # After the training: another run may have pushed in the meantime.
+    baseline = nodes.baseline(config, inputs, served, candidate=model)
     evaluator = GatedEvaluator(
         examples=examples,
         transform_graph=transform_graph,
@@ -133,6 +133,9 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
         pushed_model=pusher.outputs["pushed_model"],
+        damaged_data=passed.outputs["damaged"],
+        damaged_baseline=baseline.outputs["damaged"],
+        **({"damaged_base_model": warm_start.outputs["damaged"]} if warm_start else {}),
     )
 
     return Pipeline(

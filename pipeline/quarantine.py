@@ -20,7 +20,7 @@ from components.commands import module_command
 from components.errors import UserError
 from components.example_gen.image_files import display
 from components.example_gen.quarantine import Reject, quarantined_splits, read_quarantine
-from components.storage import as_path, io_errors
+from components.storage import io_errors
 from components.terminal import run_command
 from pipeline.layout import Layout
 from pipeline.summary import COMPLETED, USAGE
@@ -62,16 +62,21 @@ def find_quarantine(output: str) -> tuple[str | None, str]:
     Raises:
       UserError: no run left its summary there.
     """
-    path = Layout(output).summary
+    layout = Layout(output)
+    path = layout.summary
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
         uri, read = summary["quarantine"], summary["counts"]["read"]
         reasons = "" if read else "; ".join(summary["reasons"]) or "it did not come so far"
     except io_errors(ValueError, KeyError, TypeError) as error:
         raise UserError(f"--output {output}: no run left a {path.name} to read there.") from error
-    if uri is not None and not as_path(uri).exists():
-        raise UserError(f"{uri} is no longer there; run again with --no-cache.")
-    return None if uri is None else str(uri), reasons
+    if uri is None:
+        return None, reasons
+    # Below this output, should it be one that was moved or copied since.
+    found = layout.moved(uri)
+    if not found.exists():
+        raise UserError(f"{found} is no longer there; run again with --no-cache.")
+    return str(found), reasons
 
 
 def as_table(uri: str) -> Table:

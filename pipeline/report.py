@@ -21,6 +21,7 @@ def report_settings(config: Config, inputs: Inputs, run_id: str) -> ReportSettin
     source, backbone = inputs.source, inputs.backbone
     sources = [
         ("Data", source.full_name, source.data_dir, source.fingerprint),
+        *(("Note", text, "", "") for text in source.notes),
         ("Backbone", backbone.handle, backbone.path, backbone.sha256),
         *(("Image", image, "", commit) for image, commit in [inputs.image] if image),
         *(("Code", step, "", digest) for step, digest in inputs.code.items()),

@@ -76,6 +76,7 @@ class Summary:
       baseline_metrics: the same of the baseline; {} where there was none.
       blessed: the verdict; null where none was reached.
       reasons: why the run failed or the model was rejected, in sentences.
+      warnings: what was found damaged, and what was done without it, in sentences.
       pushed: the version that this run pushed, or null.
       report: path of the HTML report, or null.
     """
@@ -94,6 +95,7 @@ class Summary:
     baseline_metrics: dict[str, Any] = field(default_factory=dict)
     blessed: bool | None = None
     reasons: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     pushed: str | None = None
     report: str | None = None
 

@@ -109,8 +109,25 @@ def tiff(seed: int) -> bytes:
     return encode(picture(seed), "TIFF", compression=["raw", "tiff_lzw"][seed % 2])
 
 
-def cmyk_jpeg(seed: int) -> bytes:
-    return encode(picture(seed).convert("CMYK"), "JPEG")
+def avif(seed: int) -> bytes:
+    return encode(picture(seed), "AVIF", speed=10)
+
+
+def ended_jpeg(seed: int) -> bytes:
+    """One that was cut off, with an end behind the cut: libjpeg fills it up with grey and warns."""
+    return truncated_jpeg(seed) + b"\xff\xd9"
+
+
+def ended_progressive_jpeg(seed: int) -> bytes:
+    whole = good(seed, "jpeg-progressive")
+    return whole[: len(whole) * (20 + seed % 70) // 100] + b"\xff\xd9"
+
+
+def broken_gif(seed: int) -> bytes:
+    """One whose pixels are overwritten by codes that are still to come."""
+    whole = bytearray(good(seed, "gif"))
+    whole[len(whole) // 2 : len(whole) // 2 + 40] = b"\xff" * 40
+    return bytes(whole)
 
 
 def heic(seed: int) -> bytes:
@@ -187,6 +204,20 @@ def tagged_tiff(seed: int) -> bytes:
     return b"II*\0" + struct.pack("<I", 8 + half) + bytes(half) + directory + bytes(half)
 
 
+def texts_png(seed: int) -> bytes:
+    """1 MB, of which 100 compressed texts become 790 MB."""
+    text = zlib.compress(bytes(7_900_000), 9)
+    texts = [png_chunk(b"zTXt", b"k%d\0\0" % (seed + each) + text) for each in range(100)]
+    return png_of(8, 8, *texts, png_chunk(b"IDAT", zlib.compress(bytes(200))))
+
+
+def blocks_gif(seed: int) -> bytes:
+    """A comment in blocks of one byte, each of which is allocated."""
+    whole = good(seed, "gif", (16, 16))
+    start = 13 + 3 * 2 ** (whole[10] % 8 + 1)
+    return whole[:start] + b"\x21\xfe" + b"\x01a" * 400_000 + b"\0" + whole[start:]
+
+
 def too_many_bytes(seed: int) -> bytes:
     """A valid image with 1 MB after its end."""
     return good(seed, "jpeg") + bytes(1_000_000)
@@ -228,12 +259,17 @@ KINDS: dict[str, tuple[Callable[[int], bytes], Reason]] = {
     "html": (html, Reason.NOT_AN_IMAGE),
     "webp": (webp, Reason.UNSUPPORTED),
     "tiff": (tiff, Reason.UNSUPPORTED),
-    "cmyk_jpeg": (cmyk_jpeg, Reason.UNSUPPORTED),
+    "avif": (avif, Reason.UNSUPPORTED),
     "heic": (heic, Reason.UNSUPPORTED),
     "bomb_png": (bomb_png, Reason.TOO_MANY_PIXELS),
     "bomb_gif": (bomb_gif, Reason.TOO_MANY_PIXELS),
     "scans_jpeg": (scans_jpeg, Reason.TOO_MANY_PIXELS),
+    "texts_png": (texts_png, Reason.TOO_COSTLY),
+    "blocks_gif": (blocks_gif, Reason.TOO_COSTLY),
     "too_many_bytes": (too_many_bytes, Reason.TOO_MANY_BYTES),
+    "ended_jpeg": (ended_jpeg, Reason.TRUNCATED),
+    "ended_progressive_jpeg": (ended_progressive_jpeg, Reason.TRUNCATED),
+    "broken_gif": (broken_gif, Reason.DAMAGED),
     "damaged_jpeg": (damaged_jpeg, Reason.DAMAGED),
     "headless_jpeg": (headless_jpeg, Reason.DAMAGED),
     "damaged_png": (damaged_png, Reason.DAMAGED),

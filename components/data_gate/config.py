@@ -47,6 +47,12 @@ class DataGateConfig(Section):
         description="Images of two splits whose perceptual hashes differ in at most "
         "`near_distance` of 64 bits.",
     )
+    looks: Action = Field(
+        "report",
+        description="A class or a split that differs from the others by more than 20 % of its "
+        "images in transparency, or in how many are turned by their orientation. Images of one "
+        "colour are only reported.",
+    )
     near_distance: Annotated[int, Field(ge=0, le=3)] = Field(
         0,
         description="Bits that may differ. 0 finds nine of ten photographs that were re-encoded or "

@@ -17,6 +17,7 @@ from components.data_gate import checks as policy
 from components.data_gate.checks import TRAIN, Check, Compared
 from components.data_gate.coverage import ORDER_KEY, missing_classes, ordered_slices
 from components.data_gate.duplicates import duplicates, images_of, near_duplicates
+from components.data_gate.looks import looks, looks_of_splits
 from components.data_gate.passed import (
     CLASSES_PROPERTY,
     PASSED_PROPERTY,
@@ -30,10 +31,11 @@ from components.data_gate.validation import (
     read_schema,
     read_statistics,
 )
+from components.digests import digest_of_classes
 from components.errors import UserError
-from components.evaluator.baseline import digest_of_classes
 from components.example_gen.counts import counts_of
 from components.example_gen.index import read_index
+from components.example_gen.looks import hex_of
 from components.progress import report
 
 _logger = logging.getLogger(__name__)
@@ -65,7 +67,8 @@ class Executor(base_executor.BaseExecutor):
             if found
         }
         splits = artifact_utils.decode_split_names(inputs["examples"].split_names)
-        images = images_of({split: read_index(inputs["index"].uri, split) for split in splits})
+        tables = {split: read_index(inputs["index"].uri, split) for split in splits}
+        images = images_of(tables)
         counts = {
             split: np.bincount(found.labels, minlength=len(settings.class_names))
             for split, found in images.items()
@@ -84,6 +87,11 @@ class Executor(base_executor.BaseExecutor):
             *_classes(settings, inputs, counts),
             *duplicates(images, settings.class_names, config.duplicates),
             *near_duplicates(images, config.near_distance, config.near_duplicates),
+            *looks(
+                looks_of_splits(tables, hex_of(settings.background)),
+                settings.class_names,
+                config.looks,
+            ),
         ]
         _tell(made)
         refusal = policy.refusal(made)

@@ -6,6 +6,8 @@ from typing import Any
 
 from tfx.dsl.components.common.resolver import ResolverStrategy
 
+from components.lineage import DAMAGED, damage_of, warn
+
 PASSED_PROPERTY = "passed"
 SPAN_PROPERTY = "span"
 CLASSES_PROPERTY = "class_names"
@@ -13,13 +15,14 @@ STATISTICS_PROPERTY = "statistics_id"
 """Custom properties that DataGate gives its checks."""
 
 _STATISTICS, _CHECKS = "statistics", "checks"
+_NODE = "PassedSpan"
 
 
 class LastPassedStrategy(ResolverStrategy):
     """The data of the last span before this one that passed the gate.
 
     Earlier spans alone: the same data run again are compared with what they were compared with at
-    first, and the gate's cache holds.
+    first, and the gate's cache holds. Data whose statistics or checks are damaged are passed over.
 
     Args:
       span: number of the data of this run.
@@ -37,10 +40,13 @@ class LastPassedStrategy(ResolverStrategy):
     ) -> dict[str, list[Any]]:
         """One ExampleStatistics and its DataChecks, or none of either (called by TFX's Resolver).
 
+        `damaged` is the newest ExampleStatistics that was passed over.
+
         Args:
           store: the ML Metadata store.
           input_dict: all artifacts by channel, `statistics` and `checks`.
         """
+        nothing: dict[str, list[Any]] = {name: [] for name in input_dict}
         statistics = {found.id: found for found in input_dict[_STATISTICS]}
         passed = [
             checks
@@ -50,11 +56,16 @@ class LastPassedStrategy(ResolverStrategy):
             and checks.get_int_custom_property(SPAN_PROPERTY) < self._span
             and checks.get_int_custom_property(STATISTICS_PROPERTY) in statistics
         ]
-        if not passed:
-            return {_STATISTICS: [], _CHECKS: []}
-        last = max(passed, key=_span_and_age)
-        of_last = statistics[last.get_int_custom_property(STATISTICS_PROPERTY)]
-        return {_STATISTICS: [of_last], _CHECKS: [last]}
+        damaged: list[Any] = []
+        for checks in sorted(passed, key=_span_and_age, reverse=True):
+            found = statistics[checks.get_int_custom_property(STATISTICS_PROPERTY)]
+            damage = damage_of(found) or damage_of(checks)
+            if not damage:
+                return {**nothing, _STATISTICS: [found], _CHECKS: [checks], DAMAGED: damaged[:1]}
+            span = checks.get_int_custom_property(SPAN_PROPERTY)
+            warn(found, _NODE, f"the data are not compared with those of span {span}: {damage}")
+            damaged.append(found)
+        return {**nothing, DAMAGED: damaged[:1]}
 
 
 def _span_and_age(checks: Any) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from components.data_gate.config import DataGateConfig
 from components.section import Section
+from components.transform.config import WHITE, Colour
 
 
 class DataGateSettings(Section):
@@ -19,6 +20,7 @@ class DataGateSettings(Section):
       class_names: names by class index.
       span: number of these data.
       slices: `data.splits`, by split.
+      background: RGB behind what is transparent.
     """
 
     data_gate: DataGateConfig
@@ -26,3 +28,4 @@ class DataGateSettings(Section):
     class_names: Annotated[tuple[str, ...], Field(strict=False)]
     span: int
     slices: dict[str, str] = Field(default_factory=dict)
+    background: Annotated[Colour, Field(strict=False)] = WHITE

@@ -66,8 +66,15 @@ class EvaluationConfig(Section):
     )
     baseline: Literal["last_blessed", "best_blessed"] = Field(
         "last_blessed",
-        description="What a model is compared with: the model that passed last, or the best that "
-        "ever passed on the same evaluation data.",
+        description="What a model is compared with: the blessed model that serves (where that is "
+        "the model itself, the one that served before it), or the most accurate that ever served, "
+        "as measured on the same evaluation data.",
+    )
+    missing_baseline: Literal["floor", "stop"] = Field(
+        "floor",
+        description="What to do where the files of the baseline, or of the model that a warm start "
+        "begins from, are damaged and no whole copy of it is left: go on without it, with a "
+        "warning, or stop.",
     )
     confident: bool = Field(
         False,

@@ -15,11 +15,11 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
+from components.digests import digest_of_classes
 from components.evaluator.baseline import (
     ACCURACY_PROPERTY,
     CLASSES_PROPERTY,
     DATA_PROPERTY,
-    digest_of_classes,
 )
 from components.evaluator.eval_config import make_eval_config
 from components.evaluator.gates import OVERALL, judge

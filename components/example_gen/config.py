@@ -10,6 +10,9 @@ from components.section import Section
 
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
+Convertible = Literal["avif", "bmp", "cmyk", "gif", "heic", "tiff", "webp"]
+"""Kinds of images that Pillow converts to PNG."""
+
 SOURCES = ("name", "folder", "tfrecords")
 """Keys of `data` of which one is given."""
 
@@ -28,7 +31,7 @@ class SplitsConfig(Section):
         None,
         min_length=1,
         description="A third split that no training sees, for evaluation.split `test`; null is "
-        "none.",
+        "none. Without data.splits it is the source's own, where that has a validation split too.",
     )
 
     def slices(self) -> dict[str, str]:
@@ -53,7 +56,11 @@ class TfRecordsConfig(Section):
     label_feature: str = Field(
         "label",
         min_length=1,
-        description="The feature that holds the class: its number (int64), or its name (bytes).",
+        description="The feature that holds the class: its number (int64, or float without a "
+        "fraction), or its name (bytes).",
+    )
+    first_label: int = Field(
+        0, description="The number of the first class: 1 where labels count from 1."
     )
 
 
@@ -67,10 +74,11 @@ class ScreenConfig(Section):
         "to 432 MB.",
     )
     max_bytes: int = Field(32_000_000, ge=1, description="Of an encoded image, at most.")
-    convert: Annotated[tuple[Literal["cmyk", "tiff", "webp"], ...], Field(strict=False)] = Field(
+    convert: Annotated[tuple[Convertible, ...], Field(strict=False)] = Field(
         (),
-        description="Kinds of images that are converted to PNG and not set aside: `webp`, `tiff` "
-        "(TensorFlow decodes neither), `cmyk` (JPEGs, whose colours it gets wrong).",
+        description="Kinds of images that are converted to PNG and not set aside: `webp`, `tiff`, "
+        "`avif`, `heic` (TensorFlow decodes none; `heic` needs the package pillow-heif), `bmp`, "
+        "`gif` (those that it does not decode, or not rightly), `cmyk` (TIFFs in CMYK).",
     )
 
 
@@ -88,7 +96,7 @@ class DataConfig(Section):
         None,
         min_length=1,
         description="A folder of images: `<folder>/<class>/*`, one split called train; or "
-        "`<folder>/<split>/<class>/*`.",
+        "`<folder>/<split>/<class>/*`, as train, val and test.",
     )
     tfrecords: TfRecordsConfig | None = Field(
         None, description="TFRecord files of tf.Examples that are there already."
@@ -97,7 +105,11 @@ class DataConfig(Section):
     data_dir: str | None = Field(
         None, description="Where tfds keeps data; null is TFDS_DATA_DIR or ~/tensorflow_datasets."
     )
-    splits: SplitsConfig = SplitsConfig()
+    splits: SplitsConfig | None = Field(
+        None,
+        description="Which images train, and which judge; null takes the source's own splits, or "
+        "85 % and 15 % of train where it has no other.",
+    )
     examples_per_class: int | None = Field(
         None,
         ge=1,
@@ -119,6 +131,11 @@ class DataConfig(Section):
         description="A path. Where nothing is, the schema that is inferred from the data is "
         "written there; what is there is used as curated_schema is, and never overwritten.",
     )
+
+    @field_validator("splits")
+    @classmethod
+    def _none_given(cls, splits: SplitsConfig | None) -> SplitsConfig | None:
+        return splits if splits is None or splits.model_fields_set else None
 
     @model_validator(mode="after")
     def _one_source(self) -> DataConfig:

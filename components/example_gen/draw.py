@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -23,6 +23,7 @@ from components.example_gen.few_shot import (
     with_starts,
 )
 from components.example_gen.records import stored_labels
+from components.example_gen.seen import Seen, check_first_label
 from components.example_gen.shard import Shard
 from components.example_gen.source import Source
 from components.storage import as_path, write_whole
@@ -49,7 +50,7 @@ class Drawer:
         self._classes = source.class_names
         self._config = config
         self._wanted = int(config.examples_per_class or 0)
-        self._where = f"data.splits.train {config.splits.train!r} of {source.full_name}"
+        self._where = f"data.splits.train {source.slices['train']!r} of {source.full_name}"
         self._file = as_path(file)
         self._make_pipeline = make_pipeline
 
@@ -76,9 +77,23 @@ class Drawer:
                 len(passed[label]) == self._wanted or len(places) < looked_at
                 for label, places in found.items()
             ):
+                self._check_first_label(shards, passed)
                 check_enough(passed, self._wanted, self._classes, self._where)
                 return numbered(only_drawn(shards, _joined(drawn.values())))
             looked_at *= 2
+
+    def _check_first_label(
+        self, shards: Sequence[Shard], passed: Mapping[int, Sequence[Place]]
+    ) -> None:
+        """Says of labels that count from 1 what they are, before the first class is missed."""
+        if self._config.tfrecords is None or passed.get(0):
+            return
+        after = sum(
+            label == len(self._classes) for shard in shards for label in stored_labels(shard)
+        )
+        check_first_label(
+            Seen(labels={"after": after}), len(self._classes), self._config.tfrecords.first_label
+        )
 
     def _find(self, shards: Sequence[Shard], wanted: int) -> dict[int, list[Place]]:
         """The places of smallest keys of each class, in their order."""

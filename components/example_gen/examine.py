@@ -71,7 +71,7 @@ def examine(stored: Stored, limits: ScreenConfig, classes: int) -> Kept | Reject
     if isinstance(found, Refused):
         image = b"".join(images) if images else stored.record
         label = next(iter(labels), None)
-        return Reject(stored.source, found.reason.value, found.detail, image, label)
+        return Reject(stored.source, found.reason.value, found.sentence, image, label)
     row = IndexRow(
         source=display(stored.source),
         label=labels[0],
@@ -81,6 +81,7 @@ def examine(stored: Stored, limits: ScreenConfig, classes: int) -> Kept | Reject
         num_bytes=len(found.image),
         sha256=hashlib.sha256(found.image).digest(),
         phash=found.phash,
+        **found.looks._asdict(),
     )
     if found.image == images[0]:
         return Kept(stored.record, row)
@@ -94,6 +95,8 @@ def _refused(
     """What is wrong with a record before its image is looked at."""
     if stored.error:
         return Refused(Reason.UNREADABLE, stored.error)
+    if stored.refused:
+        return stored.refused
     if len(images) != 1 or len(labels) > 1:
         return Refused(Reason.MALFORMED, f"{len(images)} images and {len(labels)} labels, not one")
     if stored.size_bytes:
@@ -101,9 +104,6 @@ def _refused(
             Reason.TOO_MANY_BYTES,
             f"{stored.size_bytes:,} bytes, more than data.screen.max_bytes; its beginning is kept",
         )
-    if stored.no_class:
-        detail = f"label {stored.no_class!r} is none of data.tfrecords.class_names"
-        return Refused(Reason.LABEL, detail)
     return check_label(next(iter(labels), None), classes)
 
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from components.example_gen.example_label import KINDS, kinds_of, labels_of
 from components.example_gen.shard import ExamplesShard
 from components.example_gen.stored import NO_LABEL, Stored, first_label, parsed
 from components.example_gen.tfrecord_file import frames
+from components.example_gen.verdict import Reason, Refused
 from components.transform.features import IMAGE, LABEL
 
-_NAME_SHOWN = 100
-"""So many characters of a name are told."""
 _DAMAGED = "Its bytes are not those that were written: the checksum differs"
 
 
@@ -35,15 +35,16 @@ def example_records(shard: ExamplesShard) -> Iterator[Stored]:
     for frame in itertools.islice(frames(shard.path, wanted), shard.skip + shard.take):
         if frame.record is None:
             continue
-        record, no_class = _as_ours(frame.record, shard, numbers)
+        record, refused = _as_ours(frame.record, shard, numbers)
         error = "" if frame.whole else _DAMAGED
-        yield Stored(f"{name}#{frame.number}", record, error, no_class=no_class)
+        yield Stored(f"{name}#{frame.number}", record, error, refused=refused)
 
 
 def example_labels(shard: ExamplesShard) -> Iterator[int]:
     """The labels of a shard's whole run; -1 where a record has none."""
     for stored in example_records(replace(shard, drawn=None)):
-        yield NO_LABEL if stored.error else first_label(stored.record)
+        refused = stored.error or stored.refused
+        yield NO_LABEL if refused else first_label(stored.record)
 
 
 def single_valued(record: bytes) -> tuple[str, ...]:
@@ -58,28 +59,46 @@ def _is_one(feature: Any) -> bool:
     return kind is not None and len(getattr(feature, kind).value) == 1
 
 
-def _as_ours(record: bytes, shard: ExamplesShard, numbers: Mapping[str, int]) -> tuple[bytes, str]:
-    """A record with its image and label under our names, and a label's name that is no class's.
+def _as_ours(
+    record: bytes, shard: ExamplesShard, numbers: Mapping[str, int]
+) -> tuple[bytes, Refused | None]:
+    """A record with its image and label under our names, and why it is refused where it is.
 
     It is as it was where it has them already, or is no tf.Example.
     Other features stay, but for those that had one of our names and were not named as ours.
     """
     example = parsed(record)
     if example is None:
-        return record, ""
-    no_class = ""
+        return record, None
     features: Any = example.features.feature
+    refused = _wrong_kind(features, shard)
     label: Any = features.get(shard.label_feature)
-    named = label is not None and label.WhichOneof("kind") == "bytes_list"
-    if not named and (shard.image_feature, shard.label_feature) == (IMAGE, LABEL):
-        return record, ""
-    if named:
-        names = [name.decode("utf-8", "backslashreplace") for name in label.bytes_list.value]
-        no_class = next((name[:_NAME_SHOWN] for name in names if name not in numbers), "")
+    kind = label.WhichOneof("kind") if label is not None else None
+    same = (shard.image_feature, shard.label_feature) == (IMAGE, LABEL)
+    if same and shard.first_label == 0 and kind in (None, "int64_list"):
+        return record, refused
+    if kind is not None:
+        found, wrong = labels_of(label, numbers, shard.first_label)
+        refused = refused or wrong
+        label.Clear()
         label.int64_list.SetInParent()
-        label.int64_list.value.extend(numbers.get(name, NO_LABEL) for name in names)
+        label.int64_list.value.extend(found)
     _rename(features, ((shard.image_feature, IMAGE), (shard.label_feature, LABEL)))
-    return bytes(example.SerializeToString(deterministic=True)), no_class
+    return bytes(example.SerializeToString(deterministic=True)), refused
+
+
+def _wrong_kind(features: Any, shard: ExamplesShard) -> Refused | None:
+    """What is said of a record whose features are not of the kinds that they have elsewhere."""
+    known = {**dict(shard.kinds), shard.image_feature: "bytes_list"}
+    for name, kind in sorted(kinds_of(features)):
+        if kind != known.get(name, kind) and name != shard.label_feature:
+            detail = f"feature {name!r} is {KINDS[kind]}; " + (
+                "an encoded image is bytes"
+                if name == shard.image_feature
+                else f"in most records it is {KINDS[known[name]]}"
+            )
+            return Refused(Reason.MALFORMED, detail)
+    return None
 
 
 def _rename(features: Any, names: tuple[tuple[str, str], ...]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import apache_beam as beam
@@ -16,11 +17,18 @@ from components.example_gen.config import DataConfig, ScreenConfig
 from components.example_gen.counts import Counts, SplitCounts, set_counts, total, write_counts
 from components.example_gen.draw import Drawer
 from components.example_gen.examine import examined
-from components.example_gen.outputs import EXAMPLES, INDEX, QUARANTINE, write_shard
-from components.example_gen.shard import Shard
+from components.example_gen.outputs import (
+    EXAMPLES,
+    INDEX,
+    QUARANTINE,
+    split_folder,
+    write_shard,
+)
+from components.example_gen.seen import Seen, check_first_label
+from components.example_gen.shard import ExamplesShard, Shard
 from components.example_gen.source import Source, open_source
 from components.progress import report
-from components.storage import as_path, write_whole
+from components.storage import as_path, remove_tree, write_whole
 
 _logger = logging.getLogger(__name__)
 
@@ -37,7 +45,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Fills `examples`, the `index` of its images, and the `quarantine`.
 
         Raises:
-          UserError: a class has fewer examples than should be drawn of each.
+          UserError: a class has fewer examples than should be drawn of each, or labels count from
+            another number than the configuration says.
           RuntimeError: the data changed since its fingerprint was taken, or other records were read
             than the data set says it holds.
         """
@@ -54,23 +63,50 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             for name in (EXAMPLES, INDEX, QUARANTINE)
         }
         uris = {name: artifact.uri for name, artifact in artifacts.items()}
-        shards = list(source.shards)
-        if config.examples_per_class is not None:
-            train = [shard for shard in shards if shard.split == "train"]
-            drawer = Drawer(
-                source, config, f"{uris[EXAMPLES]}/drawn.json", self._make_beam_pipeline
-            )
-            shards = [*drawer.draw(train), *(shard for shard in shards if shard.split != "train")]
-        counts = self._copy(shards, config.screen, len(source.class_names), uris)
-        check_counts(counts, shards)
+        counts = self._fill(config, source, uris)
         write_counts(counts, uris[EXAMPLES])
         _describe(artifacts, source, counts)
         artifacts[EXAMPLES].span = exec_properties["span"]
         _tell(counts)
 
+    def _fill(self, config: DataConfig, source: Source, uris: dict[str, str]) -> Counts:
+        """Copies, and copies again without the records whose features are of another kind.
+
+        TFDV takes a feature for one kind, and dies of another. Which one most records have is known
+        when all were read; few sources need the second time.
+        """
+        kinds: dict[str, str] = {}
+        while True:
+            shards = with_kinds(source.shards, kinds)
+            if config.examples_per_class is not None:
+                shards = self._drawn(shards, config, source, uris)
+            copied = self._copy(shards, config.screen, len(source.class_names), uris)
+            counts = {split: found.counts for split, found in copied.items()}
+            check_counts(counts, shards)
+            seen = sum((found.seen for found in copied.values()), Seen())
+            if config.tfrecords is not None:
+                check_first_label(seen, len(source.class_names), config.tfrecords.first_label)
+            mixed = seen.mixed()
+            if not mixed:
+                return counts
+            for text in seen.says(mixed):
+                report(text, event="note", text=f"{source.full_name}: {text}.")
+            kinds |= mixed
+            for uri, split in itertools.product(uris.values(), counts):
+                if (folder := as_path(split_folder(uri, split))).exists():
+                    remove_tree(folder)
+
+    def _drawn(
+        self, shards: Sequence[Shard], config: DataConfig, source: Source, uris: dict[str, str]
+    ) -> list[Shard]:
+        """The shards with K examples of each class in place of the whole train split."""
+        train = [shard for shard in shards if shard.split == "train"]
+        drawer = Drawer(source, config, f"{uris[EXAMPLES]}/drawn.json", self._make_beam_pipeline)
+        return [*drawer.draw(train), *(shard for shard in shards if shard.split != "train")]
+
     def _copy(
         self, shards: Sequence[Shard], limits: ScreenConfig, classes: int, uris: dict[str, str]
-    ) -> Counts:
+    ) -> dict[str, Copied]:
         """Writes every shard, and counts by split.
 
         The counts come back in a file: a worker in another process cannot tell them otherwise.
@@ -82,26 +118,76 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | "Shards" >> beam.Create(shards)
                 # Only these instructions are shuffled, never an image.
                 | "Spread" >> beam.Reshuffle()
-                | "Copy" >> beam.Map(copy_shard, limits, classes, uris)
-                | "Count" >> beam.CombinePerKey(total)
+                | "Copy" >> beam.Map(copy_and_watch, limits, classes, uris)
+                | "Count" >> beam.CombinePerKey(joined)
                 | "Gather" >> beam.combiners.ToList()
                 | "Tell" >> beam.Map(write_copied, str(found))
             )
         copied = json.loads(found.read_text(encoding="utf-8"))
         found.unlink()
-        return {split: SplitCounts(**of_split) for split, of_split in sorted(copied)}
+        return {
+            split: Copied(SplitCounts(**of_split["counts"]), Seen(**of_split["seen"]))
+            for split, of_split in sorted(copied)
+        }
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What was counted in a shard, or in a split."""
+
+    counts: SplitCounts
+    seen: Seen
+
+
+def joined(copied: Iterable[Copied]) -> Copied:
+    """The sum over shards."""
+    found = list(copied)
+    counts, seen = (each.counts for each in found), (each.seen for each in found)
+    return Copied(total(counts), sum(seen, Seen()))
+
+
+def with_kinds(shards: Iterable[Shard], kinds: Mapping[str, str]) -> list[Shard]:
+    """The shards of tf.Examples with the kinds of features that are taken."""
+    return [
+        replace(shard, kinds=tuple(kinds.items())) if isinstance(shard, ExamplesShard) else shard
+        for shard in shards
+    ]
+
+
+def copy_and_watch(
+    shard: Shard, limits: ScreenConfig, classes: int, uris: dict[str, str]
+) -> tuple[str, Copied]:
+    """`copy_shard`, with what the records of a source that we did not write show together."""
+    seen = Seen() if isinstance(shard, ExamplesShard) else None
+    split, counts = copy_shard(shard, limits, classes, uris, seen)
+    return split, Copied(counts, seen or Seen())
 
 
 def copy_shard(
-    shard: Shard, limits: ScreenConfig, classes: int, uris: dict[str, str]
+    shard: Shard,
+    limits: ScreenConfig,
+    classes: int,
+    uris: dict[str, str],
+    seen: Seen | None = None,
 ) -> tuple[str, SplitCounts]:
-    """Screens and writes one output shard; returns its split and what was counted."""
-    return shard.split, write_shard(examined(shard, limits, classes), shard, uris)
+    """Screens and writes one output shard; returns its split and what was counted.
+
+    Args:
+      shard: what to read.
+      limits: the `data.screen` section.
+      classes: how many there are.
+      uris: of the artifacts by output.
+      seen: counts what passes; None looks at nothing.
+    """
+    records = examined(shard, limits, classes)
+    if seen is not None:
+        records = seen.watch(records, classes)
+    return shard.split, write_shard(records, shard, uris)
 
 
-def write_copied(counts: list[tuple[str, SplitCounts]], path: str) -> None:
-    """Writes [split, its counts] as JSON."""
-    write_whole(as_path(path), json.dumps([(split, asdict(count)) for split, count in counts]))
+def write_copied(copied: list[tuple[str, Copied]], path: str) -> None:
+    """Writes [split, what was counted in it] as JSON."""
+    write_whole(as_path(path), json.dumps([(split, asdict(found)) for split, found in copied]))
 
 
 def check_counts(counts: Mapping[str, SplitCounts], shards: Sequence[Shard]) -> None:

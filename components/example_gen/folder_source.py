@@ -49,6 +49,11 @@ class FolderData:
         return self.builder.class_names
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the folder is not read, and classes that look like splits."""
+        return self.builder.notes
+
+    @property
     def splits(self) -> Mapping[str, Any]:
         """How much there is of each split."""
         return self.builder.info.splits

@@ -9,13 +9,14 @@ import hashlib
 import os
 import stat
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from components.errors import UserError
+from components.example_gen.own_splits import role_of
 from components.storage import AnyPath, io_errors
 
 FLAT_SPLIT = "train"
@@ -31,6 +32,9 @@ _NOTES = {".cff", ".csv", ".htm", ".html", ".json", ".md", ".pdf", ".rst", ".tsv
 _NOTES |= {".yaml", ".yml"}
 _NOTES_NAMED = {"license", "licence", "readme", "checksums", "notice"}
 """A file above the class folders that is no image."""
+
+_SHOWN = 3
+"""Names of what is not read, at most."""
 
 _REQUESTS = 32
 """At a time, to an object store: each file is asked for its size."""
@@ -59,10 +63,12 @@ class ImageFiles:
     Attributes:
       class_names: of all splits, sorted; empty folders are classes too.
       splits: files by split, in the order of the SHA-256 of their names.
+      notes: sentences on what is there and is not read, and on classes called like splits.
     """
 
     class_names: tuple[str, ...]
     splits: dict[str, tuple[ImageFile, ...]]
+    notes: tuple[str, ...] = ()
 
 
 class _Entry(NamedTuple):
@@ -70,6 +76,10 @@ class _Entry(NamedTuple):
     is_folder: bool
     size_bytes: int = 0
     changed: int = 0
+
+    @property
+    def is_litter(self) -> bool:
+        return self.name.startswith(".") or self.name.lower() in _LITTER
 
 
 def list_images(root: AnyPath) -> ImageFiles:
@@ -84,24 +94,47 @@ def list_images(root: AnyPath) -> ImageFiles:
       UserError: there is no such folder, it cannot be read, it holds no image, or its files are in
         folders that are neither all classes nor all splits of classes.
     """
-    top = _entries(root)
-    middle = {entry.name: _entries(root / entry.name) for entry in top if entry.is_folder}
+    litter: list[str] = []
+
+    def listed(*place: str) -> list[_Entry]:
+        entries = _entries(root.joinpath(*place))
+        litter.extend("/".join((*place, entry.name)) for entry in entries if entry.is_litter)
+        return [entry for entry in entries if not entry.is_litter]
+
+    top = listed()
+    middle = {entry.name: listed(entry.name) for entry in top if entry.is_folder}
     bottom = {
-        (name, entry.name): _entries(root / name / entry.name)
+        (name, entry.name): listed(name, entry.name)
         for name, entries in middle.items()
         for entry in entries
         if entry.is_folder
     }
     has_splits = any(not entry.is_folder for entries in bottom.values() for entry in entries)
     _check_layout(root, top, middle, bottom, has_splits)
-    if not has_splits:
-        return _sorted({FLAT_SPLIT: {(name,): found for name, found in middle.items()}})
-    return _sorted(
-        {
-            display(split): {place: found for place, found in bottom.items() if place[0] == split}
+    above = [*_files(top)]
+    if has_splits:
+        above += [f"{name}/{file}" for name, found in middle.items() for file in _files(found)]
+        folders: dict[str, dict[tuple[str, ...], list[_Entry]]] = {
+            split: {place: found for place, found in bottom.items() if place[0] == split}
             for split in middle
         }
-    )
+    else:
+        folders = {FLAT_SPLIT: {(name,): found for name, found in middle.items()}}
+    notes = [*_unread(root, "beside the class folders", above)]
+    notes += _unread(root, "hidden, or left by a system", litter)
+    if not has_splits and all(role_of(name) for name in middle):
+        notes.append(
+            f"The classes of {display(str(root))} are {', '.join(sorted(middle))}, as splits are "
+            f"called. If they are splits, sort their images into {root}/<split>/<class>/*."
+        )
+    return _sorted({display(split): places for split, places in folders.items()}, tuple(notes))
+
+
+def _unread(root: AnyPath, what: str, names: Sequence[str]) -> Iterator[str]:
+    if names:
+        shown = ", ".join(display(name) for name in sorted(names)[:_SHOWN])
+        more = ", ..." if len(names) > _SHOWN else ""
+        yield f"Not read in {display(str(root))}: {len(names):,} {what} ({shown}{more})."
 
 
 def display(name: str) -> str:
@@ -109,11 +142,14 @@ def display(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _sorted(folders: dict[str, dict[tuple[str, ...], list[_Entry]]]) -> ImageFiles:
+def _sorted(
+    folders: dict[str, dict[tuple[str, ...], list[_Entry]]], notes: tuple[str, ...]
+) -> ImageFiles:
     """Numbers the classes and sorts the files.
 
     Args:
       folders: by split and place below the root, what a class folder holds.
+      notes: on what is not read.
     """
     class_names = sorted({_class_name(place) for places in folders.values() for place in places})
     labels = {name: number for number, name in enumerate(class_names)}
@@ -131,7 +167,7 @@ def _sorted(folders: dict[str, dict[tuple[str, ...], list[_Entry]]]) -> ImageFil
             if not entry.is_folder
         ]
         splits[split] = tuple(sorted(files, key=_order))
-    return ImageFiles(tuple(class_names), splits)
+    return ImageFiles(tuple(class_names), splits, notes)
 
 
 def _class_name(place: tuple[str, ...]) -> str:
@@ -168,7 +204,7 @@ def _check_layout(
     for place, entries in bottom.items():
         for entry in entries:
             folder = root.joinpath(*place, entry.name)
-            if entry.is_folder and _entries(folder):
+            if entry.is_folder and not all(found.is_litter for found in _entries(folder)):
                 raise UserError(
                     f"data.folder: {display(str(folder))} is too deep below {root}; images are "
                     f"{layouts}."
@@ -190,15 +226,15 @@ def _images(entries: Iterable[_Entry]) -> Iterator[str]:
 
 
 def _entries(folder: AnyPath) -> list[_Entry]:
-    """What a folder holds, but for what systems leave there."""
+    """What a folder holds."""
     try:
         if isinstance(folder, Path):
             with os.scandir(folder) as found:
-                return [_local(entry) for entry in found if not _is_litter(entry.name)]
+                return [_local(entry) for entry in found]
         # An object store has no folder that a listing would miss.
         if not folder.is_dir():
             raise FileNotFoundError(2, "No such folder")
-        paths = [path for path in folder.iterdir() if path != folder and not _is_litter(path.name)]
+        paths = [path for path in folder.iterdir() if path != folder]
         with ThreadPoolExecutor(_REQUESTS) as pool:
             return list(pool.map(_remote, paths))
     except io_errors() as error:
@@ -219,7 +255,3 @@ def _local(entry: os.DirEntry[str]) -> _Entry:
 def _remote(path: AnyPath) -> _Entry:
     found = path.stat()
     return _Entry(path.name, found.is_directory, found.length, found.mtime)  # type: ignore
-
-
-def _is_litter(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _LITTER

@@ -83,6 +83,11 @@ class ImageFolder(tfds.core.DatasetBuilder, skip_registration=True):  # type: ig
         """Of all splits, sorted."""
         return self._listed.class_names
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what of the folder is not read."""
+        return self._listed.notes
+
     def path_of(self, file: ImageFile) -> str:
         """Where a file is."""
         return os.path.join(self.data_dir, file.name)

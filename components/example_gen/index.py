@@ -23,6 +23,11 @@ class IndexRow(NamedTuple):
       num_bytes: length of the encoded image.
       sha256: of the encoded image, 32 bytes.
       phash: perceptual hash, 64 bits.
+      orientation: that the image says and that is followed, 1 to 8; 1 where it says none. `width`
+        and `height` are those after it.
+      transparent: the share of pixels that are not opaque.
+      colour: the one colour, `#rrggbb`, of all pixels that can be seen; empty where none can be
+        seen, None where there are several.
     """
 
     source: str
@@ -33,6 +38,9 @@ class IndexRow(NamedTuple):
     num_bytes: int
     sha256: bytes
     phash: int
+    orientation: int = 1
+    transparent: float = 0.0
+    colour: str | None = None
 
 
 def schema() -> Any:
@@ -49,12 +57,18 @@ def schema() -> Any:
             ("num_bytes", pa.int64()),
             ("sha256", pa.binary(32)),
             ("phash", pa.uint64()),
+            ("orientation", pa.int8()),
+            ("transparent", pa.float32()),
+            ("colour", pa.string()),
         ]
     )
 
 
 def read_index(uri: str, split: str) -> Any:
-    """The rows of a split in the order of its examples (pyarrow.Table)."""
+    """The rows of a split in the order of its examples (pyarrow.Table).
+
+    Columns that an earlier version did not write are null.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 

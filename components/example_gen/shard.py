@@ -62,8 +62,12 @@ class ExamplesShard(Shard):
       image_feature: the feature that holds the image.
       label_feature: the feature that holds the class.
       class_names: by number; labels that are text are told by them.
+      first_label: the number of the first class.
+      kinds: of features of which records differ: (name, the kind that is taken).
     """
 
     image_feature: str = "image"
     label_feature: str = "label"
     class_names: tuple[str, ...] = ()
+    first_label: int = 0
+    kinds: tuple[tuple[str, str], ...] = ()

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from components.errors import UserError
+
+_NAME = re.compile(r"[\w-]+")
+"""A split's name as tfds's syntax takes it."""
+_STAND_IN = "split"
 
 
 class Run(NamedTuple):
@@ -42,6 +47,10 @@ def runs_of(slice_: str, splits: Mapping[str, Any]) -> tuple[Run, ...]:
     if whole:
         runs = (Run(name, 0, splits[name].num_examples) for name in whole)
         return tuple(run for run in runs if run.end)
+    name, bracket, rest = slice_.partition("[")
+    if name in splits and not _NAME.fullmatch(name) and "[" not in rest:
+        cut = runs_of(f"{_STAND_IN}{bracket}{rest}", {_STAND_IN: splits[name]})
+        return tuple(run._replace(split=name) for run in cut)
     try:
         pieces = tfds.core.ReadInstruction.from_spec(slice_).to_absolute(dict(splits))
     except (NotImplementedError, KeyError, AssertionError) as error:
@@ -91,7 +100,7 @@ def check_apart(
     for one, other in itertools.combinations(slices, 2):
         shared = sum(
             max(0, min(a.end, b.end) - max(a.begin, b.begin))
-            for a, b in itertools.product(_merged(runs[one]), _merged(runs[other]))
+            for a, b in itertools.product(merged(runs[one]), merged(runs[other]))
             if a.split == b.split
         )
         if shared:
@@ -107,7 +116,7 @@ def check_once(slice_: str, runs: Sequence[Run]) -> None:
     Raises:
       UserError: one is.
     """
-    if _length(_merged(runs)) < _length(runs):
+    if length(merged(runs)) < length(runs):
         raise UserError(
             f"data.splits.train {slice_!r} takes some records twice, and "
             "data.examples_per_class draws none twice. Write it without overlap."
@@ -121,17 +130,18 @@ def first_lines(error: Exception, lines: int = 4) -> str:
     return shown if shown.endswith((".", "!", "?")) else shown + "."
 
 
-def _length(runs: Iterable[Run]) -> int:
+def length(runs: Iterable[Run]) -> int:
+    """How many records they are, one that is in several as often."""
     return sum(run.end - run.begin for run in runs)
 
 
-def _merged(runs: Iterable[Run]) -> list[Run]:
+def merged(runs: Iterable[Run]) -> list[Run]:
     """The same records, each once."""
-    merged: list[Run] = []
+    found: list[Run] = []
     for run in sorted(runs):
-        last = merged[-1] if merged else None
+        last = found[-1] if found else None
         if last and last.split == run.split and run.begin <= last.end:
-            merged[-1] = last._replace(end=max(last.end, run.end))
+            found[-1] = last._replace(end=max(last.end, run.end))
         else:
-            merged.append(run)
-    return merged
+            found.append(run)
+    return found

@@ -14,14 +14,19 @@ from components.errors import UserError
 from components.example_gen.config import DataConfig
 from components.example_gen.folder_source import open_folder
 from components.example_gen.image_size import median_size
+from components.example_gen.own_splits import OwnSplits, own_slices
 from components.example_gen.records import first_records
-from components.example_gen.shard import Shard
+from components.example_gen.shard import FolderShard, Shard
 from components.example_gen.slices import Run, check_once, settle
+from components.example_gen.stored import NO_LABEL, first_label
 from components.example_gen.tfds_source import open_tfds
 from components.example_gen.tfrecords_source import open_tfrecords
+from components.example_gen.unused import unused
 
 _LOOKED_AT = 64
 """Training images whose headers tell how large they are."""
+_LABELS_LOOKED_AT = 16
+"""Records that tell whether a split has labels: in tfds's test splits they are at times -1."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Source:
       data_dir: the folder that holds its files.
       class_names: the label's names in the order of their numbers.
       features: names of the features that are one value each, `label` among them.
+      slices: of it, in tfds's syntax, by split: `data.splits`, or its own.
       shards: what to read for every split; `count` counts the split's shards.
       fingerprint: changes whenever the stored files, the slices, the limits of the screen or the
         draw of examples do.
@@ -41,18 +47,21 @@ class Source:
       image_shape: (height, width) in pixels of every image; None where the data set does not say.
       examples_per_class: how many the train split is cut down to; None is all.
       key: of the configuration, that names the source.
+      notes: sentences on what was found and is not used, and on what was guessed.
     """
 
     full_name: str
     data_dir: str
     class_names: tuple[str, ...]
     features: tuple[str, ...]
+    slices: dict[str, str]
     shards: tuple[Shard, ...]
     fingerprint: str
     split_fingerprints: dict[str, str]
     image_shape: tuple[int | None, int | None] = (None, None)
     examples_per_class: int | None = None
     key: str = "data.name"
+    notes: tuple[str, ...] = ()
 
     def num_examples(self, split: str) -> int:
         """Records of the split, after the draw and before the screen."""
@@ -101,6 +110,10 @@ class Data(Protocol):
     def key(self) -> str: ...  # noqa: D102
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what is there and is not read."""
+
+    @property
     def splits(self) -> Mapping[str, Any]:
         """tfds.core.SplitInfo of the source's own splits, by name."""
 
@@ -120,7 +133,11 @@ def open_source(config: DataConfig) -> Source:
         examples are drawn from it.
     """
     data = _open(config)
-    slices = config.splits.slices()
+    counts = {name: int(info.num_examples) for name, info in data.splits.items()}
+    if config.splits is None:
+        slices, says = _own(data, counts)
+    else:
+        slices, says = config.splits.slices(), ""
     runs = settle(slices, data.splits, data.full_name)
     if config.examples_per_class is not None:
         check_once(slices["train"], runs["train"])
@@ -136,13 +153,28 @@ def open_source(config: DataConfig) -> Source:
         data_dir=data.data_dir,
         class_names=data.class_names,
         features=data.features,
+        slices=slices,
         shards=tuple(itertools.chain.from_iterable(shards)),
         fingerprint=_digest(fingerprints),
         split_fingerprints=fingerprints,
         image_shape=data.image_shape,
         examples_per_class=config.examples_per_class,
         key=data.key,
+        notes=(*data.notes, *filter(None, [says]), *unused(slices, runs, counts, data.full_name)),
     )
+
+
+def _own(data: Data, counts: Mapping[str, int]) -> OwnSplits:
+    """The splits that the source has by itself."""
+
+    def has_labels(split: str) -> bool:
+        shards = data.shards(split, [Run(split, 0, min(counts[split], _LABELS_LOOKED_AT))])
+        if any(isinstance(shard, FolderShard) for shard in shards):
+            return True
+        records = first_records(shards, _LABELS_LOOKED_AT)
+        return any(first_label(record) != NO_LABEL for record in records)
+
+    return own_slices(counts, has_labels, data.full_name)
 
 
 def _open(config: DataConfig) -> Data:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from components.example_gen.verdict import Refused
 from components.transform.features import LABEL
 
 
@@ -17,14 +18,14 @@ class Stored(NamedTuple):
         data.screen.max_bytes, with its beginning.
       error: why it could not be read; empty where it was.
       size_bytes: of a file whose beginning alone is in the record; else 0.
-      no_class: what its label is called, if that is the name of no class; else empty.
+      refused: why its source cannot take it for an example; None where it can.
     """
 
     source: str
     record: bytes
     error: str = ""
     size_bytes: int = 0
-    no_class: str = ""
+    refused: Refused | None = None
 
 
 NO_LABEL = -1

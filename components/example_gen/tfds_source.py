@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -13,14 +14,17 @@ from urllib.parse import urlsplit
 
 from components.errors import UserError
 from components.example_gen.config import DataConfig
-from components.example_gen.file_stat import size_and_time
+from components.example_gen.file_stat import records_digest, size_and_time
 from components.example_gen.shard import Shard
 from components.example_gen.slices import Run, first_lines
+from components.example_gen.tfds_features import class_names
 from components.progress import report
 from components.storage import AnyPath, as_path, io_errors, try_writing
 
 _CONNECT_TIMEOUT_S = 4
 _PARQUET = "parquet"
+_READ_RECORDS = 5_000
+"""At most so many are read for a fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class TfdsData:
     builder: Any
     class_names: tuple[str, ...]
     key: str = "data.name"
+    notes: tuple[str, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -84,24 +89,29 @@ class TfdsData:
         ]
 
     def fingerprint(self, runs: Sequence[Run]) -> str:
-        """SHA-256 over what is stored: metadata by content, record files by name, size and time.
+        """SHA-256 over the classes and the records: of few records by what they hold.
 
-        Record files are not read: they may be terabytes. Data written anew in place differs in
-        time.
+        A small data set is prepared again in every environment, and tfds writes the features of a
+        record in another order each time: neither makes it other data. Larger files are not
+        read, they may be terabytes: their names, sizes and times are taken.
         """
-        builder, digest = self.builder, hashlib.sha256()
-        digest.update(self.full_name.encode())
-        for name in ("dataset_info.json", "features.json", "label.labels.txt"):
-            path = builder.data_path / name
-            digest.update(path.read_bytes() if path.exists() else b"-")
-        for path_text in sorted({str(item.filename) for item in self._instructions(runs)}):
-            path = builder.data_path / os.path.basename(path_text)
+        named = self.builder.data_path / "label.labels.txt"
+        labels = named.read_text(encoding="utf-8") if named.exists() else ""
+        known = [self.full_name, self.class_names, labels]
+        digest = hashlib.sha256(json.dumps(known).encode())
+        instructions = self._instructions(runs)
+        paths = [as_path(str(item.filename)) for item in instructions]
+        for path in paths:
             if not path.exists():
                 raise UserError(
                     f"{self.full_name}: the file {path} is missing although the data set says "
-                    f"that it is prepared. Delete {builder.data_dir} and run again."
+                    f"that it is prepared. Delete {self.builder.data_dir} and run again."
                 )
-            digest.update(f"{path.name}:{size_and_time(path)}".encode())
+        few = sum(item.take for item in instructions) <= _READ_RECORDS
+        for item, path in zip(instructions, paths, strict=True):
+            content = records_digest(path, item.skip, item.take) if few else None
+            place = f"{path.name}:{item.skip}:{item.take}"
+            digest.update(f"{place}:{content or size_and_time(path)}".encode())
         return digest.hexdigest()
 
     def _instructions(self, runs: Sequence[Run]) -> list[Any]:
@@ -129,7 +139,7 @@ def open_tfds(config: DataConfig) -> TfdsData:
     builder = _find_builder(tfds, config)
     if not builder.is_prepared():
         _prepare(tfds, builder)
-    return TfdsData(builder, _class_names(tfds, builder))
+    return TfdsData(builder, class_names(builder.info.features, builder.info.full_name))
 
 
 def _find_builder(tfds: Any, config: DataConfig) -> Any:
@@ -220,18 +230,6 @@ def _reachable(address: tuple[str, int]) -> bool:
             return True
     except OSError:
         return False
-
-
-def _class_names(tfds: Any, builder: Any) -> tuple[str, ...]:
-    features = builder.info.features
-    has = features.keys() if isinstance(features, tfds.features.FeaturesDict) else ()
-    for key, kind in (("image", tfds.features.Image), ("label", tfds.features.ClassLabel)):
-        if key not in has or not isinstance(features[key], kind):
-            raise UserError(
-                f"data.name {builder.info.full_name}: an image classification data set has a "
-                f"feature {key!r} of type {kind.__name__}; this one has {', '.join(has) or 'none'}."
-            )
-    return tuple(features["label"].names)
 
 
 def _check_parquet(full_name: str, instruction: Any) -> None:

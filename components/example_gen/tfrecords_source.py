@@ -15,16 +15,20 @@ from typing import Any
 
 from components.errors import UserError
 from components.example_gen.config import TfRecordsConfig
+from components.example_gen.example_label import KINDS, kinds_of
 from components.example_gen.example_records import single_valued
 from components.example_gen.file_stat import size_and_time
 from components.example_gen.records import first_records
 from components.example_gen.shard import ExamplesShard
 from components.example_gen.slices import Run
-from components.example_gen.tfrecord_file import DamagedError, count_records
+from components.example_gen.stored import parsed
+from components.example_gen.tfrecord_file import DamagedError, count_records, tf_records
 from components.storage import as_path, io_errors, is_uri
 
 _FILES_AT_A_TIME = 8
 _WILD = set("*?[")
+_LOOKED_AT = 1000
+"""Records that are searched for the image and the label; nearly always the first has both."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class TfRecordsData:
     files: Mapping[str, tuple[str, ...]]
     key: str = "data.tfrecords"
     image_shape: tuple[None, None] = (None, None)
+    notes: tuple[str, ...] = ()
 
     @property
     def full_name(self) -> str:
@@ -81,13 +86,16 @@ class TfRecordsData:
                 image_feature=self.config.image_feature,
                 label_feature=self.config.label_feature,
                 class_names=self.config.class_names,
+                first_label=self.config.first_label,
             )
             for index, (path, skip, take) in enumerate(pieces)
         ]
 
     def fingerprint(self, runs: Sequence[Run]) -> str:
         """Of what the slice takes of which files by name, size and time, and how it is read."""
-        digest = hashlib.sha256(self.config.model_dump_json(exclude={"files"}).encode())
+        # A key that is new, at its default, makes known data no other data.
+        same = {"files"} if self.config.first_label else {"files", "first_label"}
+        digest = hashlib.sha256(self.config.model_dump_json(exclude=same).encode())
         for path, skip, take in itertools.chain.from_iterable(map(self._pieces, runs)):
             place = f"{os.path.basename(path)}\0{skip}:{take}"
             digest.update(os.fsencode(f"{place}\0{size_and_time(as_path(path))}\0"))
@@ -109,8 +117,8 @@ def open_tfrecords(section: TfRecordsConfig) -> TfRecordsData:
     """Finds the files that the configuration names, and counts their records.
 
     Raises:
-      UserError: there are none for a split, one is of two splits, cannot be read or is damaged, or
-        a class is named twice.
+      UserError: there are none for a split, one is of two splits, cannot be read or is damaged, a
+        class is named twice, or no record has the image or the label.
     """
     import tensorflow_datasets as tfds
 
@@ -126,7 +134,9 @@ def open_tfrecords(section: TfRecordsConfig) -> TfRecordsData:
         )
         for split, paths in files.items()
     }
-    return TfRecordsData(section, splits, files)
+    data = TfRecordsData(section, splits, files)
+    _check_features(data)
+    return data
 
 
 def _find(split: str, pattern: str) -> tuple[str, ...]:
@@ -165,6 +175,47 @@ def _check_names(names: Sequence[str]) -> None:
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise UserError(f"data.tfrecords.class_names: {twice[0]!r} is given twice.")
+
+
+def _check_features(data: TfRecordsData) -> None:
+    """Holds that the features that hold image and label are there, of a kind that can be one."""
+    wanted = {
+        "image_feature": (data.config.image_feature, {"bytes_list"}),
+        "label_feature": (data.config.label_feature, set(KINDS)),
+    }
+    found: dict[str, set[str]] = {}
+    read = 0
+    for record in _first_stored(data):
+        read += 1
+        example = parsed(record)
+        for name, kind in kinds_of(example.features.feature) if example else ():
+            found.setdefault(name, set()).add(kind)
+        wanted = {key: of for key, of in wanted.items() if not of[1] & found.get(of[0], set())}
+        if not wanted:
+            return
+    if not found:
+        return  # No record, or none that is a tf.Example: the screen says so.
+    key, (name, _) = next(iter(wanted.items()))
+    what = "image" if key == "image_feature" else "label"
+    there = ", ".join(
+        f"{other} ({' or '.join(sorted(KINDS[kind] for kind in of_other))})"
+        for other, of_other in sorted(found.items())
+    )
+    raise UserError(
+        f"data.tfrecords.{key} {name!r} holds no {what} in the first {read:,} records of "
+        f"{data.data_dir}; their features are: {there}. An image is bytes; a label is int64, float "
+        f"or bytes. Name the one that is: --set data.tfrecords.{key}=..."
+    )
+
+
+def _first_stored(data: TfRecordsData) -> Iterator[bytes]:
+    """The first records of every file as they are stored, of all files together so many."""
+    paths = list(itertools.chain.from_iterable(data.files.values()))
+    each = max(1, _LOOKED_AT // max(1, len(paths)))
+    return itertools.islice(
+        itertools.chain.from_iterable(itertools.islice(tf_records(path), each) for path in paths),
+        _LOOKED_AT,
+    )
 
 
 def _count(place: tuple[str, str]) -> int:

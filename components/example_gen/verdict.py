@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+
+from components.example_gen.looks import Looks
 
 
 class Reason(str, Enum):
@@ -25,10 +27,28 @@ class Reason(str, Enum):
     """A known image format that TensorFlow does not decode, or not rightly."""
     TOO_MANY_PIXELS = "too_many_pixels"
     """More than data.screen.max_pixels."""
+    TOO_COSTLY = "too_costly"
+    """Far more work than its pixels: chunks, segments, blocks, texts."""
     TRUNCATED = "truncated"
     """The end is missing."""
     DAMAGED = "damaged"
     """It cannot be decoded."""
+
+
+CURES = {
+    Reason.MALFORMED: "write one image and one label into each record",
+    Reason.LABEL: "",
+    Reason.UNREADABLE: "check the file and its permissions",
+    Reason.EMPTY: "copy the file again",
+    Reason.TOO_MANY_BYTES: "make the image smaller or raise the limit",
+    Reason.NOT_AN_IMAGE: "remove it from the data",
+    Reason.UNSUPPORTED: "save it as PNG, for example with `magick IN OUT.png`",
+    Reason.TOO_MANY_PIXELS: "make the image smaller or raise the limit",
+    Reason.TOO_COSTLY: "save it again without them, for example with `magick IN -strip OUT.png`",
+    Reason.TRUNCATED: "copy the file again",
+    Reason.DAMAGED: "copy the file again, or open it in an editor and save it as PNG",
+}
+"""What to do about a record that was set aside."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +57,11 @@ class Accepted:
 
     Attributes:
       image: the encoded image; as it was, or converted to PNG.
-      format: jpeg, png, gif or bmp; of a converted image what it was, webp, tiff or cmyk.
-      width: in pixels.
+      format: jpeg, png, gif or bmp; of a converted image the name in `data.screen.convert`.
+      width: in pixels, as it is seen: upright.
       height: in pixels.
       phash: perceptual hash, 64 bits.
+      looks: its orientation, transparency and colour.
     """
 
     image: bytes
@@ -48,6 +69,7 @@ class Accepted:
     width: int
     height: int
     phash: int
+    looks: Looks
 
 
 @dataclass(frozen=True)
@@ -57,18 +79,32 @@ class Refused:
     Attributes:
       reason: its kind.
       detail: a sentence for people.
+      cure: what to do about it; None takes that of CURES, "" says none as the detail does.
     """
 
     reason: Reason
     detail: str
+    cure: str | None = field(default=None, compare=False)
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and what to do about it."""
+        cure = CURES[self.reason] if self.cure is None else self.cure
+        return f"{self.detail}; {cure}" if cure else self.detail
 
 
 class UnfitError(Exception):
-    """Carries a refusal out of wherever it was found."""
+    """Carries a refusal out of wherever it was found.
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    Args:
+      reason: its kind.
+      detail: what is wrong.
+      cure: as in Refused.
+    """
+
+    def __init__(self, reason: Reason, detail: str, cure: str | None = None) -> None:
         super().__init__(detail)
-        self.refused = Refused(reason, detail)
+        self.refused = Refused(reason, detail, cure)
 
 
 def first_line(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from components.pictures.settings import PicturesSettings
 from components.trainer.hyperrule import mixup_alpha
 from components.trainer.input_pipeline import Draws, Split, draw_by, train_batches
 from components.transform.features import IMAGE, LABEL
+from components.transform.pixels import decoder
 
 _READ_AHEAD_BYTES = 1 << 28
 _SHOWN_SHARE = 0.005
@@ -21,7 +22,7 @@ _SHOWN_SHARE = 0.005
 
 
 def stored(split: Split, settings: PicturesSettings, count: int) -> list[Tile]:
-    """The first images of the first step as they are stored, with their sizes.
+    """The first images of the first step as they are stored, upright, with their sizes.
 
     Args:
       split: the train split (`stored_split`).
@@ -31,8 +32,7 @@ def stored(split: Split, settings: PicturesSettings, count: int) -> list[Tile]:
     undrawn = replace(_draws(split, settings), sizes=None, mixup=0.0)
     tiles = []
     for encoded, label in _first(replace(split, fetch=_as_stored), undrawn, count):
-        # As Transform decodes it: in RGB, whatever the number of channels.
-        image = tf.io.decode_image(encoded, channels=3, expand_animations=False).numpy()
+        image = decoder(settings.background)(encoded)
         height, width = image.shape[:2]
         size = Line(f"{width} \N{MULTIPLICATION SIGN} {height} px")
         tiles.append(Tile(image, (Line(settings.class_names[label]), size)))

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from components.section import Section
-from components.transform.config import ImageSizes
+from components.transform.config import WHITE, Colour, ImageSizes
 
 BEFORE, AFTER = "before.png", "after.png"
 """Training images as they are stored, and as the network sees them."""
@@ -23,6 +23,7 @@ class PicturesSettings(Section):
       shuffle_buffer: examples in the shuffle buffer.
       seed: of order, augmentation and MixUp.
       mixup: alpha; 0 is none, None the paper's for the number of images.
+      background: RGB behind what is transparent.
     """
 
     class_names: Annotated[tuple[str, ...], Field(strict=False)]
@@ -31,3 +32,4 @@ class PicturesSettings(Section):
     shuffle_buffer: int
     seed: int
     mixup: float | None
+    background: Annotated[Colour, Field(strict=False)] = WHITE

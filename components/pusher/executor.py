@@ -15,6 +15,7 @@ from tfx.types import artifact_utils
 from components.pusher.card import make_card
 from components.pusher.card_text import render_json, render_markdown
 from components.pusher.evidence import read_evidence
+from components.pusher.history import MODEL_PROPERTY, VERSION_PROPERTY
 from components.pusher.settings import CardSettings
 from components.pusher.versions import (
     CARD_JSON,
@@ -57,6 +58,8 @@ class Executor(tfx_pusher.Executor):
             if not note.exists() or note.read_text(encoding="utf-8") != str(current):
                 _logger.info("%s is this model already", current)
                 self._MarkNotPushed(pushed_model)
+                # The push that made it may have been killed before ML Metadata heard of it.
+                _note_served(pushed_model, input_dict, current)
                 return
             _logger.info("an earlier attempt pushed to %s", current)
             copy_tree(current, kept)
@@ -74,6 +77,14 @@ class Executor(tfx_pusher.Executor):
             target = add_version(model, serving, now, chosen, card)
             _logger.info("pushed to %s", target)
         self._MarkPushed(pushed_model, str(target), target.name)
+        _note_served(pushed_model, input_dict, target)
+
+
+def _note_served(pushed_model: Any, input_dict: dict[str, list[Any]], version: AnyPath) -> None:
+    """Records which model serves now, for `components.pusher.history`."""
+    model = artifact_utils.get_single_instance(input_dict["model"])
+    pushed_model.set_int_custom_property(VERSION_PROPERTY, int(version.name))
+    pushed_model.set_int_custom_property(MODEL_PROPERTY, model.id)
 
 
 def _card(

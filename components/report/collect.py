@@ -19,6 +19,7 @@ from components.evaluator.gates import OVERALL, Measured
 from components.evaluator.predictions import read_predictions
 from components.evaluator.results import ACCURACY, Metrics, read_findings, read_gates
 from components.example_gen.index import read_index
+from components.lineage import warnings_of
 from components.report.collect_data import data_parts
 from components.report.content import (
     BLESSED,
@@ -40,6 +41,7 @@ from components.report.figures import (
 )
 from components.report.pictures import make_album
 from components.report.settings import ReportSettings
+from components.transform.config import WHITE
 from components.transform.features import LABEL
 
 _BASELINE_ID = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY
@@ -83,6 +85,7 @@ def collect(
         finished=datetime.datetime.now().isoformat(timespec="seconds"),
         verdict=verdict,
         reasons=(failure.reason,) if failure else tuple(failed),
+        warnings=tuple(warnings_of(artifacts)),
         gates=tuple(_gate_row(gate) for gate in gates),
         split=settings.split,
         class_names=settings.class_names,
@@ -108,6 +111,7 @@ def _evaluation(
         _records(artifacts, settings.split),
         _records(artifacts, "train"),
         functools.partial(_sources, artifacts.get("TfdsExampleGen.index"), settings.split),
+        tuple(settings.config.get("preprocessing", {}).get("background", WHITE)),
     )
     before = {
         int(key[1]): value

@@ -42,6 +42,9 @@ class ReportSpec(ComponentSpec):
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
         "pushed_model": ChannelParameter(type=standard_artifacts.PushedModel),
+        "damaged_data": ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
+        "damaged_base_model": ChannelParameter(type=standard_artifacts.Model, optional=True),
+        "damaged_baseline": ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
     OUTPUTS: ClassVar[dict[str, ChannelParameter]] = {"report": ChannelParameter(type=HtmlReport)}
 
@@ -57,7 +60,7 @@ class Report(base_component.BaseComponent):
 
         Args:
           inputs: channels by the names of `ReportSpec.INPUTS`. The pushed model is one of them, so
-            that the report is the last step.
+            that the report is the last step; without a warm start there is no `damaged_base_model`.
           settings: what is in no artifact.
           code: digest of the modules that the step runs.
         """

@@ -228,6 +228,7 @@ class Report:
       finished: local time as ISO 8601.
       verdict: BLESSED, REJECTED or FAILED.
       reasons: why it was rejected or failed, in sentences; a failure's name its log.
+      warnings: what was found damaged, and what was done without it, in sentences.
       gates: every gate that was applied.
       metrics: overall figures by name: accuracy, loss, top_5_accuracy, ...
       has_baseline: whether there was a model to compare with.
@@ -263,6 +264,7 @@ class Report:
     finished: str
     verdict: str
     reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     gates: tuple[GateRow, ...] = ()
     metrics: dict[str, Number] = field(default_factory=dict)
     has_baseline: bool = False

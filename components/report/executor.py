@@ -57,5 +57,8 @@ INPUTS = (
     ("evaluation", "Evaluator.evaluation"),
     ("blessing", "Evaluator.blessing"),
     ("pushed_model", "Pusher.pushed_model"),
+    ("damaged_data", "PassedSpan.damaged"),
+    ("damaged_base_model", "WarmStart.damaged"),
+    ("damaged_baseline", "BaselineModel.damaged"),
 )
 """Inputs of the step, and the outputs that they are."""

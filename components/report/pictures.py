@@ -16,6 +16,7 @@ import numpy as np
 from components.evaluator.predictions import example_key
 from components.evaluator.ranking import NO_CLASS
 from components.report.content import Picture
+from components.transform.config import WHITE, Colour
 
 SIDE = 96
 """Longer side of a thumbnail in pixels, at most."""
@@ -68,7 +69,11 @@ Sources = Callable[[set[bytes]], Mapping[bytes, str]]
 
 
 def make_album(
-    table: Any, evaluated: Iterable[bytes], trained: Iterable[bytes], sources: Sources
+    table: Any,
+    evaluated: Iterable[bytes],
+    trained: Iterable[bytes],
+    sources: Sources,
+    background: Colour = WHITE,
 ) -> Album:
     """Finds the chosen images among the records and makes their thumbnails.
 
@@ -77,6 +82,7 @@ def make_album(
       evaluated: serialized tf.Examples of the judged split.
       trained: serialized tf.Examples of the train split; some are shown as samples.
       sources: of the images of the judged split.
+      background: RGB behind what is transparent.
     """
     album = Album()
     columns = {name: table[name].to_numpy() for name in table.column_names[:5]}
@@ -92,7 +98,7 @@ def make_album(
         position = len(album.pictures)
         album.pictures.append(
             Picture(
-                image=thumbnail(images.get(key, b"")),
+                image=thumbnail(images.get(key, b""), background),
                 true=label,
                 predicted=None if predicted == NO_CLASS else predicted,
                 probability=float(columns["probability"][row]),
@@ -107,20 +113,26 @@ def make_album(
     album.mistakes = tuple(mistakes)
     album.cells = {cell: tuple(positions) for cell, positions in cells.items()}
     first = len(album.pictures)
-    album.pictures += [Picture(thumbnail(image), label) for image, label in _sample(trained)]
+    album.pictures += [
+        Picture(thumbnail(image, background), label) for image, label in _sample(trained)
+    ]
     album.samples = tuple(range(first, len(album.pictures)))
     return album
 
 
-def thumbnail(encoded: bytes) -> bytes:
-    """A small JPEG of an encoded image, a PNG of a tiny one; empty where it cannot be decoded."""
+def thumbnail(encoded: bytes, background: Colour = WHITE) -> bytes:
+    """A small JPEG of an encoded image as the network sees it, a PNG of a tiny one.
+
+    Empty where it cannot be decoded.
+    """
+    import tensorflow as tf
     from PIL import Image
 
+    from components.transform.pixels import decoder
+
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            image.draft("RGB", (SIDE * 2, SIDE * 2))
-            small = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        small = Image.fromarray(decoder(background)(encoded))
+    except tf.errors.InvalidArgumentError:
         return b""
     tiny = max(small.size) <= SIDE // 2
     small.thumbnail((SIDE, SIDE))

@@ -7,46 +7,58 @@ from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
 
-from components.evaluator.baseline import LastBlessedStrategy
+from components.evaluator.baseline import MODEL, LastServedStrategy
 
-_MODEL, _BLESSING = "model", "model_blessing"
 _Event = metadata_store_pb2.Event
 
 
-class BaseModelStrategy(LastBlessedStrategy):
-    """The model that passed its gates last; where it learned from the data at hand, its own base.
+class BaseModelStrategy(LastServedStrategy):
+    """The model that serves; where it learned from the data at hand, its own base.
 
     Else each run on unchanged data would begin from the model of the one before: the Trainer would
     never be cached, and would go on for ever.
 
     Args:
       class_names: digest of the classes.
+      serving: the folder of versions.
+      adopted: where a model that serves and is in no lineage is copied to.
       fingerprint: of the data that is learned from now.
+      missing: `evaluation.missing_baseline`.
     """
 
-    def __init__(self, class_names: str, fingerprint: str):
-        super().__init__(class_names)
+    NODE = "WarmStart"
+
+    def __init__(
+        self,
+        class_names: str,
+        serving: str,
+        adopted: str,
+        fingerprint: str,
+        missing: str = "floor",
+    ):
+        super().__init__(class_names, serving, adopted, missing)
         self._fingerprint = fingerprint
 
-    def resolve_artifacts(
-        self, store: Any, input_dict: dict[str, list[Any]]
-    ) -> dict[str, list[Any]]:
-        """One Model or none (called by TFX's Resolver).
+    def _lost(self, damage: str) -> str:
+        return (
+            "training.warm_start: the model to start from is damaged and no whole copy of it is "
+            f"left ({damage})"
+        )
 
-        Args:
-          store: the ML Metadata store.
-          input_dict: all artifacts by channel, `model` and `model_blessing`.
-        """
-        last = super().resolve_artifacts(store, input_dict)
-        if not last[_MODEL]:
-            return last
-        read = _read_by_its_trainer(store, last[_MODEL][0].id)
+    def _without(self) -> str:
+        return "the training starts from the backbone"
+
+    def _choose(self, store: Any, input_dict: dict[str, list[Any]]) -> Any | None:
+        last = super()._choose(store, input_dict)
+        if last is None:
+            return None
+        read = _read_by_its_trainer(store, last.id)
         examples = store.get_artifacts_by_id(sorted(read["examples"]))
         learned_from = {each.custom_properties["fingerprint"].string_value for each in examples}
         if self._fingerprint not in learned_from:
             return last
-        bases = [model for model in input_dict[_MODEL] if model.id in read["base_model"]]
-        return {_MODEL: bases[:1], _BLESSING: []}
+        bases = (model for model in input_dict[MODEL] if model.id in read["base_model"])
+        return next(bases, None)
 
 
 def _read_by_its_trainer(store: Any, model_id: int) -> dict[str, set[int]]:

@@ -95,8 +95,8 @@ class TrainingConfig(Section):
     seed: int = Field(42, ge=0, lt=2**31 - 2, description="Of shuffling, augmentation and MixUp.")
     warm_start: bool = Field(
         False,
-        description="Begin from the weights of the last model that passed its gates, where there "
-        "is one, and not from the backbone alone (docs/training.md).",
+        description="Begin from the weights of the model that serves, where there is one, and not "
+        "from the backbone alone (docs/training.md).",
     )
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
         "auto",

@@ -12,7 +12,15 @@ from components.durable import rename, sync_tree
 from components.errors import UserError
 from components.process import variable
 from components.progress import report
-from components.storage import SAVED_MODEL, AnyPath, as_path, copy_tree, io_errors, try_writing
+from components.storage import (
+    SAVED_MODEL,
+    AnyPath,
+    as_path,
+    copy_tree,
+    io_errors,
+    is_local,
+    try_writing,
+)
 from components.trainer import kaggle
 from components.unfinished import unfinished_folder
 

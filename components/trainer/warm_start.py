@@ -62,19 +62,19 @@ def _read(saved_model: str) -> tuple[list[_Form], list[np.ndarray]]:
 
 
 def _check(own: Sequence[_Form], stored: Sequence[_Form], saved_model: str) -> None:
-    what = "training.warm_start: the last model that passed its gates"
+    what = "training.warm_start: the model that serves"
     if own[:-_HEAD] != stored[:-_HEAD]:
         raise UserError(
             f"{what} is another network ({_size(stored[:-_HEAD])}) than backbone.handle "
             f"({_size(own[:-_HEAD])}): {saved_model}. Set training.warm_start to false until a "
-            "model of this backbone has passed, or give the backbone that it was made of."
+            "model of this backbone is served, or give the backbone that it was made of."
         )
     if own != stored:
         theirs, ours = stored[-1].shape, own[-1].shape
         raise UserError(
             f"{what} has {math.prod(theirs)} classes, and the data have {math.prod(ours)}: "
-            f"{saved_model}. Set training.warm_start to false until a model of these classes has "
-            "passed."
+            f"{saved_model}. Set training.warm_start to false until a model of these classes is "
+            "served."
         )
 
 

@@ -9,6 +9,11 @@ from pydantic import Field, model_validator
 from components.section import AUTO_OR, VALUE, Auto, Section
 
 Side = Annotated[int, Field(ge=8, le=4096)]
+Level = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[Level, Level, Level]
+"""Red, green and blue."""
+
+WHITE = (255, 255, 255)
 
 
 SEED_SIZES = (384, 224)
@@ -32,7 +37,7 @@ class ImageSizes(Section):
 
 
 class PreprocessingConfig(Section):
-    """Sizes and augmentation; the seed's are 384, 224 and a flip."""
+    """Background, sizes and augmentation; the seed's are 384, 224 and a flip."""
 
     resize: Annotated[Auto | Annotated[Side, VALUE], AUTO_OR] = Field(
         "auto",
@@ -52,6 +57,12 @@ class PreprocessingConfig(Section):
     )
     flip: bool = Field(
         True, description="Mirror training images at random; off where it destroys the label."
+    )
+
+    background: Annotated[Colour, Field(strict=False)] = Field(
+        WHITE,
+        description="Red, green and blue, 0 to 255 each, of what is behind transparent pixels, in "
+        "training and in the served model.",
     )
 
     @model_validator(mode="after")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from apache_beam.options.pipeline_options import StandardOptions
 from tfx.dsl.compiler import compiler, constants
+from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import runtime_parameter_utils
 
 from pipeline.beam import IN_PROCESS
+from pipeline.launcher import CheckedLauncher
 from pipeline.step import run_step
 
 
@@ -16,7 +18,17 @@ class StepDoFn(beam_dag_runner.PipelineNodeAsDoFn):
     """One node of the pipeline."""
 
     def _run_node(self) -> None:
-        run_step(self._pipeline_node, self._mlmd_connection_config, super()._run_node)
+        run_step(self._pipeline_node, self._mlmd_connection_config, self._launch)
+
+    def _launch(self) -> None:
+        CheckedLauncher(
+            pipeline_node=self._pipeline_node,
+            mlmd_connection=metadata.Metadata(self._mlmd_connection_config),
+            pipeline_info=self._pipeline_info,
+            pipeline_runtime_spec=self._pipeline_runtime_spec,
+            executor_spec=self._executor_spec,
+            custom_driver_spec=self._custom_driver_spec,
+        ).launch()
 
 
 class LocalDagRunner(beam_dag_runner.BeamDagRunner):

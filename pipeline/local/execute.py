@@ -26,18 +26,24 @@ from pipeline.layout import Layout
 from pipeline.local.dag_runner import LocalDagRunner
 from pipeline.local.events import StepStates
 from pipeline.metadata_file import check_metadata
+from pipeline.moved import settle_place
 from pipeline.outcome import read_outcome, read_outputs, read_page
 from pipeline.pipeline import create_pipeline
 from pipeline.report import publish, report_settings
 from pipeline.spans import settle_span
+from pipeline.unchanged import files_of
 
 _logger = logging.getLogger(__name__)
 
 
 def execute(
     config: Config, inputs: Inputs, layout: Layout, run_id: str, use_cache: bool
-) -> dict[str, Any]:
-    """Runs every step and reads what came of it (`pipeline.outcome.read_outcome`).
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Runs every step.
+
+    Returns:
+      The outcome (`pipeline.outcome.read_outcome`), and the files that there are of it
+      (`pipeline.unchanged.files_of`).
 
     Raises:
       UserError: Beam refuses its options, or a file of the backbone is damaged.
@@ -48,6 +54,7 @@ def execute(
     # Ten tries of 25 s each at a database that another process holds; nobody else makes its tables.
     metadata._MAX_INIT_RETRY = 1
     connection = _connection(layout)
+    settle_place(connection, config.pipeline_name, layout, own_store=True)
     pipeline = create_pipeline(
         config,
         inputs,
@@ -82,7 +89,7 @@ def execute(
         raise
     finally:
         LOGGER.removeHandler(states)
-    return read_outcome(outputs, inputs.source.class_names)
+    return read_outcome(outputs, inputs.source.class_names), files_of(outputs, layout)
 
 
 def _publish(page: str, layout: Layout) -> None:

@@ -18,6 +18,7 @@ from pipeline.summary import (
     as_values,
     write_json,
 )
+from pipeline.unchanged import repeated
 
 
 class Record:
@@ -35,6 +36,8 @@ class Record:
         kind, summary = event["event"], self.summary
         if kind == "step":
             self._step(event)
+        elif kind == "inputs":
+            summary.config = event["config"]
         elif kind == "user_error":
             summary.exit_code, summary.reasons = USAGE, [event["reason"]]
         elif kind == "failure" and not summary.reasons:
@@ -44,17 +47,17 @@ class Record:
         elif kind == "outcome":
             summary.enter(event["outcome"])
             summary.exit_code = COMPLETED if summary.blessed else REJECTED
-            state = {"key": event["key"], "served": event["served"], "summary": as_values(summary)}
+            state = {key: event[key] for key in ("key", "served", "files")}
             # Without it the next run takes longer, and this one is over all the same.
             with contextlib.suppress(OSError):
-                write_json(self._layout.last_run, state)
+                write_json(self._layout.last_run, {**state, "summary": as_values(summary)})
         elif kind == "partial":
             # Of a run that failed: its reasons and its exit code are the failure's.
             summary.enter(event["outcome"], but=("reasons",))
         elif kind == "unchanged":
             self.unchanged = True
             last = json.loads(self._layout.last_run.read_text(encoding="utf-8"))
-            _repeat(summary, Summary.from_dict(last["summary"]))
+            _repeat(summary, repeated(Summary.from_dict(last["summary"]), self._layout))
 
     def take_report(self, event: dict[str, Any]) -> None:
         """Enters nothing but where the report is: of a worker that only draws it."""
@@ -99,6 +102,7 @@ _REPEATED = (
     "baseline_metrics",
     "blessed",
     "reasons",
+    "warnings",
     "report",
 )
 

@@ -87,6 +87,29 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
         return summary.exit_code
 
 
+def _look_ahead(layout: Layout, config: Config) -> list[str]:
+    """Warnings of what the run will need; clears what killed runs left half written.
+
+    Raises:
+      UserError: the run would fail at its end; the summary says so too, where it can be written.
+    """
+    try:
+        warnings = check_output(layout, config)
+        check_metadata(Path(layout.metadata), Path(layout.artifacts))
+    except UserError as error:
+        reasons = [str(error)]
+        summary = Summary(config.pipeline_name, "", USAGE, dump_config(config), reasons=reasons)
+        summary.steps = steps_named(steps_of(config))
+        with contextlib.suppress(OSError):
+            write_summary(layout.summary, summary)
+        raise
+    remove_dead_pushes(layout.serving)
+    logs = layout.logs("").glob("*")
+    for folder in (layout.output, layout.report.parent, layout.metadata.parent, *logs):
+        remove_dead_files(Path(folder))
+    return warnings
+
+
 def _follow(request: dict[str, Any], record: Record, console: Console, lock: TextIO) -> None:
     """Shows the run and enters it into the summary, to its end or to what breaks it off."""
     summary, logs = record.summary, record.logs
@@ -121,31 +144,6 @@ def _leave_summaries(record: Record, layout: Layout, logs: Path) -> None:
         (logs / KEPT).unlink()
     else:
         keep_summary(logs, record.summary)
-
-
-def _look_ahead(layout: Layout, config: Config) -> list[str]:
-    """Warnings of what the run will need; clears what killed runs left half written.
-
-    Raises:
-      UserError: the run would fail at its end; the summary says so too, where it can be written.
-    """
-    try:
-        warnings = check_output(layout, config)
-        check_metadata(Path(layout.metadata), Path(layout.artifacts))
-    except UserError as error:
-        reasons = [str(error)]
-        summary = Summary(config.pipeline_name, "", USAGE, dump_config(config), reasons=reasons)
-        summary.steps = steps_named(steps_of(config))
-        with contextlib.suppress(OSError):
-            write_summary(layout.summary, summary)
-        raise
-    remove_dead_pushes(layout.serving)
-    logs = sorted(layout.logs("").glob("*"))
-    # A run that is killed leaves the summary with which it began; each run clears the one before.
-    killed = [*logs[-1:], *(each for each in logs[:-1] if not (each / KEPT).exists())]
-    for folder in (layout.output, layout.report.parent, layout.metadata.parent, *killed):
-        remove_dead_files(Path(folder))
-    return warnings
 
 
 def _begin(config: Config, layout: Layout, run_id: str) -> Summary:

@@ -144,6 +144,7 @@ def _ending(summary: Summary, served: Path | None, logs: Path) -> list[tuple[str
         lines.append(("Model", f"not pushed; {unchanged}"))
     else:
         lines.append(("Failed", "\n".join(summary.reasons)))
+    lines += [("Warning", text) for text in summary.warnings]
     if summary.span is not None:
         lines.append(("Data", f"span {summary.span}"))
     lines.append(("Logs", str(logs)))

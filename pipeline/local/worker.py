@@ -19,13 +19,14 @@ from components.process import end_with_parent, importing, leave
 from components.progress import LOGGER, EventHandler, report
 from components.pusher.versions import served_digest
 from components.terminal import settle_streams
-from pipeline.config import Config
+from pipeline.config import Config, dump_config
 from pipeline.gist import gist, without_place
 from pipeline.inputs import Inputs, resolve
 from pipeline.layout import Layout
 from pipeline.local.step_logs import StepLogs
 from pipeline.metadata_file import check_metadata
 from pipeline.preflight import check_stores
+from pipeline.unchanged import is_unchanged
 
 
 def main() -> None:
@@ -61,10 +62,11 @@ def _log_lost(error: OSError) -> None:
 def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
     report("reading", event="phase", text="Looking at data, backbone and code")
     inputs = resolve(config, layout)
+    config = inputs.config
     report("inputs", event="inputs", **_facts(inputs))
     # A schema that was asked for, written and taken away again is asked for anew.
     wanted = inputs.schema is None and config.data.write_schema is not None
-    if use_cache and not wanted and _unchanged(inputs, layout):
+    if use_cache and not wanted and is_unchanged(inputs, layout):
         report("unchanged", event="unchanged")
         return
     report("importing", event="phase", text="Loading TFX")
@@ -74,13 +76,13 @@ def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
 
     check_stores(layout, config)
     try:
-        outcome = execute(config, inputs, layout, run_id, use_cache)
+        outcome, files = execute(config, inputs, layout, run_id, use_cache)
     except Exception:
         # ML Metadata names neither file nor cure of a database that was taken meanwhile.
         check_metadata(Path(layout.metadata), Path(layout.artifacts))
         raise
     served = served_digest(layout.serving)
-    report("outcome", event="outcome", key=inputs.key, served=served, outcome=outcome)
+    report("outcome", event="outcome", key=inputs.key, served=served, outcome=outcome, files=files)
 
 
 def _report_failure(config: Config, layout: Layout, run_id: str, failure: dict[str, Any]) -> None:
@@ -93,7 +95,7 @@ def _report_failure(config: Config, layout: Layout, run_id: str, failure: dict[s
 
     steps = tuple(StepRow(*step) for step in failure["steps"])
     inputs = resolve(config, layout)
-    report_failure(config, inputs, layout, run_id, Failure(failure["reason"], steps))
+    report_failure(inputs.config, inputs, layout, run_id, Failure(failure["reason"], steps))
 
 
 def _facts(inputs: Inputs) -> dict[str, Any]:
@@ -101,21 +103,11 @@ def _facts(inputs: Inputs) -> dict[str, Any]:
     return {
         "source": source.full_name,
         "classes": len(source.class_names),
+        "config": dump_config(inputs.config),
         "examples": {split: source.num_examples(split) for split in source.split_fingerprints},
         "backbone": inputs.backbone.handle,
         "backbone_sha256": inputs.backbone.sha256,
     }
-
-
-def _unchanged(inputs: Inputs, layout: Layout) -> bool:
-    """Whether the last finished run read the same, and what it left is still there."""
-    try:
-        last = json.loads(layout.last_run.read_text(encoding="utf-8"))
-        same = (last["key"], last["served"]) == (inputs.key, inputs.served)
-        # A run that failed since has left a report of its own.
-        return same and last["summary"]["run_id"] in layout.report.read_text(encoding="utf-8")
-    except (OSError, ValueError, KeyError):
-        return False
 
 
 if __name__ == "__main__":

@@ -218,3 +218,23 @@ def test_a_split_of_which_nothing_is_left_stops_the_run_and_keeps_what_was_set_a
     assert ended.exit_code == 2, ended.out + ended.err
     assert "no image of the eval split is left of 20 read" in "".join(ended.summary["reasons"])
     assert len(list(read_quarantine(ended.summary["quarantine"], "eval"))) == 20
+
+
+@pytest.mark.slow
+def test_a_folders_own_splits_train_and_judge_and_the_rest_is_said(run, tmp_path):
+    for split, count in (("train", 200), ("Val", 60), ("extra", 20)):
+        folders.write_photos(tmp_path / "photos" / split, count)
+    (tmp_path / "photos" / "README.md").write_text("Photographs.")
+    (tmp_path / "photos.yaml").write_text(PHOTOS)
+    ended = run_photos(run, tmp_path, "evaluation.min_accuracy=0.3")
+    assert ended.exit_code == 0, ended.out + ended.err
+    counts = ended.summary["counts"]
+    assert (counts["read"], counts["train"], counts["eval"]) == (260, 200, 60)
+    splits = ended.summary["config"]["data"]["splits"]
+    assert splits == {"train": "train", "eval": "Val", "test": None}
+    rows = read_index(artifact(ended, "TfdsExampleGen/index"), "eval").to_pydict()
+    assert {name.partition("/")[0] for name in rows["source"]} == {"Val"}
+    assert "train reads train (200 images), eval reads Val (60 images)" in ended.out
+    assert "extra of folder/photos is read by no split (20 images)" in ended.out
+    assert "1 beside the class folders (README.md)" in ended.out
+    assert "extra of folder/photos" in (ended.output / "report" / "index.html").read_text()

@@ -9,13 +9,13 @@ from components.evaluator.config import EvaluationConfig
 from components.progress import read_events
 from pipeline.layout import Layout
 from pipeline.local.record import Record
-from pipeline.local.worker import _unchanged
 from pipeline.report import on_the_page, publish_runs
 from pipeline.summary import KEPT, Step, Summary, keep_summary, write_json, write_summary
+from pipeline.unchanged import is_unchanged
 
 CONTRACT = {
     "pipeline", "run_id", "exit_code", "config", "steps", "span", "counts", "quarantine",
-    "metrics", "baseline_metrics", "blessed", "reasons", "pushed", "report",
+    "metrics", "baseline_metrics", "blessed", "reasons", "warnings", "pushed", "report",
 }  # fmt: skip
 
 STEPS = [step.id for step in Summary().steps]
@@ -28,6 +28,8 @@ OUTCOME = {
     "reasons": [],
     "pushed": "/serving/1",
 }
+
+ENDED = {"event": "outcome", "key": "k", "served": "s", "files": {}}
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def test_a_file_is_replaced_whole(tmp_path):
 def test_the_verdict_is_the_exit_code(layout, blessed, code):
     summary = Summary()
     outcome = {**OUTCOME, "blessed": blessed}
-    take(summary, layout, {"event": "outcome", "key": "k", "served": "s", "outcome": outcome})
+    take(summary, layout, {**ENDED, "outcome": outcome})
     assert (summary.exit_code, summary.blessed) == (code, blessed)
     assert json.loads(layout.last_run.read_text())["key"] == "k"
 
@@ -151,12 +153,13 @@ def test_a_mistake_found_before_the_first_step_is_2(layout):
 
 def test_an_unchanged_run_ends_as_the_last_one_and_pushes_nothing(layout):
     first = Summary()
-    outcome = {"event": "outcome", "key": "k", "served": "s", "outcome": OUTCOME}
+    outcome = {**ENDED, "outcome": {**OUTCOME, "warnings": ["a part is gone"]}}
     take(first, layout, *(step(name, "complete") for name in STEPS), outcome)
     second = Summary(run_id="2")
     take(second, layout, {"event": "unchanged"})
     assert (second.exit_code, second.blessed, second.metrics) == (0, True, {"accuracy": 0.5})
     assert second.pushed is None
+    assert second.warnings == ["a part is gone"]
     assert second.run_id == "2"
     assert {item.state for item in second.steps} == {"cached"}
     assert {item.seconds for item in second.steps} == {0.0}
@@ -164,17 +167,16 @@ def test_an_unchanged_run_ends_as_the_last_one_and_pushes_nothing(layout):
 
 def test_a_run_is_unchanged_only_while_what_it_left_is_there(layout):
     inputs = SimpleNamespace(key="k", served="s")
-    assert not _unchanged(inputs, layout)
-    outcome = {"event": "outcome", "key": "k", "served": "s", "outcome": OUTCOME}
-    take(Summary(run_id="7"), layout, outcome)
-    assert not _unchanged(inputs, layout)
+    assert not is_unchanged(inputs, layout)
+    take(Summary(run_id="7"), layout, {**ENDED, "outcome": OUTCOME})
+    assert not is_unchanged(inputs, layout)
     layout.report.parent.mkdir()
     layout.report.write_text("the page of run 8, which failed")
-    assert not _unchanged(inputs, layout)
+    assert not is_unchanged(inputs, layout)
     layout.report.write_text("the page of run 7")
-    assert _unchanged(inputs, layout)
-    assert not _unchanged(SimpleNamespace(key="k", served="other"), layout)
-    assert not _unchanged(SimpleNamespace(key="other", served="s"), layout)
+    assert is_unchanged(inputs, layout)
+    assert not is_unchanged(SimpleNamespace(key="k", served="other"), layout)
+    assert not is_unchanged(SimpleNamespace(key="other", served="s"), layout)
 
 
 def test_a_line_that_was_cut_off_is_no_event():
@@ -191,6 +193,7 @@ def test_the_table_shows_numbers_against_gates():
     config = load_config().model_copy(update={"evaluation": EvaluationConfig(min_accuracy=0.9)})
     summary = Summary(exit_code=3, metrics={"accuracy": 0.5, "loss": 1.25}, reasons=["too bad"])
     summary.span = 3
+    summary.warnings = ["the baseline is gone"]
     console = Console(record=True, width=100)
     print_verdict(console, summary, config, None, Layout.__name__)
     text = console.export_text()
@@ -199,6 +202,7 @@ def test_the_table_shows_numbers_against_gates():
     assert "rejected: too bad" in text
     assert "nothing is served" in text
     assert "Data      span 3\n" in text
+    assert "Warning   the baseline is gone\n" in text
 
 
 def test_epochs_are_noted_at_the_step_that_they_are_of():
@@ -265,7 +269,7 @@ def test_the_first_reason_stays(layout):
 
 def test_a_verdict_stays_when_the_end_is_interrupted(layout):
     summary = Summary()
-    outcome = {"event": "outcome", "key": "k", "served": "s", "outcome": OUTCOME}
+    outcome = {"event": "outcome", "key": "k", "served": "s", "files": {}, "outcome": OUTCOME}
     take(summary, layout, outcome).break_off("interrupted")
     assert (summary.exit_code, summary.reasons) == (0, [])
 
@@ -285,3 +289,13 @@ def test_a_run_that_began_is_on_the_page_until_it_is_over(layout):
     keep_summary(layout.logs("2"), Summary(run_id="2", exit_code=0))
     publish_runs("digits", layout)
     assert "did not finish" not in layout.runs.read_text()
+
+
+def test_an_unchanged_run_in_a_folder_that_was_moved_names_the_new_place(layout, tmp_path):
+    first = Summary(report="/old/digits/report/index.html")
+    quarantine = "/old/digits/artifacts/TfdsExampleGen/quarantine/3"
+    take(first, layout, {**ENDED, "outcome": {**OUTCOME, "quarantine": quarantine}})
+    second = Summary()
+    take(second, layout, {"event": "unchanged"})
+    assert second.report == str(layout.report)
+    assert second.quarantine == str(tmp_path / "artifacts" / "TfdsExampleGen" / "quarantine" / "3")

@@ -21,8 +21,8 @@ from components.data_gate.checks import CHECKS, read_checks, read_class_counts
 from components.data_gate.config import DataGateConfig
 from components.data_gate.executor import Executor
 from components.data_gate.settings import DataGateSettings
+from components.digests import digest_of_classes
 from components.errors import UserError
-from components.evaluator.baseline import digest_of_classes
 from components.example_gen.artifacts import ImageIndex, Quarantine
 from components.example_gen.counts import SplitCounts, set_counts
 from tests.components.data_gate.indexes import row, write_index

@@ -1,5 +1,8 @@
 """The data to compare with, chosen in a real metadata store."""
 
+import itertools
+import shutil
+
 import pytest
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -8,6 +11,7 @@ from tfx.types.standard_artifacts import ExampleStatistics
 
 from components.data_gate.artifacts import DataChecks
 from components.data_gate.passed import LastPassedStrategy
+from components.lineage import add_manifest
 
 
 class Store:
@@ -16,6 +20,7 @@ class Store:
     def __init__(self, path):
         config = mlmd.ConnectionConfig(sqlite={"filename_uri": str(path)})
         config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+        self.folder, self._numbers = path.parent, itertools.count(1)
         self.store = metadata_store.MetadataStore(config)
         self.types = {
             kind: self.store.put_artifact_type(mlmd.ArtifactType(name=kind.TYPE_NAME))
@@ -23,7 +28,11 @@ class Store:
         }
 
     def _artifact(self, kind, **properties):
-        artifact = mlmd.Artifact(type_id=self.types[kind])
+        folder = self.folder / str(next(self._numbers))
+        folder.mkdir()
+        (folder / "file").write_text("numbers")
+        artifact = mlmd.Artifact(type_id=self.types[kind], uri=str(folder))
+        add_manifest(artifact, kind.TYPE_NAME)
         fields = {int: "int_value", str: "string_value"}
         for name, value in properties.items():
             setattr(artifact.custom_properties[name], fields[type(value)], value)
@@ -51,9 +60,11 @@ class Store:
             ]
             for name, kind in (("statistics", ExampleStatistics), ("checks", DataChecks))
         }
+        channels["damaged"] = []
         strategy = LastPassedStrategy(span=span, class_names=class_names)
         resolved = strategy.resolve_artifacts(self.store, channels)
-        return tuple([artifact.id for artifact in resolved[name]] for name in channels)
+        self.damaged = [artifact.id for artifact in resolved["damaged"]]
+        return tuple([a.id for a in resolved[name]] for name in ("statistics", "checks"))
 
 
 @pytest.fixture
@@ -109,3 +120,15 @@ def test_checks_whose_statistics_are_gone_do_not_count(store):
     first = store.gate(1)
     statistics, _ = store.gate(2)
     assert store.resolve(3, without=statistics) == first
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_data_whose_files_are_gone_are_passed_over_and_named(store, which):
+    first = store.gate(1)
+    second = store.gate(2)
+    (artifact,) = store.store.get_artifacts_by_id(second[which])
+    shutil.rmtree(artifact.uri)
+    assert store.resolve(3) == first
+    assert store.damaged == second[0]
+    assert store.resolve(2) == first
+    assert store.damaged == []

@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 import time
 
 import pyarrow as pa
@@ -14,8 +16,12 @@ from components.errors import UserError
 from components.example_gen.config import DataConfig, ScreenConfig, SplitsConfig
 from components.example_gen.records import stored_records
 from components.example_gen.source import open_source
+from components.example_gen.stored import parsed
+from components.example_gen.tfrecord_file import tf_records
+from pipeline.code import ROOT
 from tests import slicing
 from tests.components.example_gen.conftest import prepare_digits
+from tests.components.example_gen.test_tfrecord_file import write
 
 
 def data(tfds_dir, train="train[:85%]", eval_="train[85%:]", name="digits", **more):
@@ -138,27 +144,6 @@ def test_an_unknown_version_or_config_is_refused(tfds_dir):
         open_source(data(tfds_dir, name="beans/nope"))
 
 
-def test_a_data_set_without_classes_is_refused(tmp_path):
-    import numpy as np
-    import tensorflow_datasets as tfds
-
-    class BoxesOnly(tfds.core.GeneratorBasedBuilder):
-        VERSION = tfds.core.Version("1.0.0")
-
-        def _info(self):
-            features = {"image": tfds.features.Image(shape=(2, 2, 3)), "size": np.int64}
-            return self.dataset_info_from_configs(features=tfds.features.FeaturesDict(features))
-
-        def _split_generators(self, dl_manager):
-            return {"train": self._generate_examples()}
-
-        def _generate_examples(self):
-            yield 0, {"image": np.zeros((2, 2, 3), np.uint8), "size": 3}
-
-    with pytest.raises(UserError, match="feature 'label' of type ClassLabel"):
-        open_source(data(tmp_path, name="boxes_only"))
-
-
 def test_what_cannot_be_downloaded_fails_at_once_with_what_to_do(tmp_path, monkeypatch):
     def unreachable(address, timeout):
         raise OSError("no network in tests")
@@ -189,14 +174,95 @@ def test_the_fingerprint_sees_the_slices(tfds_dir):
     assert other.fingerprint != open_source(data(tfds_dir)).fingerprint
 
 
-def test_the_fingerprint_sees_data_written_anew_in_place(tmp_path):
+def test_the_fingerprint_sees_other_values_of_the_same_size_and_time(tmp_path):
+    before = open_source(data(tmp_path)).split_fingerprints
+    path = next((tmp_path / "digits" / "1.0.0").glob("*.tfrecord*"))
+    stat = path.stat()
+    records = list(tf_records(str(path)))
+    example = parsed(records[0])
+    label = example.features.feature["label"].int64_list
+    label.value[0] = (label.value[0] + 1) % 10
+    write(path, [example.SerializeToString(), *records[1:]])
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+    after = open_source(data(tmp_path)).split_fingerprints
+    assert after["train"] != before["train"]
+    assert after["eval"] == before["eval"]
+
+
+@pytest.mark.slow
+def test_the_same_data_prepared_in_another_environment_are_the_same_data(tmp_path):
+    """Each process of tfds writes a record's features in another order, at another time."""
+    found = {}
+    for seed in ("1", "2"):
+        ran = subprocess.run(
+            [sys.executable, "-c", PREPARE, data(tmp_path / seed).model_dump_json()],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONHASHSEED": seed, "TZ": f"UTC+{seed}"},
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr[-2000:]
+        path = next((tmp_path / seed / "digits" / "1.0.0").glob("*.tfrecord*"))
+        found[path.read_bytes(), path.stat().st_mtime_ns] = ran.stdout.splitlines()[-1]
+    assert len(found) == 2
+    assert len(set(found.values())) == 1
+
+
+def test_features_in_another_order_are_the_same_data(tmp_path):
+    before = open_source(data(tmp_path)).fingerprint
+    path = next((tmp_path / "digits" / "1.0.0").glob("*.tfrecord*"))
+    turned = [with_features_turned(record) for record in tf_records(str(path))]
+    assert turned != list(tf_records(str(path)))
+    assert [parsed(one) for one in turned] == [parsed(one) for one in tf_records(str(path))]
+    write(path, turned)
+    assert open_source(data(tmp_path)).fingerprint == before
+
+
+def with_features_turned(record):
+    """A tf.Example of two features with each before the other."""
+    (outer,) = fields(record)
+    return field(b"".join(field(content) for content in reversed(fields(outer))))
+
+
+def fields(message):
+    """The contents of the fields of a message, of which all are number 1 and have a length."""
+    found, at = [], 0
+    while at < len(message):
+        assert message[at] == 0x0A
+        length, shift, at = 0, 0, at + 1
+        while True:
+            byte, at = message[at], at + 1
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        found.append(message[at : at + length])
+        at += length
+    return found
+
+
+def field(content):
+    length, out = len(content), b"\x0a"
+    while length >= 0x80:
+        out += bytes([length & 0x7F | 0x80])
+        length >>= 7
+    return out + bytes([length]) + content
+
+
+def test_large_data_are_identified_by_size_and_time_and_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("components.example_gen.tfds_source._READ_RECORDS", 100)
     before = open_source(data(tmp_path)).fingerprint
     record = next((tmp_path / "digits" / "1.0.0").glob("*.tfrecord*"))
     stat = record.stat()
-    record.write_bytes(record.read_bytes())
-    # The same bytes, a hundredth of a second later.
     os.utime(record, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10_000_000))
     assert open_source(data(tmp_path)).fingerprint != before
+
+
+PREPARE = """
+import sys
+from components.example_gen.config import DataConfig
+from components.example_gen.source import open_source
+print(open_source(DataConfig.model_validate_json(sys.argv[1])).fingerprint)
+"""
 
 
 def test_the_fingerprint_sees_class_names(tmp_path):

@@ -163,7 +163,8 @@ def test_what_is_no_example_of_ours_reaches_the_screen(tmp_path):
     assert len(double["image"].bytes_list.value) == 2
     assert double["label"].int64_list.value == [0, -1]
     keys = {"image_feature": "picture", "label_feature": "kind"}
-    (features,) = ours(tmp_path, example(image=[b"not this"], label=[1]), **keys)
+    last = example(picture=[b"I"], kind=[1])
+    (features, _) = ours(tmp_path, example(image=[b"not this"], label=[1]), last, **keys)
     assert sorted(features) == []
 
 

@@ -17,6 +17,7 @@ from components.evaluator.gates import OVERALL
 from components.evaluator.results import read_metrics, summarise
 from components.evaluator.settings import EvaluatorSettings
 from components.pusher.executor import Executor
+from components.pusher.history import MODEL_PROPERTY, VERSION_PROPERTY
 from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
 from components.pusher.versions import CARD_JSON, CARD_MARKDOWN, model_digest, versions
 from components.storage import copy_tree
@@ -73,7 +74,7 @@ def push(tmp_path, judged):
     """Pushes in the execution with a number; returns the pushed_model artifact."""
     inputs, models = judged
     model = standard_artifacts.Model()
-    model.uri = str(tmp_path / "model")
+    model.uri, model.id = str(tmp_path / "model"), 7
     blessing = standard_artifacts.ModelBlessing()
     blessing.uri = str(tmp_path / "blessing")
 
@@ -120,6 +121,17 @@ def test_the_same_model_is_pushed_once(push):
     assert not was_pushed(push(2, run_id="another-run"))
     assert len(versions(push.serving)) == 1
     assert card_in(next(push.serving.iterdir())) == before
+
+
+def test_the_lineage_knows_what_serves_though_a_push_was_killed_before_it_heard(push):
+    before = push(1)
+    # As in a run of its own: what serves is this model already.
+    after = push(2)
+    (version,) = versions(push.serving)
+    for artifact in (before, after):
+        assert artifact.get_int_custom_property(VERSION_PROPERTY) == version
+        assert artifact.get_int_custom_property(MODEL_PROPERTY) == 7
+    assert not push(3, blessed=0).has_custom_property(MODEL_PROPERTY)
 
 
 def test_a_retry_of_the_execution_that_pushed_says_that_it_did(push):

@@ -280,9 +280,9 @@ def test_numbers_and_names_read_well(text, expected):
 def test_the_metrics_say_which_intervals_they_have_and_where_the_loss_is_clipped(clipped, words):
     text = said(Reader(render(replace(full_report(), clipped=clipped))))
     assert (
-        "95 % intervals: Wilson\N{RIGHT SINGLE QUOTATION MARK}s of a share of the images, a studentised bootstrap"
-        in text
-    )
+        "95 % intervals: Wilson\N{RIGHT SINGLE QUOTATION MARK}s of a share of the images, "
+        "a studentised bootstrap"
+    ) in text
     assert words in text
     assert "no finite probabilities" not in text
 

@@ -52,7 +52,8 @@ def write_graph(folder, resize=24, evaluate=24):
     }
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
     function = functools.partial(
-        preprocessing_fn, custom_config={"resize": resize, "evaluate": evaluate}
+        preprocessing_fn,
+        custom_config={"resize": resize, "evaluate": evaluate, "background": (255, 255, 255)},
     )
     with beam.Pipeline(runner="FnApiRunner") as pipeline, tft_beam.Context(f"{folder}/tmp"):
         data = pipeline | beam.Create([{"image": png(0), "label": 0}]), metadata

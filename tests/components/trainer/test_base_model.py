@@ -1,8 +1,11 @@
 """The model that a warm start begins from, over runs in a real metadata store."""
 
+import shutil
+
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components.lineage import damage_of
 from components.trainer.base_model import BaseModelStrategy
 from tests.components.evaluator.store import Store
 
@@ -10,30 +13,36 @@ from tests.components.evaluator.store import Store
 class Runs(Store):
     """Runs of a pipeline that always starts warm."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, folder):
+        super().__init__(folder)
         self._examples = self.store.put_artifact_type(mlmd.ArtifactType(name="Examples"))
         self._trainer = self.store.put_execution_type(mlmd.ExecutionType(name="Trainer"))
         self._cache = {}
+        self._serves = None
 
-    def run(self, data, config="c", blessed=1, class_names="abc"):
-        """Resolves, trains if that is not cached, and judges; returns (base, model) by their ids.
+    def run(self, data, config="c", blessed=1, class_names="abc", pushed=True):
+        """Resolves, trains if that is not cached, judges and pushes; returns (base, model) by ids.
 
         Args:
           data: the fingerprint.
           config: all else that the Trainer depends on.
           blessed: the verdict.
           class_names: of the data.
+          pushed: whether the run came to its push, if the model is blessed.
         """
-        strategy = BaseModelStrategy(class_names, data)
+        strategy = BaseModelStrategy(**self.place(class_names=class_names, fingerprint=data))
         resolved = strategy.resolve_artifacts(self.store, self.channels)
-        assert resolved.keys() == {"model", "model_blessing"}
+        assert resolved.keys() == self.channels.keys()
+        self.damaged = [model.id for model in resolved["damaged"]]
         base = next((model.id for model in resolved["model"]), None)
         key = data, config, base
         model = self._cache[key] if key in self._cache else self.train()
         self._cache[key] = model
         self._trained(model, data, base)
         self.judge(model, blessed=blessed, class_names=class_names)
+        if blessed and pushed and model.id != self._serves:
+            self.push(model)
+            self._serves = model.id
         return base, model.id
 
     def _trained(self, model, data, base):
@@ -51,8 +60,8 @@ class Runs(Store):
 
 
 @pytest.fixture
-def runs():
-    return Runs()
+def runs(tmp_path):
+    return Runs(tmp_path)
 
 
 def test_the_first_run_has_none(runs):
@@ -112,3 +121,33 @@ def test_a_base_that_is_gone_is_none(runs):
     runs.channels["model"] = [model for model in runs.channels["model"] if model.id != monday]
     base, _ = runs.run("tuesday")
     assert base is None
+
+
+def test_a_run_that_was_killed_before_its_push_changes_nothing_for_the_next(runs):
+    _, monday = runs.run("monday")
+    killed = runs.run("tuesday", pushed=False)
+    assert runs.run("tuesday", pushed=False) == killed
+    base, _ = runs.run("wednesday", pushed=False)
+    assert base == monday
+    assert runs.run("tuesday") == killed
+    base, _ = runs.run("wednesday")
+    assert base == killed[1]
+
+
+def test_a_base_whose_files_are_damaged_is_filled_again_from_what_serves(runs):
+    _, monday = runs.run("monday")
+    (model,) = runs.channels["model"]
+    shutil.rmtree(model.uri)
+    base, _ = runs.run("tuesday")
+    assert (base, runs.damaged) == (monday, [monday])
+    assert damage_of(model) == ""
+
+
+def test_a_base_that_is_lost_is_named(runs):
+    _, monday = runs.run("monday")
+    (model,) = runs.channels["model"]
+    for folder in (model.uri, runs.serving, runs.folder / "artifacts" / "Pusher"):
+        shutil.rmtree(folder)
+    base, _ = runs.run("tuesday", pushed=False)
+    assert (base, runs.damaged) == (None, [monday])
+    assert "starts from the backbone" in model.get_string_custom_property("WarmStart.warning")

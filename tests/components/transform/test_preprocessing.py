@@ -8,9 +8,10 @@ import tensorflow as tf
 from PIL import Image
 
 from components.transform.config import PreprocessingConfig
-from components.transform.preprocessing import decode_and_resize, preprocessing_fn
+from components.transform.preprocessing import preprocessing_fn
 
-SIZES = {"evaluate": 8, "resize": 8}
+WHITE = (255, 255, 255)
+SIZES = {"evaluate": 8, "resize": 8, "background": WHITE}
 
 
 def encoded(mode="RGB", form="PNG", size=(20, 10), **options):
@@ -19,6 +20,14 @@ def encoded(mode="RGB", form="PNG", size=(20, 10), **options):
     stream = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(stream, form, **options)
     return stream.getvalue()
+
+
+def decode_and_resize(data, side):
+    """What the step's function makes of one image."""
+    inputs = {"image": tf.constant([data]), "label": tf.constant([0], tf.int64)}
+    sizes = {"evaluate": side, "resize": side, "background": WHITE}
+    outputs = preprocessing_fn(inputs, sizes)
+    return outputs["image"][0], outputs["image_side"][0]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +45,7 @@ def encoded(mode="RGB", form="PNG", size=(20, 10), **options):
     ],
 )
 def test_every_format_that_tensorflow_reads_becomes_three_channels(mode, form):
-    image, _ = decode_and_resize(tf.constant(encoded(mode, form)), 16)
+    image, _ = decode_and_resize(encoded(mode, form), 16)
     assert image.shape == (16, 16, 3)
     assert image.dtype == tf.float32
     assert 0.0 <= float(tf.reduce_min(image)) < float(tf.reduce_max(image)) <= 1.0
@@ -46,7 +55,7 @@ def test_pixels_are_those_of_the_seed():
     """preprocess_test of the keras.io example: resize, then / 255."""
     data = encoded()
     expected = tf.image.resize(tf.io.decode_png(data), (16, 16)) / 255.0
-    np.testing.assert_array_equal(decode_and_resize(tf.constant(data), 16)[0], expected)
+    np.testing.assert_array_equal(decode_and_resize(data, 16)[0], expected)
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 1)])
@@ -68,10 +77,10 @@ def test_the_same_inside_tf_data():
 
 def test_training_may_take_another_side_than_evaluation():
     inputs = {"image": tf.constant([encoded()] * 2), "label": tf.constant([0, 1], tf.int64)}
-    outputs = preprocessing_fn(inputs, {"evaluate": 8, "resize": 12})
+    outputs = preprocessing_fn(inputs, {"evaluate": 8, "resize": 12, "background": WHITE})
     for name, side in (("image", 8), ("train_image", 12)):
         assert outputs[name].shape == (2, side, side, 3)
-        alone, _ = decode_and_resize(tf.constant(encoded()), side)
+        alone, _ = decode_and_resize(encoded(), side)
         np.testing.assert_array_equal(outputs[name][0], alone)
     assert "train_image" not in preprocessing_fn(inputs, SIZES)
 
@@ -117,5 +126,5 @@ def test_a_crop_larger_than_the_image_is_refused():
     ],
 )
 def test_the_side_is_the_shorter_one_rounded_down_to_a_power_of_two(size, side):
-    _, found = decode_and_resize(tf.constant(encoded(size=size)), 8)
+    _, found = decode_and_resize(encoded(size=size), 8)
     assert found == side
