@@ -18,7 +18,6 @@ from components.storage import (
     as_path,
     copy_tree,
     io_errors,
-    is_local,
     try_writing,
 )
 from components.trainer import kaggle
