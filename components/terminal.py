@@ -75,13 +75,15 @@ class _Losses:
 
     def __init__(self, goes_on: bool):
         self.goes_on = goes_on
+        self.is_over = False
         self.full: OSError | None = None
 
     def of_output(self, error: OSError) -> None:
         """Standard output's; that nobody reads on is said where work goes on for long."""
         if self.goes_on:
             reason = error.strerror or error
-            print(f"standard output is gone ({reason}): the work goes on.", file=sys.stderr)
+            if not self.is_over:
+                print(f"standard output is gone ({reason}): the work goes on.", file=sys.stderr)
         elif error.errno != errno.EPIPE:
             self.full = error
 
@@ -106,6 +108,7 @@ def run_command(main: Callable[[], int], *, goes_on: bool = False) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = 1
+    losses.is_over = True
     sys.stdout.flush()
     if losses.full is not None:
         reason = losses.full.strerror or losses.full

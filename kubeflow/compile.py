@@ -18,6 +18,7 @@ from kubeflow.braces import check_values
 from kubeflow.sdk import enter_sdk_environment
 from pipeline.command_line import add_source_options, end
 from pipeline.config import Config, dump_config, load_config
+from pipeline.output_path import check_database, check_folder
 from pipeline.summary import COMPLETED, STEP_FAILED, USAGE
 
 _EPILOG = """\
@@ -65,6 +66,9 @@ def _config(options: argparse.Namespace) -> Config:
     if options.output.suffix not in (".yaml", ".yml"):
         raise UserError(f"--output {options.output}: a package's name ends in .yaml.")
     check_values(dump_config(config))
+    check_folder("kubeflow.output", config.kubeflow.output_of(config.pipeline_name))
+    if database := config.kubeflow.metadata.sqlite:
+        check_database(f"kubeflow.metadata.sqlite {database}", database)
     records = config.data.tfrecords.files if config.data.tfrecords else {}
     # What the laptop has, a pod has not.
     lost = config.kubeflow.lost_path(

@@ -6,11 +6,9 @@ import hashlib
 import json
 import os
 import socket
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +19,7 @@ from components.example_gen.shard import Shard
 from components.example_gen.slices import Run, first_lines
 from components.example_gen.tfds_features import class_names
 from components.progress import report
-from components.storage import AnyPath, as_path
+from components.storage import AnyPath, as_path, io_errors, try_writing
 
 _CONNECT_TIMEOUT_S = 4
 _PARQUET = "parquet"
@@ -191,22 +189,16 @@ def _prepare(tfds: Any, builder: Any) -> None:
 def _check_writable(builder: Any) -> None:
     """Before a download of hours: the default is in the home folder, which a service may lack."""
     root = as_path(builder._data_dir_root)
-    if not isinstance(root, Path):
-        return
-    reason = ""
     try:
-        if root.parts[:1] == ("~",):
-            reason = "there is no home folder"
-        else:
-            root.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=root).close()
-    except OSError as error:
-        reason = str(error.strerror)
-    if reason:
+        if str(root).startswith("~"):
+            raise FileNotFoundError(2, "There is no home folder")
+        try_writing(root)
+    except io_errors() as error:
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
             f"{builder.info.full_name} is not prepared, and cannot be in {root}: {reason}. Give a "
             "folder that can be written as data.data_dir, or in the variable TFDS_DATA_DIR."
-        )
+        ) from error
 
 
 def _unreachable_hosts(tfds: Any, builder: Any) -> list[str]:

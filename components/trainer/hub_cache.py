@@ -18,7 +18,6 @@ from components.storage import (
     as_path,
     copy_tree,
     io_errors,
-    is_local,
     try_writing,
 )
 from components.trainer import kaggle
@@ -60,8 +59,6 @@ def _download(handle: str, model: str | None) -> AnyPath:
     """
     report(f"Looking for {handle}", event="phase", text=f"Looking for {handle}")
     cache = _cache(model or handle)
-    if is_local(cache):
-        _make(cache.parent, handle)
     try:
         try_writing(cache.parent)
     except io_errors() as error:
@@ -93,17 +90,6 @@ def _download(handle: str, model: str | None) -> AnyPath:
             f"backbone.handle {handle} could not be downloaded "
             f"({reason[0] if reason else type(error).__name__}), and TFHUB_CACHE_DIR "
             f"({cache.parent}) does not hold it. Give a local directory, or a cache that has it."
-        ) from error
-
-
-def _make(folder: AnyPath, handle: str) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise UserError(
-            f"backbone.handle {handle}: the cache {folder} cannot be written: {error.strerror}. "
-            "Give another folder in the variable TFHUB_CACHE_DIR."
         ) from error
 
 

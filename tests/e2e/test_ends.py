@@ -133,6 +133,7 @@ def test_a_home_that_cannot_be_written_is_named_with_what_to_set(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_run_needs_no_reader_no_log_no_home_and_no_plain_path(tmp_path, tfds_dir):
     """One run for all: `| head`, logs on a full disk, an odd path, odd data, an ASCII terminal."""
     data = tmp_path / "data [1]*{x}?"

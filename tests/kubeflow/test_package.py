@@ -278,6 +278,10 @@ def test_what_kfp_shows_has_its_types(packages):
     ("arguments", "sentence"),
     [
         ((), "kubeflow.image must be given"),
+        (
+            ("--image", IMAGE, "--set", "kubeflow.output=/mnt/bit/a[1]"),
+            "kubeflow.output /mnt/bit/a[1]: TFX takes [ for part of a pattern",
+        ),
         (("--preset", "nothing"), "There is no preset 'nothing'"),
         (("--image", IMAGE, "--set", "kubeflow.output=s3://b/x"), "tensorflow-io"),
         (

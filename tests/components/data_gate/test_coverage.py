@@ -78,7 +78,7 @@ def test_sorted_data_are_known_and_shuffled_data_are_not(classes, of_each):
 
 
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=7))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_mean_number_of_runs_is_that_of_all_orders(found):
     import itertools
 
@@ -131,7 +131,7 @@ def test_whole_splits_that_are_sorted_and_slices_of_shuffled_data_pass():
     st.integers(5, 95),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_what_is_to_be_typed_takes_every_class_into_both_splits(sizes, percent, swapped):
     """As tfds reads it."""
     found = np.repeat(np.arange(len(sizes)), sizes)

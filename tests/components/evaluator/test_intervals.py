@@ -25,7 +25,6 @@ def half_width(ends):
 
 
 @given(st.integers(1, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-@settings(deadline=None)
 def test_wilsons_interval_is_scipys(counts):
     hits, trials = counts
     expected = binomtest(hits, trials).proportion_ci(confidence_level=0.95, method="wilson")
@@ -112,7 +111,7 @@ def test_few_equal_and_broken_losses_have_no_interval():
 
 
 @given(st.lists(st.floats(0, HIGHEST), min_size=LEAST_IMAGES, max_size=40))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_the_interval_holds_the_mean_and_stays_where_losses_are(values):
     found = of_mean(np.array(values), HIGHEST)
     if found is not None:

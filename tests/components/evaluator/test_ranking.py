@@ -55,7 +55,7 @@ def mean_of(metric, labels, probabilities):
 
 
 @given(LABELS, ROWS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_ranks_are_those_of_a_loop_and_both_places_have_them(labels, probabilities):
     expected = [rank_by_a_loop(*pair) for pair in zip(labels, probabilities, strict=True)]
     assert label_ranks(labels, probabilities).tolist() == expected
@@ -70,7 +70,7 @@ def test_ranks_are_those_of_a_loop_and_both_places_have_them(labels, probabiliti
 
 
 @given(LABELS, ROWS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_first_is_what_the_served_model_names(labels, probabilities):
     known = answered(probabilities)
     predicted = predicted_classes(probabilities)
@@ -82,7 +82,7 @@ def test_the_first_is_what_the_served_model_names(labels, probabilities):
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_without_equal_ones_it_is_scikit_learns_and_keras(seed):
     random = np.random.default_rng(seed)
     probabilities = random.dirichlet(np.ones(CLASSES), 40).astype(np.float32)
