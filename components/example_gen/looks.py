@@ -11,6 +11,9 @@ _SAID = (b"Exif\0\0", b"eXIf", b"tiff:Orientation", b"tRNS")
 """One of them is in every JPEG and PNG that has something to say, but for a PNG with alpha."""
 _PNG_COLOURS, _PNG_ALPHA = 25, (4, 6)
 _ORIENTATION = 0x0112
+_OPAQUE = 255
+_STRIP = 1 << 20
+"""Pixels that are looked at once: all of a large image would take 40 bytes each."""
 _NEAR = 1
 """Levels by which a composited colour is rounded."""
 
@@ -109,15 +112,34 @@ def _transparency(image: bytes, on_white: Any) -> tuple[float, str | None]:
     from components.transform.pixels import decoder
 
     on_black = decoder(_BLACK)(image)
-    # What white adds to a pixel is what is missing of its opacity.
-    alpha = 255 - (on_white.astype(np.int16) - on_black).max(axis=2)
-    share = float(np.mean(alpha < 255))
+    rows = max(1, _STRIP // on_white.shape[1])
+    strips = [slice(top, top + rows) for top in range(0, len(on_white), rows)]
+    opaque, strongest, colour = 0, 0, on_black[0, 0]
+    for strip in strips:
+        alpha = _alpha(on_white[strip], on_black[strip])
+        opaque += int(np.count_nonzero(alpha == _OPAQUE))
+        place = np.unravel_index(np.argmax(alpha), alpha.shape)
+        if alpha[place] > strongest:
+            strongest = int(alpha[place])
+            colour = np.rint(on_black[strip][place] * 255.0 / strongest)
+    share = 1.0 - opaque / (on_white.shape[0] * on_white.shape[1])
     if not share:
         return 0.0, _opaque_colour(on_white)
-    strongest = np.unravel_index(np.argmax(alpha), alpha.shape)
-    if not alpha[strongest]:
+    if not strongest:
         return share, ""
-    colour = np.rint(on_black[strongest] * 255.0 / alpha[strongest])
-    expected = alpha[..., np.newaxis] * (colour / 255.0)
-    is_one = np.abs(expected - on_black).max() <= _NEAR
+    is_one = all(_is_one(on_white[strip], on_black[strip], colour) for strip in strips)
     return share, hex_of(colour) if is_one else None
+
+
+def _alpha(on_white: Any, on_black: Any) -> Any:
+    """What white adds to a pixel is what is missing of its opacity: int16 [rows, width]."""
+    import numpy as np
+
+    return _OPAQUE - (on_white.astype(np.int16) - on_black).max(axis=2)
+
+
+def _is_one(on_white: Any, on_black: Any, colour: Any) -> bool:
+    import numpy as np
+
+    expected = _alpha(on_white, on_black)[..., np.newaxis] * (colour / 255.0)
+    return bool(np.abs(expected - on_black).max() <= _NEAR)

@@ -65,7 +65,9 @@ def _accept(image: bytes, limits: ScreenConfig) -> Accepted:
         raise _unfit(Reason.UNSUPPORTED, detail, kind)
     header = read_header(image, kind)
     _check_pixels(header, limits)
-    wrong = _beyond_pixels(header, limits)
+    wrong = _beyond_pixels(header)
+    if wrong and kind != "gif":
+        raise wrong
     if header.obstacle:
         wrong = _unfit(Reason.UNSUPPORTED, header.obstacle, header.convert)
     if not wrong and kind not in CONVERTIBLE:
@@ -119,7 +121,7 @@ def _check_pixels(header: Header, limits: ScreenConfig) -> None:
         raise UnfitError(Reason.TOO_MANY_PIXELS, detail, "make the image smaller")
 
 
-def _beyond_pixels(header: Header, limits: ScreenConfig) -> UnfitError | None:
+def _beyond_pixels(header: Header) -> UnfitError | None:
     """What a decoder would hold or pass over in vain."""
     size = f"{header.width} x {header.height} pixels"
     if header.held_pixels > _MAX_HELD:

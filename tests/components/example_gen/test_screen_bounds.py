@@ -88,6 +88,16 @@ def striped_tiff(strips):
     return b"II*\0" + struct.pack("<I", 8) + directory + bytes(4) + numbers
 
 
+def tiled_tiff(side):
+    """A TIFF of one pixel in a tile of ever so many."""
+    entries = [
+        (256, 4, 1, 1), (257, 4, 1, 1), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1),
+        (322, 4, 1, side), (323, 4, 1, side), (324, 4, 1, 8), (325, 4, 1, 1),
+    ]  # fmt: skip
+    directory = b"".join(struct.pack("<HHII", *each) for each in entries)
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + directory + bytes(4)
+
+
 def exif_bomb(inner=b""):
     """Exif data of which 1,000 tags name the same 100 kB."""
     size = 100_000
@@ -135,6 +145,7 @@ BOMBS = {
     "webp frames": lambda: webp_of(500_000),
     "run lengths": lambda: run_length_bmp(8_000),
     "strips": lambda: striped_tiff(3_500_000),
+    "a tile": lambda: tiled_tiff(16_000),
     "directory in a TIFF": tiff_with_inner_bomb,
     "Exif of a WebP": lambda: encode(picture(0), "WEBP", exif=exif_bomb()),
 }
