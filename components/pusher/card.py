@@ -155,7 +155,11 @@ class ModelCard:
 
 
 SIGNATURES = (
-    Signature("predict_image", "image_bytes", "encoded images: JPEG, PNG, GIF or BMP; transparency and orientation are followed"),
+    Signature(
+        "predict_image",
+        "image_bytes",
+        "encoded images: JPEG, PNG, GIF or BMP; transparency and orientation are followed",
+    ),
     Signature(
         "serving_default",
         "examples",
