@@ -23,14 +23,14 @@ _Sum = tuple[float, int]
 """The sum of the scores, and of how many images."""
 
 
-class TopK(metric_types.Metric):  # type: ignore[misc]  # TFMA has no types.
+class TopK(metric_types.Metric):
     """Share of images whose label is among the k most probable classes; of k = 1 the accuracy."""
 
     def __init__(self, k: int, name: str):
         super().__init__(metric_util.merge_per_key_computations(_top_k), k=k, name=name)
 
 
-class CrossEntropy(metric_types.Metric):  # type: ignore[misc]
+class CrossEntropy(metric_types.Metric):
     """The mean loss in nats; NaN where an image has no answer."""
 
     def __init__(self, name: str):
@@ -73,7 +73,7 @@ def _mean_of(score: Score, key: Any, eval_config: Any) -> Any:
     return [metric_types.MetricComputation(keys=[key], preprocessors=None, combiner=combiner)]
 
 
-class _Mean(beam.CombineFn):  # type: ignore[misc]
+class _Mean(beam.CombineFn):
     """The mean of the scores of all images."""
 
     def __init__(self, score: Score, key: Any, eval_config: Any):
