@@ -24,7 +24,6 @@ from components.evaluator.baseline import (
 from components.evaluator.eval_config import make_eval_config
 from components.evaluator.gates import OVERALL, judge
 from components.evaluator.measure import measure
-from components.evaluator.metrics import blank_unanswered
 from components.evaluator.predictions import predictions_writer, read_predictions
 from components.evaluator.results import (
     BASELINE,
@@ -106,10 +105,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         ]
         model = shared if has_baseline else shared[0]
         extractors = tfma.default_extractors(eval_shared_model=model, eval_config=config)
-        extractors += [
-            predictions_writer(evaluation, CANDIDATE if has_baseline else ""),
-            blank_unanswered(),
-        ]
+        extractors.append(predictions_writer(evaluation, CANDIDATE if has_baseline else ""))
         features = tuple(
             gate.feature for gate in settings.evaluation.slices if gate.feature in SLICE_FEATURES
         )

@@ -11,10 +11,9 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
-from components.evaluator.ranking import answered, label_ranks, losses, predicted_classes
+from components.evaluator.ranking import label_ranks, losses, predicted_classes
 
 Score = Callable[[np.ndarray, np.ndarray], float]
 """Of one image: its label int64 [1] and its probabilities float [1, C]."""
@@ -104,30 +103,3 @@ class _Mean(beam.CombineFn):
     def extract_output(self, accumulator: _Sum) -> dict[Any, float]:
         total, count = accumulator
         return {self._key: total / count if count else float("nan")}
-
-
-def blank_unanswered() -> tfma.extractors.Extractor:
-    """An extractor that puts -1 in place of the probabilities of an image without an answer.
-
-    TFMA's confusion matrix takes NaN for class 0, and what is below 0 for no class.
-    """
-
-    @beam.ptransform_fn
-    def blank(extracts: beam.PCollection) -> beam.PCollection:
-        return extracts | "Blank" >> beam.Map(_blank)
-
-    return tfma.extractors.Extractor(stage_name="BlankUnanswered", ptransform=blank())
-
-
-def _blank(extract: dict[str, Any]) -> dict[str, Any]:
-    return {**extract, tfma.PREDICTIONS_KEY: _blanked(extract[tfma.PREDICTIONS_KEY])}
-
-
-def _blanked(outputs: Any) -> Any:
-    """The outputs of a model, or those of several by the names of their specs."""
-    if isinstance(outputs, dict):
-        return {name: _blanked(each) for name, each in outputs.items()}
-    numbers = np.asarray(outputs)
-    if numbers.dtype.kind != "f" or answered(numbers.reshape(1, -1))[0]:
-        return outputs
-    return np.full_like(numbers, -1.0)
