@@ -35,8 +35,8 @@ from components.digests import digest_of_classes
 from components.errors import UserError
 from components.example_gen.counts import counts_of
 from components.example_gen.index import read_index
-from components.example_gen.looks import hex_of
 from components.progress import report
+from components.transform.config import hex_of
 
 _logger = logging.getLogger(__name__)
 _SUBJECTS = 4

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+from components.example_gen.verdict import Looks
+from components.transform.config import hex_of
 
 _BLACK = (0, 0, 0)
 _SAID = (b"Exif\0\0", b"eXIf", b"tiff:Orientation", b"tRNS")
@@ -16,21 +19,6 @@ _STRIP = 1 << 20
 """Pixels that are looked at once: all of a large image would take 40 bytes each."""
 _NEAR = 1
 """Levels by which a composited colour is rounded."""
-
-
-class Looks(NamedTuple):
-    """How an image is shown.
-
-    Attributes:
-      orientation: 1 to 8 as Exif numbers them; 1 where none is said.
-      transparent: the share of its pixels that are not opaque.
-      colour: the one colour, `#rrggbb`, of all pixels that can be seen; empty where none can be
-        seen, None where they have several.
-    """
-
-    orientation: int
-    transparent: float
-    colour: str | None
 
 
 def looks_of(image: bytes, pixels: Any, orientation: int | None = None) -> Looks:
@@ -47,11 +35,6 @@ def looks_of(image: bytes, pixels: Any, orientation: int | None = None) -> Looks
         return Looks(orientation, 0.0, _opaque_colour(pixels))
     share, colour = _transparency(image, pixels)
     return Looks(orientation, share, colour)
-
-
-def hex_of(colour: Any) -> str:
-    """`#rrggbb` of red, green and blue."""
-    return "#{:02x}{:02x}{:02x}".format(*(int(level) for level in colour))
 
 
 def _says_nothing(image: bytes) -> bool:

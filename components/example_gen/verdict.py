@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-
-from components.example_gen.looks import Looks
+from typing import NamedTuple
 
 
 class Reason(str, Enum):
@@ -49,6 +48,21 @@ CURES = {
     Reason.DAMAGED: "copy the file again, or open it in an editor and save it as PNG",
 }
 """What to do about a record that was set aside."""
+
+
+class Looks(NamedTuple):
+    """How an image is shown.
+
+    Attributes:
+      orientation: 1 to 8 as Exif numbers them; 1 where none is said.
+      transparent: the share of its pixels that are not opaque.
+      colour: the one colour, `#rrggbb`, of all pixels that can be seen; empty where none can be
+        seen, None where they have several.
+    """
+
+    orientation: int
+    transparent: float
+    colour: str | None
 
 
 @dataclass(frozen=True)

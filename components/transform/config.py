@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -15,9 +15,13 @@ Colour = tuple[Level, Level, Level]
 
 WHITE = (255, 255, 255)
 
-
 SEED_SIZES = (384, 224)
 """The example's RESIZE_TO and CROP_TO."""
+
+
+def hex_of(colour: Any) -> str:
+    """`#rrggbb` of red, green and blue, each 0 to 255."""
+    return "#{:02x}{:02x}{:02x}".format(*(int(level) for level in colour))
 
 
 class ImageSizes(Section):
