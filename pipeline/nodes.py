@@ -77,7 +77,7 @@ def data_gate(config: Config, inputs: Inputs, span: int, **channels: BaseChannel
         split=config.evaluation.split,
         class_names=inputs.source.class_names,
         span=span,
-        slices=config.data.splits.slices(),
+        slices=inputs.source.slices,
         background=config.preprocessing.background,
     )
     return DataGate(channels, settings, inputs.code["DataGate"])

@@ -49,14 +49,14 @@ class SplitLooks:
 
 
 class _Share(NamedTuple):
-    """So many of so many."""
+    """So many images of so many."""
 
-    count: int
+    images: int
     of: int
 
     @property
     def share(self) -> float:
-        return self.count / self.of if self.of else 0.0
+        return self.images / self.of if self.of else 0.0
 
     def __str__(self) -> str:
         return f"{percent(self.share)} of {self.of:,}"
@@ -84,7 +84,7 @@ def looks_of_splits(tables: Mapping[str, Any], background: str) -> dict[str, Spl
             sources=table["source"],
             labels=table["label"].to_numpy(),
             has={"transparent": transparent, "turned": table["orientation"].to_numpy() > 1},
-            plain=np.not_equal(colour, None) & (~transparent | vanishes),
+            plain=np.array([each is not None for each in colour], bool) & (~transparent | vanishes),
         )
     return found
 
@@ -140,7 +140,7 @@ def _classes(
     far = []
     for label in np.flatnonzero(size):
         here = _Share(int(held[label]), int(size[label]))
-        rest = _Share(all_held - here.count, all_size - here.of)
+        rest = _Share(all_held - here.images, all_size - here.of)
         if _apart(here, rest):
             far.append((abs(here.share - rest.share), class_names[label], here, rest))
     if far:
@@ -179,7 +179,7 @@ def _apart(one: _Share, other: _Share) -> bool:
     """Whether two shares are far apart, and not by chance (a test of two proportions)."""
     if min(one.of, other.of) < _FEW:
         return False
-    pooled = (one.count + other.count) / (one.of + other.of)
+    pooled = (one.images + other.images) / (one.of + other.of)
     error = np.sqrt(pooled * (1 - pooled) * (1 / one.of + 1 / other.of))
     difference = abs(one.share - other.share)
     return bool(difference > FAR and difference > _ERRORS * error)

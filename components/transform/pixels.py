@@ -67,7 +67,7 @@ def map_decoded(
 
     def each() -> Any:
         return tf.map_fn(
-            lambda one: function(_decode_one(*one, background)),
+            lambda one: function(_decode_one(one[0], one[1], one[2], background)),
             (encoded, *marks),
             fn_output_signature=signature,
         )
