@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
+
+from components.transform.traced import rare
 
 _OLD = 12
 """Bytes of the header of OS/2."""
@@ -35,6 +38,7 @@ class _Header(NamedTuple):
     masks: tf.Tensor
 
 
+@rare(tf.TensorSpec([], tf.string))
 def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     """A BMP as uint8 [height, width, 4], RGB and alpha.
 
@@ -50,16 +54,17 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     known &= tf.equal(header.compression, _RAW) | (
         tf.equal(header.compression, _MASKED) & (header.bits > 8)
     )
-    fits = (header.width > 0) & (header.width < 2**24) & (abs(header.height) < 2**24)
-    fits &= header.width * tf.abs(header.height) <= _MAX_PIXELS
+    height = tf.abs(header.height)
+    fits = (header.width > 0) & (header.width < 2**24) & (height < 2**24)
+    fits &= header.width * height <= _MAX_PIXELS
     says = "a BMP that cannot be decoded; its width, height, bits a pixel and compression are"
     check = tf.debugging.Assert(
         known & fits, [says, header.width, header.height, header.bits, header.compression]
     )
     with tf.control_dependencies([check] if check is not None else []):
         stride = (header.width * header.bits + 31) // 32 * 4
-        shape = tf.stack([tf.abs(header.height), stride])
-        rows = tf.reshape(_bytes(encoded, header.start, stride * tf.abs(header.height)), shape)
+        rows = _bytes(encoded, header.start, stride * height)
+        rows = tf.reshape(rows, tf.stack([height, stride]))
     rows = tf.cond(header.height > 0, lambda: tf.reverse(rows, [0]), lambda: rows)
     is_plain = tf.reduce_all(tf.equal(header.masks[:3], _PLAIN)) & (header.bits >= 24)
     way = tf.where(header.bits <= 8, 0, tf.where(is_plain, 1, 2))
@@ -74,25 +79,45 @@ def decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(pixels, (None, None, 4))
 
 
+_FIELDS = (
+    *((10, 4), (14, 4)),
+    *((18, 4), (22, 4), (28, 2), (30, 4), (46, 4)),
+    *((18, 2), (20, 2), (24, 2), (0, 0), (0, 0)),
+    *((54, 4), (58, 4), (62, 4), (66, 4)),
+)
+"""Where a header's numbers begin, and of how many bytes they are: start and size; width, height,
+bits, compression and colours; the same in the header of OS/2, which lacks the last two; masks."""
+
+
+def _weights() -> np.ndarray:
+    """[70, fields]: what each byte of a header counts in each number, the lowest first."""
+    weights = np.zeros((70, len(_FIELDS)), np.int64)
+    for field, (at, count) in enumerate(_FIELDS):
+        weights[at : at + count, field] = [1 << 8 * place for place in range(count)]
+    return weights
+
+
 def _header(encoded: tf.Tensor) -> _Header:
-    size = _number(encoded, 14, 4)
-    old = tf.equal(size, _OLD)
-    bits = tf.where(old, _number(encoded, 24, 2), _number(encoded, 28, 2))
-    none = tf.zeros_like(size)
-    compression = tf.where(old, none, _number(encoded, 30, 4))
-    said = tf.stack([_number(encoded, 54 + 4 * place, 4) for place in range(4)])
+    weights = _weights()
+    head = tf.strings.substr(encoded, 0, len(weights))
+    # Zeros where it is shorter.
+    head = tf.io.decode_raw(head, tf.uint8, fixed_length=len(weights))
+    numbers = tf.reduce_sum(tf.expand_dims(tf.cast(head, tf.int64), 1) * weights, axis=0)
+    first, new, old, said = tf.split(numbers, [2, 5, 5, 4])
+    start, size = tf.unstack(first)
+    width, height, bits, compression, colours = tf.unstack(tf.where(tf.equal(size, _OLD), old, new))
     # A header of 40 bytes has three masks behind it, and no alpha.
-    said *= tf.stack([1, 1, 1, tf.cast(size >= 56, tf.int64)])
+    said = tf.where(size >= 56, said, said * [1, 1, 1, 0])
     assumed = tf.where(tf.equal(bits, 16), [*_PLAIN_16, 0], [*_PLAIN, 0])
     is_said = tf.equal(compression, _MASKED) & (tf.reduce_sum(said) > 0)
     return _Header(
-        start=_number(encoded, 10, 4),
+        start=start,
         size=size,
-        width=tf.where(old, _number(encoded, 18, 2), _signed(_number(encoded, 18, 4))),
-        height=tf.where(old, _number(encoded, 20, 2), _signed(_number(encoded, 22, 4))),
+        width=_signed(width),
+        height=_signed(height),
         bits=bits,
         compression=compression,
-        colours=tf.where(old, none, _number(encoded, 46, 4)),
+        colours=colours,
         masks=tf.where(is_said, said, tf.cast(assumed, tf.int64)),
     )
 
@@ -147,14 +172,6 @@ def _bytes(encoded: tf.Tensor, start: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     """uint8, so many or less."""
     start = tf.minimum(start, tf.cast(tf.strings.length(encoded), tf.int64))
     return tf.io.decode_raw(tf.strings.substr(encoded, start, count), tf.uint8)
-
-
-def _number(encoded: tf.Tensor, at: int, count: int) -> tf.Tensor:
-    """The whole number, int64 [], in some bytes, the lowest first."""
-    at = tf.minimum(at, tf.strings.length(encoded))
-    piece = tf.io.decode_raw(tf.strings.substr(encoded, at, count), tf.uint8, fixed_length=count)
-    weights = tf.constant([1 << 8 * place for place in range(count)], tf.int64)
-    return tf.reduce_sum(tf.cast(piece, tf.int64) * weights)
 
 
 def _signed(number: tf.Tensor) -> tf.Tensor:

@@ -6,17 +6,21 @@ Source: Exif 2.32, sections 4.5 and 4.6; TIFF 6.0, section 2. Followed as Pillow
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
+
+from components.transform.traced import rare
 
 _ORIENTATION = 0x0112
 _ENTRY = 12
 _MAX_ENTRIES = 1_000
 """Of a directory that are read; cameras write some twenty."""
-_SHORTS, _LONGS = (3, 8), (4, 9, 13)
-"""TIFF's types of whole numbers of 2 and 4 bytes."""
+_MOST = [{3: 2, 8: 2, 4: 1, 9: 1, 13: 1}.get(kind, 0) for kind in range(15)]
+"""By TIFF's type: how many values an entry holds; of the whole numbers of 2 and 4 bytes alone."""
 _IN_XMP = r"tiff:Orientation(?:=\"|>)([0-9])"
 
 
+@rare(tf.TensorSpec([None], tf.string))
 def exif_orientation(tiff: tf.Tensor) -> tf.Tensor:
     """The orientation that Exif data say.
 
@@ -26,43 +30,45 @@ def exif_orientation(tiff: tf.Tensor) -> tf.Tensor:
     Returns:
       int32 [N], any number; 0 where there is none.
     """
+    order = tf.strings.substr(tiff, 0, 2)
+    little = tf.equal(order, b"II")
+    low_first = tf.expand_dims(little, 1)
     head = _bytes(tf.strings.substr(tiff, 0, 8), 8)
-    little = tf.equal(head[:, 0], ord("I")) & tf.equal(head[:, 1], ord("I"))
-    big = tf.equal(head[:, 0], ord("M")) & tf.equal(head[:, 1], ord("M"))
-    # Pillow takes the number 42 in either order.
-    is_tiff = (little | big) & tf.equal(head[:, 2] + head[:, 3], 42)
+    # Pillow takes the number 42 in either order: here its two bytes are added.
+    one, other, start = _numbers(head, low_first, (2, 1), (3, 1), (4, 4))
+    is_tiff = (little | tf.equal(order, b"MM")) & tf.equal(one + other, 42)
     lengths = tf.cast(tf.strings.length(tiff), tf.int64)
-    start = _number(head[:, 4:8], little)
     start = tf.where(is_tiff & (start < lengths), start, lengths)
-    count = _number(_bytes(_cut(tiff, start, tf.fill(tf.shape(start), _TWO)), 2), little)
+    two = _bytes(_cut(tiff, start, tf.fill(tf.shape(start), _TWO)), 2)
+    (count,) = _numbers(two, low_first, (0, 2))
     # A directory that is cut off is read as far as it goes.
     first = tf.minimum(start + 2, lengths)
     count = tf.minimum(tf.minimum(count, (lengths - first) // _ENTRY), _MAX_ENTRIES)
     most = tf.maximum(tf.reduce_max(count), 1)
     table = _bytes(_cut(tiff, first, count * _ENTRY), tf.cast(most * _ENTRY, tf.int32))
-    return _last_orientation(tf.reshape(table, [-1, most, _ENTRY]), little)
+    table = tf.reshape(table, tf.stack([-1, most, _ENTRY]))
+    return _last_orientation(table, tf.expand_dims(low_first, 2))
 
 
-def _last_orientation(table: tf.Tensor, little: tf.Tensor) -> tf.Tensor:
+def _last_orientation(table: tf.Tensor, low_first: tf.Tensor) -> tf.Tensor:
     """The value of the last entry with it; Pillow too lets a later one take an earlier one's place.
 
     Args:
       table: int64 [N, entries, 12], bytes; zeros behind a directory's end.
-      little: bool [N], whether the lowest byte comes first.
+      low_first: bool [N, 1, 1], whether the lowest byte comes first.
     """
-    order = little[:, tf.newaxis]
-    tag, kind = _number(table[:, :, 0:2], order), _number(table[:, :, 2:4], order)
-    values = _number(table[:, :, 4:8], order)
-    is_short = tf.reduce_any([tf.equal(kind, each) for each in _SHORTS], axis=0) & (values <= 2)
-    is_long = tf.reduce_any([tf.equal(kind, each) for each in _LONGS], axis=0) & (values <= 1)
-    wanted = tf.equal(tag, _ORIENTATION) & (is_short | is_long) & (values >= 1)
-    short, long = _number(table[:, :, 8:10], order), _number(table[:, :, 8:12], order)
-    value = tf.where(wanted, tf.where(is_short, short, long), 0)
+    tag, kind, values, short, long = _numbers(
+        table, low_first, (0, 2), (2, 2), (4, 4), (8, 2), (8, 4)
+    )
+    most = tf.gather(tf.constant(_MOST, tf.int64), tf.minimum(kind, len(_MOST) - 1))
+    wanted = tf.equal(tag, _ORIENTATION) & (values >= 1) & (values <= most)
+    value = tf.where(wanted, tf.where(tf.equal(most, 2), short, long), 0)
     place = tf.range(tf.shape(table)[1])
     last = tf.reduce_max(tf.where(wanted, place, 0), axis=1)
     return tf.cast(tf.gather(value, last, batch_dims=1) & 0xFFFF, tf.int32)
 
 
+@rare(tf.TensorSpec([None], tf.string))
 def xmp_orientation(packet: tf.Tensor) -> tf.Tensor:
     """The first orientation in XMP data.
 
@@ -90,13 +96,18 @@ def _bytes(text: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.io.decode_raw(text, tf.uint8, fixed_length=count), tf.int64)
 
 
-def _number(digits: tf.Tensor, little: tf.Tensor) -> tf.Tensor:
-    """The whole number, int64 [...], of some bytes, int64 [..., count].
+def _numbers(digits: tf.Tensor, low_first: tf.Tensor, *fields: tuple[int, int]) -> list[tf.Tensor]:
+    """Whole numbers, int64 [...], of some bytes, int64 [..., count].
 
     Args:
       digits: the bytes.
-      little: whether the lowest comes first; bool that goes with the other axes.
+      low_first: whether the lowest of a number comes first; bool [..., 1].
+      fields: where each number begins, and of how many bytes it is.
     """
-    weights = tf.constant([1 << 8 * place for place in range(digits.shape[-1])], tf.int64)
-    low_first = tf.reduce_sum(digits * weights, axis=-1)
-    return tf.where(little, low_first, tf.reduce_sum(digits * weights[::-1], axis=-1))
+    low, high = np.zeros((2, digits.shape[-1], len(fields)), np.int64)
+    for field, (at, count) in enumerate(fields):
+        low[at : at + count, field] = [1 << 8 * place for place in range(count)]
+        high[at : at + count, field] = low[at : at + count, field][::-1]
+    # All by one product: every operation costs about a millisecond of tracing.
+    both = tf.split(tf.matmul(digits, np.concatenate([low, high], axis=1)), 2, axis=-1)
+    return tf.unstack(tf.where(low_first, *both), len(fields), axis=-1)

@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from components.transform.exif import exif_orientation, xmp_orientation
+from components.transform.traced import rare
 
 PLAIN, ALPHA, NEGATIVE, GIF, BMP, UNKNOWN = range(6)
 """Kinds: TensorFlow's decoder alone is right; a PNG with alpha; a JPEG of four colours without
@@ -27,6 +29,10 @@ _MAX_STEPS = 10_000
 _EXIF, _XMP, _ADOBE = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"Adobe"
 _PNG_XMP = b"XML:com.adobe.xmp\0\0"
 """Of a chunk that is not compressed."""
+
+
+_BATCH = [tf.TensorSpec([None], each) for each in (tf.string, tf.bool, tf.int32, tf.int32)]
+"""Encoded images, which of them are chosen, and marks."""
 
 
 class Marks(NamedTuple):
@@ -83,17 +89,30 @@ def _holds(encoded: tf.Tensor, text: str) -> tf.Tensor:
 
 
 def _of_jpegs(encoded: tf.Tensor, chosen: tf.Tensor, marks: Marks) -> Marks:
+    return Marks(*_read_jpegs(encoded, chosen, *marks))
+
+
+@rare(*_BATCH)
+def _read_jpegs(
+    encoded: tf.Tensor, chosen: tf.Tensor, kind: tf.Tensor, orientation: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    marks = Marks(kind, orientation)
     position, seen = _visit(encoded, chosen, 2, _jpeg_step)
-    marker, size = seen[:, :, 1], seen[:, :, 2] * 256 + seen[:, :, 3]
-    here = tf.equal(seen[:, :, 0], 0xFF)
-    app1 = here & tf.equal(marker, 0xE1)
-    frames = here & tf.gather(_FRAMES, marker)
-    has_four = tf.reduce_any(frames & tf.equal(seen[:, :, 9], 4), axis=0)
-    adobe = here & tf.equal(marker, 0xEE) & (size >= 14) & _is(seen, 4, _ADOBE)
-    is_negative = has_four & ~tf.reduce_any(adobe, axis=0)
-    exif, xmp = app1 & _is(seen, 4, _EXIF), app1 & _is(seen, 4, _XMP)
+    each = tf.unstack(seen, axis=2)
+    size = each[2] * 256 + each[3]
+    frames = tf.equal(each[0], 0xFF) & tf.gather(_FRAMES, each[1])
+    has_four = tf.reduce_any(frames & tf.equal(each[9], 4), axis=0)
+    exif, xmp, adobe = _are(
+        seen,
+        {0: b"\xff\xe1", 4: _EXIF},
+        {0: b"\xff\xe1", 4: _XMP},
+        {0: b"\xff\xee", 4: _ADOBE},
+    )
+    is_negative = has_four & ~tf.reduce_any(adobe & (size >= 14), axis=0)
+    # What is behind the name, which is behind the marker and the size.
+    skipped = tf.where(xmp, tf.constant(4 + len(_XMP), tf.int64), 4 + len(_EXIF))
     orientation = _orientation(
-        _cut(encoded, exif, position + 10, size - 8), _cut(encoded, xmp, position + 33, size - 31)
+        encoded, tf.stack([exif, xmp]), position + skipped, size + 2 - skipped
     )
     return Marks(
         tf.where(is_negative, NEGATIVE, marks.kind),
@@ -102,26 +121,52 @@ def _of_jpegs(encoded: tf.Tensor, chosen: tf.Tensor, marks: Marks) -> Marks:
 
 
 def _of_pngs(encoded: tf.Tensor, chosen: tf.Tensor, marks: Marks) -> Marks:
+    return Marks(*_read_pngs(encoded, chosen, *marks))
+
+
+@rare(*_BATCH)
+def _read_pngs(
+    encoded: tf.Tensor, chosen: tf.Tensor, kind: tf.Tensor, orientation: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    marks = Marks(kind, orientation)
     position, seen = _visit(encoded, chosen, 8, _png_step)
     size = _png_size(seen)
-    pixels = tf.cast(_is(seen, 4, b"IDAT"), tf.int32)
-    # Behind the first pixels it is not followed, as by libpng.
-    trns = _is(seen, 4, b"tRNS") & tf.equal(tf.cumsum(pixels), 0)
-    exif = _is(seen, 4, b"eXIf")
-    xmp = _is(seen, 4, b"iTXt") & _is(seen, 8, _PNG_XMP)
-    prefix = len(_EXIF) * tf.cast(_is(seen, 8, _EXIF), tf.int64)
-    orientation = _orientation(
-        _cut(encoded, exif, position + 8 + prefix, size - prefix),
-        _cut(encoded, xmp, position + 8, size),
+    pixels, trns, exif, xmp, named = _are(
+        seen,
+        {4: b"IDAT"},
+        {4: b"tRNS"},
+        {4: b"eXIf"},
+        {4: b"iTXt" + _PNG_XMP},
+        {8: _EXIF},
     )
+    # Behind the first pixels it is not followed, as by libpng.
+    trns &= tf.equal(tf.cumsum(tf.cast(pixels, tf.int32)), 0)
+    prefix = len(_EXIF) * tf.cast(named, tf.int64)
+    orientation = _orientation(encoded, tf.stack([exif, xmp]), position + 8 + prefix, size - prefix)
     return Marks(
         tf.where(tf.reduce_any(trns, axis=0), ALPHA, marks.kind),
         tf.where(chosen, orientation, marks.orientation),
     )
 
 
-def _orientation(exif: tf.Tensor, xmp: tf.Tensor) -> tf.Tensor:
-    """1 to 8, int32 [N]: by Exif data, string [N], and where these have none by XMP."""
+@rare(
+    tf.TensorSpec([None], tf.string),
+    tf.TensorSpec([2, None, None], tf.bool),
+    tf.TensorSpec([None, None], tf.int64),
+    tf.TensorSpec([None, None], tf.int64),
+)
+def _orientation(
+    encoded: tf.Tensor, found: tf.Tensor, start: tf.Tensor, count: tf.Tensor
+) -> tf.Tensor:
+    """1 to 8, int32 [N]: by the first Exif data, and where these have none by the first XMP data.
+
+    Args:
+      encoded: string [N].
+      found: whether Exif and XMP data are there, bool [2, visits, N].
+      start: where they begin, int64 [visits, N].
+      count: of their bytes, int64 [visits, N].
+    """
+    exif, xmp = tf.unstack(_cut(encoded, found, start, count))
     none = tf.zeros_like(exif, tf.int32)
     said = tf.cond(
         tf.reduce_any(tf.strings.length(exif) > 0), lambda: exif_orientation(exif), lambda: none
@@ -200,40 +245,51 @@ _FRAMES, _STEPS = _steps()
 
 
 def _jpeg_step(seen: tf.Tensor) -> tf.Tensor:
-    marker = seen[:, 1] * tf.cast(tf.equal(seen[:, 0], 0xFF), tf.int64)
+    first, marker, high, low = tf.unstack(seen[:, :4], axis=1)
+    marker *= tf.cast(tf.equal(first, 0xFF), tf.int64)
     step = tf.gather(tf.constant(_STEPS, tf.int64), marker)
     # A length of 0 or 1 is one that is not there, to libjpeg.
-    return step[:, 0] + step[:, 1] * tf.maximum(seen[:, 2] * 256 + seen[:, 3], 2)
+    fixed, is_added = tf.unstack(step, axis=1)
+    return fixed + is_added * tf.maximum(high * 256 + low, 2)
 
 
 def _png_step(seen: tf.Tensor) -> tf.Tensor:
-    return 12 + _png_size(seen) + _ENOUGH * tf.cast(_is(seen, 4, b"IEND"), tf.int64)
+    (is_end,) = _are(seen, {4: b"IEND"})
+    return 12 + _png_size(seen) + _ENOUGH * tf.cast(is_end, tf.int64)
 
 
 def _png_size(seen: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(seen[..., :4] * [1 << 24, 1 << 16, 1 << 8, 1], axis=-1)
 
 
-def _is(seen: tf.Tensor, at: int, text: bytes) -> tf.Tensor:
-    return tf.reduce_all(tf.equal(seen[..., at : at + len(text)], list(text)), axis=-1)
+def _are(seen: tf.Tensor, *texts: dict[int, bytes]) -> list[tf.Tensor]:
+    """For each of some texts whether it is what is seen, bool [...].
+
+    Args:
+      seen: int64 [..., _SEEN].
+      texts: each by its parts, by where these begin; what is between them may be anything.
+    """
+    wanted = np.full((len(texts), _SEEN), -1, np.int64)
+    for row, text in zip(wanted, texts, strict=True):
+        for at, part in text.items():
+            row[at : at + len(part)] = list(part)
+    same = tf.equal(tf.expand_dims(seen, -2), wanted) | (wanted < 0)
+    return tf.unstack(tf.reduce_all(same, axis=-1), len(texts), axis=-1)
 
 
 def _cut(encoded: tf.Tensor, found: tf.Tensor, start: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """What begins where the first was found, string [N]; empty where none was.
+    """What begins where the first was found, string [2, N]; empty where none was.
 
     Args:
       encoded: string [N].
-      found: bool [visits, N].
+      found: bool [2, visits, N].
       start: int64 [visits, N].
       count: bytes, int64 [visits, N].
     """
-    first = tf.argmax(tf.cast(found, tf.int32), axis=0)
-    has = tf.reduce_any(found, axis=0)
-    none = tf.zeros_like(first)
-    columns = tf.range(tf.size(first, tf.int64))
-    place = tf.stack([first, columns], axis=1)
+    is_first = found & tf.equal(tf.cumsum(tf.cast(found, tf.int32), axis=1), 1)
+    begin = tf.reduce_sum(tf.where(is_first, start, 0), axis=1)
+    counts = tf.reduce_sum(tf.where(is_first, count, 0), axis=1)
     end = tf.cast(tf.strings.length(encoded), tf.int64)
-    begin = tf.where(has, tf.minimum(tf.gather_nd(start, place), end), none)
-    return tf.strings.substr(
-        encoded, begin, tf.where(has, tf.maximum(tf.gather_nd(count, place), 0), none)
-    )
+    # Both with `end`: where N is known, it has to be of both, or the graph is refused.
+    begin, counts = tf.minimum(begin, end), tf.minimum(tf.maximum(counts, 0), end)
+    return tf.strings.substr(encoded, begin, counts)

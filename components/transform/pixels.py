@@ -33,7 +33,7 @@ def decode(encoded: tf.Tensor, background: Colour) -> tf.Tensor:
       tf.errors.InvalidArgumentError: it cannot be decoded, or not rightly (when the graph runs).
     """
     marks = read_marks(encoded[tf.newaxis])
-    return _decode_one(encoded, marks.kind[0], marks.orientation[0], background)
+    return _one(background)(encoded, marks.kind[0], marks.orientation[0])
 
 
 @functools.cache
@@ -67,13 +67,23 @@ def map_decoded(
 
     def each() -> Any:
         return tf.map_fn(
-            lambda one: function(_decode_one(one[0], one[1], one[2], background)),
+            lambda one: function(_one(background)(*one)),
             (encoded, *marks),
             fn_output_signature=signature,
         )
 
     # Tiny images are decoded in less time than it takes to ask of each what kind it is.
     return tf.cond(_all_plain(marks), plain, each)
+
+
+@functools.cache
+def _one(background: Colour) -> Any:
+    """`_decode_one`, traced once a process: it is part of every graph that reads images."""
+    return tf.function(
+        functools.partial(_decode_one, background=background),
+        input_signature=[tf.TensorSpec((), each) for each in (tf.string, tf.int32, tf.int32)],
+        autograph=False,
+    )
 
 
 def _all_plain(marks: Marks) -> tf.Tensor:
