@@ -97,7 +97,7 @@ def _wrong_kind(features: Any, shard: ExamplesShard) -> Refused | None:
                 if name == shard.image_feature
                 else f"in most records it is {KINDS[known[name]]}"
             )
-            return Refused(Reason.MALFORMED, detail)
+            return Refused(Reason.MALFORMED, detail, cure="")
     return None
 
 

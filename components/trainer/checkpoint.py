@@ -107,7 +107,9 @@ class Checkpoints:
 
     def _is_of_other_variables(self, newest: str) -> bool:
         """Whether an older version of this code wrote it, which saved less of the model."""
-        stored = tf.train.load_checkpoint(newest).get_variable_to_shape_map()
+        # Not tf.train.load_checkpoint, which takes the prefix in a store for a folder.
+        reader = tf.compat.v1.train.NewCheckpointReader(newest)
+        stored = reader.get_variable_to_shape_map()
         expected = {"variables": len(self._variables), "best": self._best_count}
         for name, count in expected.items():
             found = len({key.split("/")[1] for key in stored if key.startswith(f"{name}/")})
