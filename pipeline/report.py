@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.report.runs import render_runs
 from components.report.settings import ReportSettings
 from components.storage import AnyPath, io_errors, write_whole
 from pipeline.code import library_versions
 from pipeline.config import Config, dump_config
-from pipeline.inputs import Inputs
 from pipeline.layout import Layout
 from pipeline.summary import KEPT
+
+if TYPE_CHECKING:
+    # NumPy and the sources, which the command's own process does without.
+    from pipeline.inputs import Inputs
 
 
 def report_settings(config: Config, inputs: Inputs, run_id: str) -> ReportSettings:

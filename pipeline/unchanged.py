@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.lineage import manifest_text
 from components.manifest import damage, from_text
 from components.progress import report
-from pipeline.inputs import Inputs
 from pipeline.layout import Layout
 from pipeline.summary import Summary
+
+if TYPE_CHECKING:
+    # NumPy and the sources, which the command's own process does without.
+    from pipeline.inputs import Inputs
 
 
 def files_of(outputs: Mapping[str, Any], layout: Layout) -> dict[str, str]:
