@@ -35,8 +35,7 @@ from components.evaluator.settings import EvaluatorSettings
 from components.trainer.architecture import PUBLISHED
 from components.trainer.bit import BiT
 from components.transform.config import WHITE
-from components.transform.pixels import map_decoded
-from components.transform.preprocessing import resized
+from components.transform.preprocessing import decode_and_resize
 
 CLASSES = 10
 SIDE = 224
@@ -56,8 +55,7 @@ class Classifier(tf.Module):
         """Serialized tf.Examples, string [N] -> `probabilities` float32 [N, CLASSES], the index."""
         spec = {"image": tf.io.FixedLenFeature([], tf.string)}
         encoded = tf.io.parse_example(examples, spec)["image"]
-        pixels = tf.TensorSpec((SIDE, SIDE, 3), tf.float32)
-        images = map_decoded(lambda image: resized(image, SIDE)[0], encoded, WHITE, pixels)
+        images, _ = decode_and_resize(encoded, SIDE, WHITE)
         probabilities = tf.nn.softmax(self.backbone(images) @ self.head)
         return {"probabilities": probabilities, "class_index": tf.argmax(probabilities, 1)}
 

@@ -32,9 +32,9 @@ from components.trainer.input_pipeline import (
 )
 from components.trainer.kept import Room
 from components.trainer.settings import Job
+from components.transform import pixels
 from components.transform.config import WHITE
-from components.transform.pixels import map_decoded
-from components.transform.preprocessing import resized
+from components.transform.preprocessing import decode_and_resize
 
 
 def stored(job: Job) -> Split:
@@ -125,12 +125,13 @@ def _decoding(job: Job, chunk: tf.Tensor) -> dict[str, Callable[[], Any]]:
 
     @tf.function
     def decode() -> tf.Tensor:
-        return map_decoded(tf.shape, encoded, WHITE, tf.int32)
+        return tf.map_fn(
+            lambda one: tf.shape(pixels.decode(one, WHITE)), encoded, fn_output_signature=tf.int32
+        )
 
     @tf.function
     def resize() -> tf.Tensor:
-        pixels = tf.TensorSpec((side, side, 3), tf.float32)
-        return map_decoded(lambda one: resized(one, side)[0], encoded, WHITE, pixels)
+        return decode_and_resize(encoded, side, WHITE)[0]
 
     transform = tf.function(stored(job).fetch)
     return {

@@ -6,14 +6,14 @@ Source: Exif 2.32, sections 4.5 and 4.6; TIFF 6.0, section 2. Followed as Pillow
 
 from __future__ import annotations
 
-import numpy as np
 import tensorflow as tf
 
 from components.transform.traced import rare
 
 _ORIENTATION = 0x0112
-_ENTRY = 12
-_MAX_ENTRIES = 1_000
+_ENTRY = 6
+"""Numbers of 16 bits in an entry: tag, type, two of the count, two of the value."""
+_MAX_ENTRIES = 100
 """Of a directory that are read; cameras write some twenty."""
 _MOST = [{3: 2, 8: 2, 4: 1, 9: 1, 13: 1}.get(kind, 0) for kind in range(15)]
 """By TIFF's type: how many values an entry holds; of the whole numbers of 2 and 4 bytes alone."""
@@ -25,47 +25,47 @@ def exif_orientation(tiff: tf.Tensor) -> tf.Tensor:
     """The orientation that Exif data say.
 
     Args:
-      tiff: string [N], Exif data after their name, or anything else.
+      tiff: string [N], Exif data, with or without their name before them, or anything else.
 
     Returns:
       int32 [N], any number; 0 where there is none.
     """
+    tiff = tf.strings.regex_replace(tiff, r"^Exif\x00\x00", "", replace_global=False)
+    end = tf.strings.length(tiff)
     order = tf.strings.substr(tiff, 0, 2)
-    little = tf.equal(order, b"II")
-    low_first = tf.expand_dims(little, 1)
-    head = _bytes(tf.strings.substr(tiff, 0, 8), 8)
-    # Pillow takes the number 42 in either order: here its two bytes are added.
-    one, other, start = _numbers(head, low_first, (2, 1), (3, 1), (4, 4))
-    is_tiff = (little | tf.equal(order, b"MM")) & tf.equal(one + other, 42)
-    lengths = tf.cast(tf.strings.length(tiff), tf.int64)
-    start = tf.where(is_tiff & (start < lengths), start, lengths)
-    two = _bytes(_cut(tiff, start, tf.fill(tf.shape(start), _TWO)), 2)
-    (count,) = _numbers(two, low_first, (0, 2))
+    little = tf.equal(order, "II")
+    head = _numbers(tiff, 4, little)
+    # Pillow takes the number 42 in either order.
+    is_tiff = tf.reduce_any(tf.equal(head[:, 1:2], [42, 42 << 8]), axis=1)
+    is_tiff &= little | tf.equal(order, "MM")
+    start = _whole(head[:, 2], head[:, 3], little)
+    start = tf.where(is_tiff & (start >= 0) & (start < end), start, end)
+    size = 1 + _MAX_ENTRIES * _ENTRY
+    text = tf.strings.substr(tiff, start, tf.fill(tf.shape(start), 2 * size))
+    directory = _numbers(text, size, little)
     # A directory that is cut off is read as far as it goes.
-    first = tf.minimum(start + 2, lengths)
-    count = tf.minimum(tf.minimum(count, (lengths - first) // _ENTRY), _MAX_ENTRIES)
-    most = tf.maximum(tf.reduce_max(count), 1)
-    table = _bytes(_cut(tiff, first, count * _ENTRY), tf.cast(most * _ENTRY, tf.int32))
-    table = tf.reshape(table, tf.stack([-1, most, _ENTRY]))
-    return _last_orientation(table, tf.expand_dims(low_first, 2))
+    count = tf.minimum(directory[:, 0], (end - start - 2) // (2 * _ENTRY))
+    table = tf.reshape(directory[:, 1:], [-1, _MAX_ENTRIES, _ENTRY])
+    return _last_orientation(table, tf.expand_dims(count, 1), tf.expand_dims(little, 1))
 
 
-def _last_orientation(table: tf.Tensor, low_first: tf.Tensor) -> tf.Tensor:
+def _last_orientation(table: tf.Tensor, count: tf.Tensor, little: tf.Tensor) -> tf.Tensor:
     """The value of the last entry with it; Pillow too lets a later one take an earlier one's place.
 
     Args:
-      table: int64 [N, entries, 12], bytes; zeros behind a directory's end.
-      low_first: bool [N, 1, 1], whether the lowest byte comes first.
+      table: int32 [N, _MAX_ENTRIES, _ENTRY].
+      count: entries that the directory has, int32 [N, 1].
+      little: whether the lowest of a number comes first, bool [N, 1].
     """
-    tag, kind, values, short, long = _numbers(
-        table, low_first, (0, 2), (2, 2), (4, 4), (8, 2), (8, 4)
-    )
-    most = tf.gather(tf.constant(_MOST, tf.int64), tf.minimum(kind, len(_MOST) - 1))
-    wanted = tf.equal(tag, _ORIENTATION) & (values >= 1) & (values <= most)
-    value = tf.where(wanted, tf.where(tf.equal(most, 2), short, long), 0)
-    place = tf.range(tf.shape(table)[1])
+    tag, kind, *others = tf.unstack(table, _ENTRY, axis=2)
+    values = _whole(others[0], others[1], little)
+    long = _whole(others[2], others[3], little)
+    most = tf.gather(_MOST, tf.minimum(kind, len(_MOST) - 1))
+    place = tf.range(_MAX_ENTRIES)
+    wanted = (place < count) & tf.equal(tag, _ORIENTATION) & (values >= 1) & (values <= most)
+    value = tf.where(wanted, tf.where(tf.equal(most, 2), others[2], long), 0)
     last = tf.reduce_max(tf.where(wanted, place, 0), axis=1)
-    return tf.cast(tf.gather(value, last, batch_dims=1) & 0xFFFF, tf.int32)
+    return tf.gather(value, last, batch_dims=1)
 
 
 @rare(tf.TensorSpec([None], tf.string))
@@ -84,30 +84,15 @@ def xmp_orientation(packet: tf.Tensor) -> tf.Tensor:
     return tf.strings.to_number(tf.where(found, digit, "0"), tf.int32)
 
 
-_TWO = tf.int64.as_numpy_dtype(2)
+def _numbers(text: tf.Tensor, count: int, little: tf.Tensor) -> tf.Tensor:
+    """int32 [N, count]: the numbers of 16 bits that texts begin with, zeros behind their ends."""
+    both = [
+        tf.io.decode_raw(text, tf.uint16, little_endian=order, fixed_length=2 * count)
+        for order in (True, False)
+    ]
+    return tf.cast(tf.where(tf.expand_dims(little, 1), *both), tf.int32)
 
 
-def _cut(text: tf.Tensor, start: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    return tf.strings.substr(text, start, count)
-
-
-def _bytes(text: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
-    """int64 [N, count]: so many bytes of each, zeros where it is shorter."""
-    return tf.cast(tf.io.decode_raw(text, tf.uint8, fixed_length=count), tf.int64)
-
-
-def _numbers(digits: tf.Tensor, low_first: tf.Tensor, *fields: tuple[int, int]) -> list[tf.Tensor]:
-    """Whole numbers, int64 [...], of some bytes, int64 [..., count].
-
-    Args:
-      digits: the bytes.
-      low_first: whether the lowest of a number comes first; bool [..., 1].
-      fields: where each number begins, and of how many bytes it is.
-    """
-    low, high = np.zeros((2, digits.shape[-1], len(fields)), np.int64)
-    for field, (at, count) in enumerate(fields):
-        low[at : at + count, field] = [1 << 8 * place for place in range(count)]
-        high[at : at + count, field] = low[at : at + count, field][::-1]
-    # All by one product: every operation costs about a millisecond of tracing.
-    both = tf.split(tf.matmul(digits, np.concatenate([low, high], axis=1)), 2, axis=-1)
-    return tf.unstack(tf.where(low_first, *both), len(fields), axis=-1)
+def _whole(first: tf.Tensor, second: tf.Tensor, little: tf.Tensor) -> tf.Tensor:
+    """Numbers of 32 bits of the two of 16 that they are stored as; negative from 2**31 on."""
+    return first * tf.where(little, 1, 2**16) + second * tf.where(little, 2**16, 1)

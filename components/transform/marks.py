@@ -1,38 +1,87 @@
 """What encoded images say of how they are to be shown, read in the graph for a batch at once.
 
-Every marker of a JPEG before its first scan, and every chunk of a PNG that may have something to
-say, is visited in a loop over the whole batch, so that an image costs some microseconds. Nothing
-here fails on damaged bytes: what cannot be read is not followed.
+Every marker of a JPEG before its first scan, every block of a GIF before its first frame, and every
+chunk of a PNG that may say an orientation is visited in one loop over the whole batch, so that an
+image costs some microseconds. Nothing here fails on damaged bytes: what cannot be read is not
+followed. The graph is small on purpose: every data set that reads by it expands it again.
 
-Source: JPEG, ITU-T T.81, annex B; PNG, third edition, section 11.3.
+Source: JPEG, ITU-T T.81, annex B; PNG, third edition, section 11.3; GIF89a, sections 18 to 23;
+Windows' BITMAPINFOHEADER.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from components.transform.exif import exif_orientation, xmp_orientation
+from components.transform.patterns import Pattern, Patterns
 from components.transform.traced import rare
 
-PLAIN, ALPHA, NEGATIVE, GIF, BMP, UNKNOWN = range(6)
-"""Kinds: TensorFlow's decoder alone is right; a PNG with alpha; a JPEG of four colours without
-Adobe's marker, which TensorFlow decodes to its negative; a GIF; a BMP; none of these formats."""
+UNKNOWN, PLAIN, ALPHA, NEGATIVE, GIF, BMP = range(6)
+"""Kinds: what TensorFlow does not decode, or not rightly; a JPEG or PNG that its decoder alone has
+right; a PNG with transparency; a JPEG of four colours without Adobe's marker, which TensorFlow
+decodes to its negative; a GIF whose first frame is opaque and as large as the screen; a BMP of 24
+or 32 bits without alpha, or of 8 bits whose palette is the greys in their order."""
 
-_SEEN = 34
-"""Bytes that are looked at where a marker or a chunk begins; XMP's name in a JPEG ends there."""
-_MAX_STEPS = 10_000
-"""Markers or chunks of an image that are visited."""
-_EXIF, _XMP, _ADOBE = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"Adobe"
-_PNG_XMP = b"XML:com.adobe.xmp\0\0"
-"""Of a chunk that is not compressed."""
+_NEVER = 2**30
+"""A position beyond every end, and a step beyond it."""
+_MAX_STEPS = 4_000
+"""Markers, blocks or chunks of an image that are visited."""
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+_NONE = bytes(4)
+_GREY_BMP: Pattern = {0: b"BM", 14: b"\x28\0\0\0", 28: b"\x08\0" + _NONE}
+_COLOURS = [(size, bits) for size in (40, 52, 56, 64, 108, 124) for bits in (24, 32)]
+"""Of other BMPs the size of the header and the bits of a pixel."""
+_HEADS: list[tuple[int, Pattern]] = [
+    (PLAIN, {0: b"\xff\xd8\xff"}),
+    # Tables follow the marker of JFIF: a JPEG with nothing to say, as a rule.
+    (PLAIN, {0: b"\xff\xd8\xff\xe0\0\x10JFIF\0", 20: b"\xff\xdb"}),
+    (PLAIN, {0: _PNG}),
+    # Pixels follow the header.
+    (PLAIN, {0: _PNG, 37: b"IDAT"}),
+    (GIF, {0: b"GIF8"}),
+    # Grey and alpha, RGB and alpha.
+    (ALPHA, {0: _PNG, 25: [(0xFD, 4)]}),
+    # Whether its colours are counted or not.
+    (BMP, {**_GREY_BMP, 46: _NONE}),
+    (BMP, {**_GREY_BMP, 46: b"\0\1\0\0"}),
+]
+_HEADS += [
+    (BMP, {0: b"BM", 14: bytes([size, 0, 0, 0]), 28: bytes([bits, 0]) + _NONE})
+    for size, bits in _COLOURS
+]
+_KINDS = [kind for kind, _ in _HEADS]
+_HEAD = Patterns(56, [pattern for _, pattern in _HEADS])
 
-_BATCH = [tf.TensorSpec([None], each) for each in (tf.string, tf.bool, tf.int32, tf.int32)]
-"""Encoded images, which of them are chosen, and marks."""
+_EXIF, _XMP, _FOUR, _ADOBE, _FRAME, _TRANSPARENT, _TRNS = range(7)
+"""What is found at a marker, a block or a chunk."""
+_TABLES = 1024
+"""Bytes in which a JPEG's tables end."""
+_XMP_NAME, _PNG_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"XML:com.adobe.xmp\0\0"
+"""The latter of a chunk that is not compressed."""
+_FIRST: Pattern = {0: [(0x80, 0)]}
+"""A chunk begins with its size, of 31 bits; markers begin with 0xFF."""
+_PLACES: list[tuple[int, Pattern]] = [
+    (_EXIF, {0: b"\xff\xe1", 4: b"Exif\0\0"}),
+    (_EXIF, {**_FIRST, 4: b"eXIf"}),
+    (_XMP, {0: b"\xff\xe1", 4: _XMP_NAME}),
+    (_XMP, {**_FIRST, 4: b"iTXt" + _PNG_XMP}),
+    (_ADOBE, {0: b"\xff\xee", 4: b"Adobe"}),
+    # At the left and top of the screen.
+    (_FRAME, {0: b"\x2c" + _NONE}),
+    (_TRANSPARENT, {0: [(0xFF, 0x21), (0xFF, 0xF9), (0, 0), (1, 1)]}),
+    (_TRNS, {**_FIRST, 4: b"tRNS"}),
+]
+# The headers of frames are all from 0xC0 to 0xCF but C4, C8 and CC.
+_FRAMES = [(0xFC, 0xC0), (0xFF, 0xC5), (0xFE, 0xC6), (0xFF, 0xC9), (0xFE, 0xCA), (0xFF, 0xCD)]
+_FRAMES += [(0xFE, 0xCE)]
+_PLACES += [(_FOUR, {0: [(0xFF, 0xFF), marker], 9: b"\4"}) for marker in _FRAMES]
+_CLASSES = [name for name, _ in _PLACES]
+_PLACE = Patterns(40, [pattern for _, pattern in _PLACES])
 
 
 class Marks(NamedTuple):
@@ -47,249 +96,152 @@ class Marks(NamedTuple):
     orientation: tf.Tensor
 
 
-class _Visited(NamedTuple):
-    """Markers or chunks, in their order.
-
-    Attributes:
-      position: where each begins, int64 [visits, N].
-      seen: its first bytes, int64 [visits, N, _SEEN]; zeros where an image has no more of them.
-    """
-
-    position: tf.Tensor
-    seen: tf.Tensor
-
-
 def read_marks(encoded: tf.Tensor) -> Marks:
     """Reads the marks of a batch.
 
     Args:
       encoded: string [N], images or anything else.
     """
-    head = tf.strings.substr(encoded, 0, 26)
-    is_jpeg = tf.equal(tf.strings.substr(encoded, 0, 3), b"\xff\xd8\xff")
-    is_png = tf.strings.regex_full_match(head, r"\CPNG\r\n\x1a\n\C*")
-    has_alpha = tf.strings.regex_full_match(head, r"\CPNG\C{21}[\x04\x06]")
-    kind = tf.where(is_png & has_alpha, ALPHA, tf.where(is_png | is_jpeg, PLAIN, UNKNOWN))
-    kind = tf.where(tf.equal(tf.strings.substr(encoded, 0, 4), b"GIF8"), GIF, kind)
-    kind = tf.where(tf.equal(tf.strings.substr(encoded, 0, 2), b"BM"), BMP, kind)
-    pngs = tf.where(is_png, encoded, "")
-    # A search is cheaper than a walk: few PNGs have anything to say.
-    says = _holds(pngs, "eXIf") | _holds(pngs, "tRNS") | _holds(pngs, "tiff:Orientation")
-    marks = Marks(kind, tf.ones_like(kind))
-    marks = tf.cond(
-        tf.reduce_any(is_jpeg), lambda: _of_jpegs(encoded, is_jpeg, marks), lambda: marks
-    )
-    return tf.cond(tf.reduce_any(says), lambda: _of_pngs(encoded, says, marks), lambda: marks)
-
-
-def _holds(encoded: tf.Tensor, text: str) -> tf.Tensor:
-    """Whether strings hold a text; replacing the first is ten times as fast as a full match."""
-    less = tf.strings.regex_replace(encoded, text, "", replace_global=False)
-    return tf.strings.length(less) < tf.strings.length(encoded)
-
-
-def _of_jpegs(encoded: tf.Tensor, chosen: tf.Tensor, marks: Marks) -> Marks:
-    return Marks(*_read_jpegs(encoded, chosen, *marks))
-
-
-@rare(*_BATCH)
-def _read_jpegs(
-    encoded: tf.Tensor, chosen: tf.Tensor, kind: tf.Tensor, orientation: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    marks = Marks(kind, orientation)
-    position, seen = _visit(encoded, chosen, 2, _jpeg_step)
-    each = tf.unstack(seen, axis=2)
-    size = each[2] * 256 + each[3]
-    frames = tf.equal(each[0], 0xFF) & tf.gather(_FRAMES, each[1])
-    has_four = tf.reduce_any(frames & tf.equal(each[9], 4), axis=0)
-    exif, xmp, adobe = _are(
-        seen,
-        {0: b"\xff\xe1", 4: _EXIF},
-        {0: b"\xff\xe1", 4: _XMP},
-        {0: b"\xff\xee", 4: _ADOBE},
-    )
-    is_negative = has_four & ~tf.reduce_any(adobe & (size >= 14), axis=0)
-    # What is behind the name, which is behind the marker and the size.
-    skipped = tf.where(xmp, tf.constant(4 + len(_XMP), tf.int64), 4 + len(_EXIF))
-    orientation = _orientation(
-        encoded, tf.stack([exif, xmp]), position + skipped, size + 2 - skipped
-    )
+    end = tf.strings.length(encoded)
+    heads = _HEAD.match(tf.strings.substr(encoded, 0, _HEAD.size))
+    kind = tf.reduce_max(tf.where(heads, _KINDS, UNKNOWN), axis=1)
+    is_jpeg, is_jfif, is_png, begins, is_gif = tf.unstack(heads[:, :5], axis=1)
+    is_bare = is_jfif & ~_says_something(encoded, is_jfif)
+    # The header, one chunk of pixels, and the end.
+    is_bare |= begins & tf.equal(_four_bytes(encoded, tf.minimum(end, 33)) + 57, end)
+    walked = (is_jpeg | is_png | is_gif) & ~is_bare
+    ones = tf.ones_like(kind)
     return Marks(
-        tf.where(is_negative, NEGATIVE, marks.kind),
-        tf.where(chosen, orientation, marks.orientation),
+        *tf.cond(
+            tf.reduce_any(walked),
+            lambda: _walk(encoded, walked, is_png, is_gif, kind),
+            lambda: (kind, ones),
+        )
     )
 
 
-def _of_pngs(encoded: tf.Tensor, chosen: tf.Tensor, marks: Marks) -> Marks:
-    return Marks(*_read_pngs(encoded, chosen, *marks))
+def _says_something(encoded: tf.Tensor, looked_at: tf.Tensor) -> tf.Tensor:
+    """Whether a JPEG may have Exif, XMP or four colours among its tables or behind them."""
+    tables = tf.where(looked_at, tf.strings.substr(encoded, 0, _TABLES), "")
+    less = tf.strings.regex_replace(
+        tables, r"Exif\x00|http://ns|\x00\x14\x08\C{4}\x04", "", replace_global=False
+    )
+    return tf.not_equal(tf.strings.length(less), tf.strings.length(tables))
 
 
-@rare(*_BATCH)
-def _read_pngs(
-    encoded: tf.Tensor, chosen: tf.Tensor, kind: tf.Tensor, orientation: tf.Tensor
+@rare(*(tf.TensorSpec([None], each) for each in (tf.string, tf.bool, tf.bool, tf.bool, tf.int32)))
+def _walk(
+    encoded: tf.Tensor, walked: tf.Tensor, is_png: tf.Tensor, is_gif: tf.Tensor, kind: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    marks = Marks(kind, orientation)
-    position, seen = _visit(encoded, chosen, 8, _png_step)
-    size = _png_size(seen)
-    pixels, trns, exif, xmp, named = _are(
-        seen,
-        {4: b"IDAT"},
-        {4: b"tRNS"},
-        {4: b"eXIf"},
-        {4: b"iTXt" + _PNG_XMP},
-        {8: _EXIF},
+    """The marks of a batch of which some images are walked through."""
+    end = tf.strings.length(encoded)
+    start = tf.where(is_gif, _behind_palette(encoded), tf.where(is_png, len(_PNG), 2))
+    first = tf.where(walked, tf.minimum(start, end), end)
+    visited = _visited(encoded, first, end, is_png, is_gif)
+    found = _PLACE.match(tf.reshape(_piece(encoded, visited, _PLACE.size), [-1]))
+    found = tf.reshape(found, tf.concat([tf.shape(visited), [len(_CLASSES)]], axis=0))
+    places = tf.reduce_min(tf.where(found, visited[..., tf.newaxis], _NEVER), axis=0)
+    exif, xmp, four, adobe, frame, transparent, trns = tf.unstack(
+        tf.math.unsorted_segment_min(tf.transpose(places), _CLASSES, _TRNS + 1)
     )
-    # Behind the first pixels it is not followed, as by libpng.
-    trns &= tf.equal(tf.cumsum(tf.cast(pixels, tf.int32)), 0)
-    prefix = len(_EXIF) * tf.cast(named, tf.int64)
-    orientation = _orientation(encoded, tf.stack([exif, xmp]), position + 8 + prefix, size - prefix)
-    return Marks(
-        tf.where(tf.reduce_any(trns, axis=0), ALPHA, marks.kind),
-        tf.where(chosen, orientation, marks.orientation),
-    )
+    kind = tf.where(trns < _NEVER, ALPHA, kind)
+    kind = tf.where((four < _NEVER) & tf.equal(adobe, _NEVER), NEGATIVE, kind)
+    screen = _piece(encoded, tf.minimum(end, 6), 4)
+    covers = tf.equal(_piece(encoded, tf.minimum(frame + 5, end), 4), screen)
+    kind = tf.where(is_gif & ~(covers & tf.equal(transparent, _NEVER)), UNKNOWN, kind)
+    # Before its text a chunk has its size and name, a segment its marker and size.
+    at = tf.minimum(tf.stack([exif, xmp]), end)
+    four_bytes = _four_bytes(encoded, at)
+    size = tf.where(is_png, four_bytes, (four_bytes & 0xFFFF) - 2)
+    # `end` in both: where N is known, it has to be of both, or the graph is refused.
+    begin = tf.minimum(at + tf.where(is_png, 8, 4), end)
+    text = tf.strings.substr(encoded, begin, tf.minimum(tf.maximum(size, 0), end))
+    return kind, _orientation(*tf.unstack(text, 2))
 
 
-@rare(
-    tf.TensorSpec([None], tf.string),
-    tf.TensorSpec([2, None, None], tf.bool),
-    tf.TensorSpec([None, None], tf.int64),
-    tf.TensorSpec([None, None], tf.int64),
-)
-def _orientation(
-    encoded: tf.Tensor, found: tf.Tensor, start: tf.Tensor, count: tf.Tensor
+def _visited(
+    encoded: tf.Tensor, first: tf.Tensor, end: tf.Tensor, is_png: tf.Tensor, is_gif: tf.Tensor
 ) -> tf.Tensor:
-    """1 to 8, int32 [N]: by the first Exif data, and where these have none by the first XMP data.
+    """Where markers, blocks and chunks begin, int32 [visits, N]; `end` behind the last.
 
     Args:
       encoded: string [N].
-      found: whether Exif and XMP data are there, bool [2, visits, N].
-      start: where they begin, int64 [visits, N].
-      count: of their bytes, int64 [visits, N].
+      first: where the walk begins, int32 [N].
+      end: of each, int32 [N].
+      is_png: bool [N].
+      is_gif: bool [N]; JPEGs are neither.
     """
-    exif, xmp = tf.unstack(_cut(encoded, found, start, count))
+
+    def visit(
+        count: tf.Tensor, position: tf.Tensor, visited: Any
+    ) -> tuple[tf.Tensor, tf.Tensor, Any]:
+        step = _step(_four_bytes(encoded, position), is_png, is_gif)
+        return count + 1, tf.minimum(position + step, end), visited.write(count, position)
+
+    visited = tf.TensorArray(tf.int32, 0, dynamic_size=True, element_shape=[None])
+    _, _, visited = tf.while_loop(
+        lambda count, position, _: tf.equal(count, 0) | tf.reduce_any(position < end),
+        visit,
+        (0, first, visited),
+        maximum_iterations=_MAX_STEPS,
+        parallel_iterations=1,
+    )
+    return visited.stack()
+
+
+def _step(four_bytes: tf.Tensor, is_png: tf.Tensor, is_gif: tf.Tensor) -> tf.Tensor:
+    """From a marker, a block or a chunk to the next, by its first bytes as a number: int32 [N]."""
+    # Negative where the first byte is 0xFF: libjpeg passes over what is no marker.
+    marker = tf.clip_by_value(four_bytes // 2**16 + 256, 0, 256)
+    # A length of 0 or 1 is one that is not there, to libjpeg.
+    sized = tf.gather(_IS_SIZED, marker) * tf.maximum(four_bytes & 0xFFFF, 2)
+    step = tf.gather(_FIXED, marker) + sized
+    # Of an extension only the first part is passed over: most have one.
+    is_extension = tf.equal(four_bytes // 2**24, 0x21)
+    block = tf.where(is_extension, 4 + (four_bytes // 2**8 & 0xFF), _NEVER)
+    chunk = 12 + tf.where(four_bytes < 0, _NEVER, tf.minimum(four_bytes, _NEVER))
+    return tf.where(is_png, chunk, tf.where(is_gif, block, step))
+
+
+def _jpeg_steps() -> tuple[np.ndarray, np.ndarray]:
+    """By a JPEG's marker, or 256 for none: the step, and whether its length is added to it."""
+    steps = np.full((257, 2), (2, 1), np.int32)
+    steps[[0x00, 0xFF, 256]] = 1, 0
+    steps[[0x01, *range(0xD0, 0xD9)]] = 2, 0
+    steps[[0xD9, 0xDA]] = _NEVER, 0
+    return steps[:, 0], steps[:, 1]
+
+
+_FIXED, _IS_SIZED = _jpeg_steps()
+_PALETTE_SIZES = [0] * 128 + [3 << flags % 8 + 1 for flags in range(128, 256)]
+"""By a GIF's flags."""
+
+
+def _behind_palette(encoded: tf.Tensor) -> tf.Tensor:
+    """Where the blocks of GIFs begin, int32 [N]."""
+    flags = tf.io.decode_raw(tf.strings.substr(encoded, 0, 11), tf.uint8, fixed_length=11)[:, 10]
+    return 13 + tf.gather(_PALETTE_SIZES, tf.cast(flags, tf.int32))
+
+
+def _four_bytes(encoded: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
+    """As a number, int32 [..., N], the four bytes at some places, int32 [..., N]; highest first."""
+    piece = _piece(encoded, at, 4)
+    return tf.io.decode_raw(piece, tf.int32, little_endian=False, fixed_length=4)[..., 0]
+
+
+def _piece(encoded: tf.Tensor, at: tf.Tensor, count: int) -> tf.Tensor:
+    return tf.strings.substr(encoded, at, tf.fill(tf.shape(at), count))
+
+
+def _orientation(exif: tf.Tensor, xmp: tf.Tensor) -> tf.Tensor:
+    """1 to 8, int32 [N]: as Exif data say, string [N], and where these say nothing, XMP data."""
     none = tf.zeros_like(exif, tf.int32)
     said = tf.cond(
-        tf.reduce_any(tf.strings.length(exif) > 0), lambda: exif_orientation(exif), lambda: none
+        tf.reduce_any(tf.not_equal(exif, "")), lambda: exif_orientation(exif), lambda: none
     )
     said = tf.cond(
-        tf.reduce_any((tf.strings.length(xmp) > 0) & tf.equal(said, 0)),
+        tf.reduce_any(tf.not_equal(xmp, "") & tf.equal(said, 0)),
         lambda: tf.where(tf.equal(said, 0), xmp_orientation(xmp), said),
         lambda: said,
     )
     return tf.where((said >= 1) & (said <= 8), said, 1)
-
-
-def _visit(
-    encoded: tf.Tensor,
-    chosen: tf.Tensor,
-    start: int,
-    step: Callable[[tf.Tensor], tf.Tensor],
-) -> _Visited:
-    """Goes from marker to marker of the chosen images, from a position on.
-
-    Args:
-      encoded: string [N].
-      chosen: bool [N].
-      start: where the first begins.
-      step: bytes, int64 [N, _SEEN] -> how far the next is, int64 [N].
-    """
-    end = tf.cast(tf.strings.length(encoded), tf.int64)
-    counts = tf.fill(tf.shape(end), tf.constant(_SEEN, tf.int64))
-
-    def read(position: tf.Tensor) -> tf.Tensor:
-        piece = tf.strings.substr(encoded, position, counts)
-        return tf.cast(tf.io.decode_raw(piece, tf.uint8, fixed_length=_SEEN), tf.int64)
-
-    def body(
-        place: tf.Tensor, position: tf.Tensor, positions: Any, pieces: Any
-    ) -> tuple[tf.Tensor, tf.Tensor, Any, Any]:
-        seen = read(position)
-        # At the end of an image its bytes are zeros, and it stays there.
-        moved = tf.minimum(position + step(seen), end)
-        return place + 1, moved, positions.write(place, position), pieces.write(place, seen)
-
-    first = tf.where(chosen, tf.minimum(end, start), end)
-    arrays = [tf.TensorArray(tf.int64, 0, dynamic_size=True) for _ in range(2)]
-    _, _, positions, pieces = tf.while_loop(
-        lambda place, position, *_: tf.equal(place, 0) | tf.reduce_any(position < end),
-        body,
-        (tf.constant(0), first, *arrays),
-        maximum_iterations=_MAX_STEPS,
-        parallel_iterations=1,
-    )
-    return _Visited(positions.stack(), tf.ensure_shape(pieces.stack(), (None, None, _SEEN)))
-
-
-_ENOUGH = 2**40
-"""A step beyond every end."""
-
-
-def _steps() -> tuple[list[bool], list[list[int]]]:
-    """By a JPEG's marker: whether it is a frame header; the step, and whether its length is added.
-
-    As libjpeg takes them: fill bytes and what is no marker (0) are passed over.
-    """
-    frames, steps = [False] * 256, [[2, 1] for _ in range(256)]
-    for marker in set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}:
-        frames[marker] = True
-    for marker in (0x00, 0xFF):
-        steps[marker] = [1, 0]
-    for marker in (0x01, *range(0xD0, 0xD9)):
-        steps[marker] = [2, 0]
-    for marker in (0xD9, 0xDA):
-        steps[marker] = [_ENOUGH, 0]
-    return frames, steps
-
-
-_FRAMES, _STEPS = _steps()
-
-
-def _jpeg_step(seen: tf.Tensor) -> tf.Tensor:
-    first, marker, high, low = tf.unstack(seen[:, :4], axis=1)
-    marker *= tf.cast(tf.equal(first, 0xFF), tf.int64)
-    step = tf.gather(tf.constant(_STEPS, tf.int64), marker)
-    # A length of 0 or 1 is one that is not there, to libjpeg.
-    fixed, is_added = tf.unstack(step, axis=1)
-    return fixed + is_added * tf.maximum(high * 256 + low, 2)
-
-
-def _png_step(seen: tf.Tensor) -> tf.Tensor:
-    (is_end,) = _are(seen, {4: b"IEND"})
-    return 12 + _png_size(seen) + _ENOUGH * tf.cast(is_end, tf.int64)
-
-
-def _png_size(seen: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(seen[..., :4] * [1 << 24, 1 << 16, 1 << 8, 1], axis=-1)
-
-
-def _are(seen: tf.Tensor, *texts: dict[int, bytes]) -> list[tf.Tensor]:
-    """For each of some texts whether it is what is seen, bool [...].
-
-    Args:
-      seen: int64 [..., _SEEN].
-      texts: each by its parts, by where these begin; what is between them may be anything.
-    """
-    wanted = np.full((len(texts), _SEEN), -1, np.int64)
-    for row, text in zip(wanted, texts, strict=True):
-        for at, part in text.items():
-            row[at : at + len(part)] = list(part)
-    same = tf.equal(tf.expand_dims(seen, -2), wanted) | (wanted < 0)
-    return tf.unstack(tf.reduce_all(same, axis=-1), len(texts), axis=-1)
-
-
-def _cut(encoded: tf.Tensor, found: tf.Tensor, start: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """What begins where the first was found, string [2, N]; empty where none was.
-
-    Args:
-      encoded: string [N].
-      found: bool [2, visits, N].
-      start: int64 [visits, N].
-      count: bytes, int64 [visits, N].
-    """
-    is_first = found & tf.equal(tf.cumsum(tf.cast(found, tf.int32), axis=1), 1)
-    begin = tf.reduce_sum(tf.where(is_first, start, 0), axis=1)
-    counts = tf.reduce_sum(tf.where(is_first, count, 0), axis=1)
-    end = tf.cast(tf.strings.length(encoded), tf.int64)
-    # Both with `end`: where N is known, it has to be of both, or the graph is refused.
-    begin, counts = tf.minimum(begin, end), tf.minimum(tf.maximum(counts, 0), end)
-    return tf.strings.substr(encoded, begin, counts)

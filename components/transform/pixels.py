@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.transform.bmp import decode_bmp
 from components.transform.config import Colour
-from components.transform.gif import decode_gif
-from components.transform.marks import PLAIN, Marks, read_marks
+from components.transform.marks import PLAIN, read_marks
+from components.transform.traced import rare
 
 _ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 """Adobe's marker in a JPEG: its four colours are inverted, as they are in practice."""
+_GREYS = bytes(byte for grey in range(256) for byte in (grey, grey, grey, 0))
+_PALETTE = 54
+"""Where that of a BMP begins."""
 
 
 def decode(encoded: tf.Tensor, background: Colour) -> tf.Tensor:
@@ -33,7 +35,7 @@ def decode(encoded: tf.Tensor, background: Colour) -> tf.Tensor:
       tf.errors.InvalidArgumentError: it cannot be decoded, or not rightly (when the graph runs).
     """
     marks = read_marks(encoded[tf.newaxis])
-    return _one(background)(encoded, marks.kind[0], marks.orientation[0])
+    return turned(decoded(encoded, marks.kind[0], background), marks.orientation[0])
 
 
 @functools.cache
@@ -47,65 +49,34 @@ def decoder(background: Colour) -> Callable[[bytes], np.ndarray]:
     return lambda image: traced(tf.constant(image)).numpy()
 
 
-def map_decoded(
-    function: Callable[[tf.Tensor], Any], encoded: tf.Tensor, background: Colour, signature: Any
-) -> Any:
-    """A function of each image of a batch as `decode` gives it.
-
-    Args:
-      function: uint8 [height, width, 3] -> tensors as in `signature`.
-      encoded: string [N].
-      background: of what is transparent.
-      signature: tf.TensorSpecs, as for tf.map_fn.
-    """
-    marks = read_marks(encoded)
-
-    def plain() -> Any:
-        return tf.map_fn(
-            lambda each: function(_plain(each)), encoded, fn_output_signature=signature
-        )
-
-    def each() -> Any:
-        return tf.map_fn(
-            lambda one: function(_one(background)(*one)),
-            (encoded, *marks),
-            fn_output_signature=signature,
-        )
-
-    # Tiny images are decoded in less time than it takes to ask of each what kind it is.
-    return tf.cond(_all_plain(marks), plain, each)
-
-
-@functools.cache
-def _one(background: Colour) -> Any:
-    """`_decode_one`, traced once a process: it is part of every graph that reads images."""
-    return tf.function(
-        functools.partial(_decode_one, background=background),
-        input_signature=[tf.TensorSpec((), each) for each in (tf.string, tf.int32, tf.int32)],
-        autograph=False,
+def decoded(encoded: tf.Tensor, kind: tf.Tensor, background: Colour) -> tf.Tensor:
+    """`decode` of an image whose kind (int32 [], `marks`) is known, without its orientation."""
+    image = tf.cond(
+        tf.equal(kind, PLAIN),
+        lambda: _plain(encoded),
+        lambda: _other(encoded, kind, tf.constant(background, tf.uint16)),
     )
+    return tf.ensure_shape(image, (None, None, 3))
 
 
-def _all_plain(marks: Marks) -> tf.Tensor:
-    return tf.reduce_all(tf.equal(marks.kind, PLAIN) & tf.equal(marks.orientation, 1))
-
-
-def _decode_one(
-    encoded: tf.Tensor, kind: tf.Tensor, orientation: tf.Tensor, background: Colour
-) -> tf.Tensor:
+@rare(
+    tf.TensorSpec([], tf.string),
+    tf.TensorSpec([], tf.int32),
+    tf.TensorSpec([3], tf.uint16),
+)
+def _other(encoded: tf.Tensor, kind: tf.Tensor, background: tf.Tensor) -> tf.Tensor:
     # In the order of the kinds.
-    image = tf.switch_case(
+    return tf.switch_case(
         kind,
         [
+            lambda: _refused(encoded),
             lambda: _plain(encoded),
             lambda: composited(tf.io.decode_png(encoded, channels=4), background),
             lambda: _plain(tf.strings.join([_cut(encoded, 0, 2), _ADOBE, _cut(encoded, 2)])),
-            lambda: decode_gif(encoded, background),
-            lambda: composited(decode_bmp(encoded), background),
-            lambda: _refused(encoded),
+            lambda: _gif(encoded),
+            lambda: _bmp(encoded),
         ],
     )
-    return tf.cond(orientation > 1, lambda: turned(image, orientation), lambda: image)
 
 
 def _plain(encoded: tf.Tensor) -> tf.Tensor:
@@ -118,33 +89,63 @@ def _cut(encoded: tf.Tensor, start: int, count: int = 2**31 - 1) -> tf.Tensor:
     return tf.strings.substr(encoded, start, count)
 
 
+def _gif(encoded: tf.Tensor) -> tf.Tensor:
+    """The first frame; TensorFlow's image is as large as any later one."""
+    pixels = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    width_height = tf.cast(tf.io.decode_raw(_cut(encoded, 6, 4), tf.uint16), tf.int32)
+    size = tf.concat([width_height[::-1], [3]], axis=0)
+    return tf.slice(tf.ensure_shape(pixels, (None, None, 3)), [0, 0, 0], size)
+
+
+def _bmp(encoded: tf.Tensor) -> tf.Tensor:
+    """Of 24 or 32 bits, or of a palette of greys."""
+    pixels = tf.io.decode_bmp(encoded)
+    channels = tf.shape(pixels)[2]
+    is_right = (channels > 1) | tf.equal(_cut(encoded, _PALETTE, len(_GREYS)), _GREYS)
+    with _asserted(is_right, "a BMP whose palette is not that of greys", encoded):
+        return tf.gather(pixels, tf.minimum([0, 1, 2], channels - 1), axis=2)
+
+
 def _refused(encoded: tf.Tensor) -> tf.Tensor:
-    check = tf.debugging.Assert(
-        False, ["no JPEG, PNG, GIF or BMP; it begins with the bytes", _cut(encoded, 0, 8)]
-    )
-    with tf.control_dependencies([check] if check is not None else []):
+    says = "neither a JPEG or PNG, nor a GIF or BMP that TensorFlow decodes rightly"
+    with _asserted(tf.constant(False), says, encoded):
         return tf.zeros((0, 0, 3), tf.uint8)
 
 
-def composited(pixels: tf.Tensor, background: Colour) -> tf.Tensor:
-    """RGB and alpha, uint8 [height, width, 4], on a background: uint8 [height, width, 3]."""
+def _asserted(condition: tf.Tensor, says: str, encoded: tf.Tensor) -> Any:
+    first = tf.io.decode_raw(_cut(encoded, 0, 8), tf.uint8)
+    says = f"{says}; send it as a PNG. Its first bytes are"
+    check = tf.debugging.Assert(condition, [says, first], summarize=8)
+    return tf.control_dependencies([check] if check is not None else [])
+
+
+def composited(pixels: tf.Tensor, background: tf.Tensor) -> tf.Tensor:
+    """RGB and alpha, uint8 [height, width, 4], on a background, uint16 [3]: RGB, uint8."""
     # 16 bits hold 255 * 255 + 128: half of the memory and of the time of 32.
     pixels = tf.cast(tf.ensure_shape(pixels, (None, None, 4)), tf.uint16)
     colour, alpha = pixels[:, :, :3], pixels[:, :, 3:]
-    mixed = colour * alpha + tf.constant(background, tf.uint16) * (255 - alpha) + 128
+    mixed = colour * alpha + background * (255 - alpha) + 128
     # The nearest whole number of 255ths, without a division.
     eight = tf.constant(8, tf.uint16)
     shifted = tf.bitwise.right_shift(mixed, eight)
     return tf.cast(tf.bitwise.right_shift(mixed + shifted, eight), tf.uint8)
 
 
+_PERMUTATIONS = [[0, 1, 2]] * 5 + [[1, 0, 2]] * 4
+_IS_REVERSED = [
+    [orientation in ones for ones in ((3, 4, 7, 8), (2, 3, 6, 7))] for orientation in range(9)
+]
+"""By the orientation: whether rows and columns are, once they have changed places."""
+
+
 def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """An image [height, width, 3] of an orientation of Exif, 1 to 8 (int32 []), upright."""
 
-    def among(*orientations: int) -> tf.Tensor:
-        return tf.reduce_any(tf.equal(orientation, orientations))
+    def turn() -> tf.Tensor:
+        axes = tf.where(tf.gather(_IS_REVERSED, orientation))[:, 0]
+        return tf.reverse(tf.transpose(image, tf.gather(_PERMUTATIONS, orientation)), axes)
 
-    image = tf.cond(orientation > 4, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
-    image = tf.cond(among(2, 3, 6, 7), lambda: tf.reverse(image, [1]), lambda: image)
-    image = tf.cond(among(3, 4, 7, 8), lambda: tf.reverse(image, [0]), lambda: image)
-    return tf.ensure_shape(image, (None, None, 3))
+    upright = tf.cond(orientation > 1, turn, lambda: image)
+    # The sides of a square are known.
+    height, width = image.shape[:2]
+    return tf.ensure_shape(upright, (height, width, 3) if height == width else (None, None, 3))

@@ -12,7 +12,11 @@ import tensorflow as tf
 
 from components.transform.config import Colour
 from components.transform.features import IMAGE, IMAGE_SIDE, LABEL, TRAIN_IMAGE
-from components.transform.pixels import map_decoded
+from components.transform.marks import read_marks
+from components.transform.pixels import decoded, turned
+
+_ORIENTATIONS = 16
+"""More than there are."""
 
 
 def preprocessing_fn(
@@ -33,28 +37,36 @@ def preprocessing_fn(
     evaluate, resize = int(custom_config["evaluate"]), int(custom_config["resize"])
     background = tuple(custom_config["background"])
     encoded = tf.reshape(inputs[IMAGE], [-1])
-    images, sides = _decode_all(encoded, evaluate, background)
+    images, sides = decode_and_resize(encoded, evaluate, background)
     outputs = {IMAGE: images, LABEL: tf.reshape(inputs[LABEL], [-1]), IMAGE_SIDE: sides}
     if resize != evaluate:
         # A loop of its own: whoever reads one of the two does not pay for the other.
-        outputs[TRAIN_IMAGE], _ = _decode_all(encoded, resize, background)
+        outputs[TRAIN_IMAGE], _ = decode_and_resize(encoded, resize, background)
     return outputs
 
 
-def _decode_all(encoded: tf.Tensor, side: int, background: Colour) -> tuple[tf.Tensor, tf.Tensor]:
-    return map_decoded(
-        lambda image: resized(image, side),
-        encoded,
-        background,
-        (tf.TensorSpec((side, side, 3), tf.float32), tf.TensorSpec((), tf.int64)),
-    )
+def decode_and_resize(
+    encoded: tf.Tensor, side: int, background: Colour
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A batch of encoded images, string [N], as float32 [N, side, side, 3] in [0, 1], upright.
 
-
-def resized(image: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """One image, uint8 [height, width, 3], as float32 [side, side, 3] in [0, 1], and its size.
-
-    The size is the shorter side in pixels, rounded down to a power of two, int64 [].
+    Also of each the shorter side in pixels, rounded down to a power of two, int64 [N].
     """
+    marks = read_marks(encoded)
+
+    def one(marked: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        image, number = marked
+        small, shorter = _resized(decoded(image, number // _ORIENTATIONS, background), side)
+        # Turning the small image costs less, and gives the same.
+        return turned(small, number % _ORIENTATIONS), shorter
+
+    # In one number: every tensor that the loop reads costs some microseconds.
+    numbers = marks.kind * _ORIENTATIONS + marks.orientation
+    signature = (tf.TensorSpec((side, side, 3), tf.float32), tf.TensorSpec((), tf.int64))
+    return tf.map_fn(one, (encoded, numbers), fn_output_signature=signature)
+
+
+def _resized(image: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
     shorter = tf.cast(tf.reduce_min(tf.shape(image)[:2]), tf.float32)
     bits = tf.math.floor(tf.math.log(shorter) / tf.math.log(2.0) + 1e-6)
     return tf.image.resize(image, (side, side)) / 255.0, tf.cast(2.0**bits, tf.int64)

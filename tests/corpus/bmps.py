@@ -18,6 +18,7 @@ def bmp(
     top_down: bool = False,
     compression: int | None = None,
     pixels: bytes | None = None,
+    grey: bool = False,
 ) -> bytes:
     """A BMP written by hand.
 
@@ -28,12 +29,16 @@ def bmp(
       top_down: whether the first row comes first.
       compression: another one, with its own `pixels`.
       pixels: rows as they are stored.
+      grey: whether the palette is that of greys.
     """
     kind = compression if compression is not None else (3 if masks else 0)
     rows = pixels if pixels is not None else _bmp_rows(bits, masks, top_down)
     colours = b""
     if bits <= 8:
         entries = np.random.default_rng(bits).integers(0, 256, (2**bits, 4), np.uint8)
+        if grey:
+            entries[:] = np.arange(256)[:, np.newaxis]
+            entries[:, 3] = 0
         colours = (entries[:, :3] if header == 12 else entries).tobytes()
     if header == 12:
         fields = struct.pack("<IHHHH", 12, WIDTH, HEIGHT, 1, bits)
@@ -89,6 +94,7 @@ def bmps() -> Iterator[Case]:
         "1 bit, palette": bmp(1),
         "4 bits, palette": bmp(4),
         "8 bits, palette": bmp(8),
+        "8 bits, palette of greys": bmp(8, grey=True),
         "8 bits, palette, first row first": bmp(8, top_down=True),
         "8 bits, palette, OS/2": bmp(8, header=12),
         "24 bits, OS/2": bmp(24, header=12),

@@ -12,12 +12,11 @@ from components.example_gen.verdict import Reason, UnfitError
 
 _OLD = 12
 """Bytes of the header of OS/2 1.x and Windows 2."""
-_RAW, _RUN_LENGTHS, _MASKED = 0, (1, 2), 3
-_PALETTE_BITS, _OTHER_BITS = (1, 4, 8), (16, 24, 32)
-_MASKS = struct.pack("<3I", 0xFF0000, 0xFF00, 0xFF)
-_MAX_PALETTE_PIXELS = 10_000_000
-_MAX_MASKED_PIXELS = 2_100_000
-"""The decoding graph holds a pixel of a palette in 20 bytes, one of masks in 150."""
+_SIZES = (40, 52, 56, 64, 108, 124)
+"""Of the headers of later versions."""
+_RAW, _RUN_LENGTHS = 0, (1, 2)
+_GREYS = bytes(byte for grey in range(256) for byte in (grey, grey, grey, 0))
+"""A palette that TensorFlow, which knows none, decodes rightly."""
 _MAX_RUN_PIXELS = 4_000_000
 _MAX_RUN_BYTES = 1_000_000
 """Of run lengths, which Pillow reads one by one in Python, 1 s."""
@@ -48,19 +47,22 @@ def read_bmp(image: bytes) -> Header:
             )
         obstacle = "a BMP of run lengths, which TensorFlow does not decode"
         return Header("bmp", width, height, obstacle, "bmp")
-    is_masked = compression == _MASKED and image[54:66] != _MASKS
-    obstacle = _obstacle(width * height, bits, compression, is_masked or bits not in (24, 32))
     missing = start + (width * bits + 31) // 32 * 4 * height - len(image)
+    obstacle = _obstacle(image, header_bytes, bits, compression)
+    if missing < 0 and not obstacle:
+        obstacle = "a BMP with bytes behind its pixels, which TensorFlow does not decode"
     return Header("bmp", width, height, obstacle, "bmp", complete=missing <= 0)
 
 
-def _obstacle(pixels: int, bits: int, compression: int, is_masked: bool) -> str:
-    if bits in _PALETTE_BITS and compression == _RAW:
-        most, kind = _MAX_PALETTE_PIXELS, "with a palette"
-    elif bits in _OTHER_BITS and compression in (_RAW, _MASKED):
-        most, kind = (_MAX_MASKED_PIXELS if is_masked else pixels), f"of {bits} bits a pixel"
-    else:
-        return f"a BMP of {bits} bits a pixel in a form that TensorFlow does not decode"
-    if pixels > most:
-        return f"a BMP {kind} and more than {most:,} pixels, which takes too much memory"
-    return ""
+def _obstacle(image: bytes, header_bytes: int, bits: int, compression: int) -> str:
+    """As `components.transform.marks` and `pixels` have it."""
+    if header_bytes == _OLD:
+        return "a BMP with the header of OS/2, which TensorFlow does not decode"
+    if bits in (1, 4, 8) and compression == _RAW:
+        is_grey = bits == 8 and header_bytes == 40 and image[46:50] in (bytes(4), b"\0\1\0\0")
+        if is_grey and image[54:1078] == _GREYS:
+            return ""
+        return "a BMP with a palette, whose indices TensorFlow takes for greys"
+    if bits in (24, 32) and compression == _RAW and header_bytes in _SIZES:
+        return ""
+    return f"a BMP of {bits} bits a pixel in a form that TensorFlow does not decode"

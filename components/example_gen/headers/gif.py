@@ -27,12 +27,16 @@ class _Walk:
       frames: left, top, width and height of each, in pixels.
       first: where the first frame begins and ends, in bytes.
       control: where the last control block before it begins and ends; (0, 0) where there is none.
+      transparent: such a block names a transparent colour.
+      is_plain: every block before it is of one part.
       complete: the end was reached.
     """
 
     frames: list[tuple[int, int, int, int]] = field(default_factory=list)
     first: tuple[int, int] = (0, 0)
     control: tuple[int, int] = (0, 0)
+    transparent: bool = False
+    is_plain: bool = True
     complete: bool = False
 
 
@@ -53,10 +57,22 @@ def read_gif(image: bytes) -> Header:
         "gif",
         max(screen_width, left + width) if width else 0,
         max(screen_height, top + height) if height else 0,
-        convert="gif",
+        _obstacle(walk, (0, 0, screen_width, screen_height)),
+        "gif",
         held_pixels=later,
         complete=walk.complete,
     )
+
+
+def _obstacle(walk: _Walk, screen: tuple[int, int, int, int]) -> str:
+    """As `components.transform.marks` has it."""
+    if walk.transparent:
+        return "a GIF with transparency, which TensorFlow decodes to black"
+    if walk.frames[0] != screen:
+        return "a GIF whose first frame is not as large as its screen, which TensorFlow misplaces"
+    if not walk.is_plain:
+        return "a GIF with a comment or a profile of several parts, which the model does not read"
+    return ""
 
 
 def first_frame(image: bytes) -> bytes:
@@ -79,15 +95,20 @@ def _walk(image: bytes, *, only_first: bool = False) -> _Walk:
                 *rectangle, flags = struct.unpack_from("<HHHHB", image, position - 1)
                 position += 9 + _colours_bytes(flags)
                 walk.frames.append((rectangle[0], rectangle[1], rectangle[2], rectangle[3]))
+            parts = 0
             while size := image[position]:
                 position += size + 1
-                blocks += 1
-                _check(blocks, walk.frames)
+                parts += 1
+                _check(blocks + parts, walk.frames)
+            blocks += parts
             position += 1
             blocks += 1
             _check(blocks, walk.frames)
-            if block == _EXTENSION and is_control and not walk.frames:
-                walk.control = start, position
+            if block == _EXTENSION and not walk.frames:
+                walk.is_plain &= parts == 1
+                if is_control:
+                    walk.control = start, position
+                    walk.transparent |= bool(image[start + 3] & 1)
             elif block == _FRAME and len(walk.frames) == 1:
                 walk.first = start, position
                 if only_first:

@@ -225,7 +225,8 @@ RICH = {
 
 @pytest.mark.parametrize("name", RICH)
 def test_what_tools_and_cameras_write_passes(name):
-    found = screen(RICH[name](), LIMITS)
+    # TensorFlow reads no GIF with XMP.
+    found = screen(RICH[name](), ScreenConfig(convert=("gif",)))
     assert isinstance(found, Accepted), found
 
 
