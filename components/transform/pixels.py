@@ -86,7 +86,7 @@ def _plain(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _cut(encoded: tf.Tensor, start: int, count: int = 2**31 - 1) -> tf.Tensor:
-    return tf.strings.substr(encoded, start, count)
+    return tf.strings.substr(encoded, tf.minimum(start, tf.strings.length(encoded)), count)
 
 
 def _gif(encoded: tf.Tensor) -> tf.Tensor:
