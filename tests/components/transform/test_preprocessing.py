@@ -1,10 +1,12 @@
 """The decode and resize graph, eagerly and inside tf.data."""
 
+import functools
 import io
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_transform as tft
 from PIL import Image
 
 from components.transform.config import PreprocessingConfig
@@ -128,3 +130,11 @@ def test_a_crop_larger_than_the_image_is_refused():
 def test_the_side_is_the_shorter_one_rounded_down_to_a_power_of_two(size, side):
     _, found = decode_and_resize(encoded(size=size), 8)
     assert found == side
+
+
+def test_transform_need_not_read_the_data():
+    """Without an analyzer or a side effect TFX only traces the graph."""
+    specs = {"image": tf.TensorSpec([None], tf.string), "label": tf.TensorSpec([None], tf.int64)}
+    sizes = {"evaluate": 16, "resize": 24, "background": WHITE}
+    traced = functools.partial(preprocessing_fn, custom_config=sizes)
+    assert tft.get_analyze_input_columns(traced, specs) == []
