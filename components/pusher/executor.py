@@ -51,8 +51,9 @@ class Executor(tfx_pusher.Executor):
             json.loads(exec_properties["push_destination"])["filesystem"]["base_directory"]
         )
         kept = as_path(pushed_model.uri)
-        # Beside the artifact, which a retry of this execution empties.
-        note = as_path(f"{pushed_model.uri}.version")
+        # Beside the artifact, which a retry of this execution empties. No name begins with another:
+        # TensorFlow's ram:// takes such a file for one of the folder.
+        note = kept.parent / f"version-{kept.name}"
         current = served(serving)
         if current and model_digest(current) == model_digest(model):
             if not note.exists() or note.read_text(encoding="utf-8") != str(current):
