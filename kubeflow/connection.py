@@ -103,7 +103,7 @@ def _look_at_server(host: str, port: int) -> None:
 
 def _reason(said: str, mysql: Any) -> str:
     """Why a server that answers cannot be used, and what to do, from what ML Metadata says."""
-    if version := re.search(r"database version (\d+) is (greater|less) than library", said):
+    if version := re.search(r"database version (\d+) is (greater|older) than library", said):
         age = "a newer" if version[2] == "greater" else "an older"
         return (
             f"the database {mysql.database} was made by {age} ML Metadata (tables of version "
