@@ -7,7 +7,7 @@ BOOTSTRAP := $(shell command -v python3 || command -v python)
 UV := .uv/bin/uv
 RUN := .venv/bin/python
 
-.PHONY: help setup kubeflow run report test test-slow lint format clean
+.PHONY: help setup kubeflow run report test test-slow test-long lint format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,7 +38,11 @@ test: setup kubeflow  ## The tests, without the slow ones, two files at a time
 
 test-slow: KFP_GROUPS = kubeflow-test
 test-slow: setup kubeflow  ## The slow tests alone, two files at a time
-	@$(RUN) -m pytest -m slow -n 2 --dist loadfile $(ARGS)
+	@$(RUN) -m pytest -m "slow and not long" -n 2 --dist loadfile $(ARGS)
+
+test-long: KFP_GROUPS = kubeflow-test
+test-long: setup kubeflow  ## The longest of the slow tests, which CI leaves out
+	@$(RUN) -m pytest -m long -n 2 --dist loadfile $(ARGS)
 
 lint: setup  ## ruff and mypy
 	@$(RUN) -m ruff check .

@@ -21,6 +21,7 @@ from benchmarks import measure
         ("data", "--fashion --jpegs 50 --poisoned 100"),
     ],
 )
+@pytest.mark.long
 def test_a_benchmark_runs_to_its_end(name, arguments):
     found = measure.run(f"benchmarks.{name}", arguments.split())
     json.dumps(found)

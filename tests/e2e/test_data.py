@@ -67,6 +67,7 @@ def test_a_thousand_photographs_go_to_a_pushed_model_by_one_command(run, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_thousand_bad_images_of_ten_thousand_are_set_aside_each_for_its_reason(run, tmp_path):
     reasons = folders.write_folder(tmp_path / "photos", 9_000, 1_000)
     assert len(set(reasons.values())) >= 6
@@ -146,6 +147,7 @@ def test_the_gate_can_judge_a_split_that_training_never_sees(run, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_draw_takes_exactly_k_good_images_and_new_data_is_a_new_span(run, photos):
     folders.spoil(photos / "photos", 40)
     told = ("data.examples_per_class=8", "evaluation.min_accuracy=0.2")
@@ -163,6 +165,7 @@ def test_a_draw_takes_exactly_k_good_images_and_new_data_is_a_new_span(run, phot
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_is_killed_while_it_reads_is_complete_when_it_runs_again(run, tmp_path):
     reasons = folders.write_folder(tmp_path / "photos", 9_900, 100)
     (tmp_path / "photos.yaml").write_text(PHOTOS)

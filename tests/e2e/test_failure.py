@@ -81,6 +81,7 @@ def test_a_step_that_fails_is_named_with_its_log_and_nothing_is_pushed(run, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_goes_on_where_it_was(run, tmp_path, tfds_dir):
     output = tmp_path / "out"
     told = (*QUICK, "training.schedule={steps: 300, boundaries: [225]}", "training.epochs=20")

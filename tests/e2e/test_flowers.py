@@ -18,6 +18,7 @@ def flowers(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_preset_runs_as_written(run, tmp_path, flowers):
     from components.trainer.backbone_config import SHIPPED
 

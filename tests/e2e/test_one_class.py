@@ -91,6 +91,7 @@ def test_the_class_gate_rejects_and_the_report_shows_the_images(run, good, misla
     assert {(picture.true, picture.predicted) for picture in shown} == {(3, 8)}
 
 
+@pytest.mark.long
 def test_the_best_that_ever_passed_is_the_baseline_when_asked_for(run, good):
     """A good model, a worse one that passes, and a third: it is compared with the first."""
     output = good.output

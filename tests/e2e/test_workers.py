@@ -25,6 +25,7 @@ def addresses(count):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_run_trains_with_the_workers_that_wait_for_it(run, tmp_path):
     output = tmp_path / "out"
     refused = run(output, *TOGETHER)

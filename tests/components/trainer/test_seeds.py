@@ -5,7 +5,7 @@ import pytest
 from benchmarks import jobs
 from components.trainer.train import train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")
