@@ -1,7 +1,7 @@
 """Mixed precision really computes in another type: shown by the graph, and by its results."""
 
 import platform
-from contextlib import nullcontext
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -155,10 +155,13 @@ def test_the_rewrite_reaches_the_convolutions_of_a_saved_function(foreign, image
 
 
 def test_what_would_change_nothing_is_refused_with_what_to_do(foreign, as_found):
-    """No CPU but the newest Xeons has a float16 of its own."""
-    with nullcontext() if cpu_has("avx512_fp16") else refused("mixed_float16"):
+    """No CPU but the newest Xeons has a float16 of its own, which TensorFlow may not use either."""
+    if cpu_has("avx512_fp16"):
+        with suppress(UserError):
+            load_backbone(foreign, "full", "mixed_float16")
+            return
+    with refused("mixed_float16"):
         load_backbone(foreign, "full", "mixed_float16")
-        return
     assert not tf.config.optimizer.get_experimental_options().get("auto_mixed_precision")
     # And nothing of a BiT, which has a compute dtype.
     assert load_backbone(BIT_MINI, "full", "mixed_float16").architecture is not None
