@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from components.transform.patterns import piece
 from components.transform.traced import rare
 
 _ORIENTATION = 0x0112
@@ -41,7 +42,7 @@ def exif_orientation(tiff: tf.Tensor) -> tf.Tensor:
     start = _whole(head[:, 2], head[:, 3], little)
     start = tf.where(is_tiff & (start >= 0) & (start < end), start, end)
     size = 1 + _MAX_ENTRIES * _ENTRY
-    text = tf.strings.substr(tiff, start, tf.fill(tf.shape(start), 2 * size))
+    text = piece(tiff, start, 2 * size)
     directory = _numbers(text, size, little)
     # A directory that is cut off is read as far as it goes.
     count = tf.minimum(directory[:, 0], (end - start - 2) // (2 * _ENTRY))

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from components.transform.bmp import COLOUR_BITS, HEADER_SIZES
 from components.transform.exif import exif_orientation, xmp_orientation
-from components.transform.patterns import Pattern, Patterns
+from components.transform.patterns import Pattern, Patterns, piece
 from components.transform.traced import rare
 
 UNKNOWN, PLAIN, ALPHA, NEGATIVE, GIF, BMP = range(6)
@@ -34,7 +35,7 @@ _MAX_STEPS = 4_000
 _PNG = b"\x89PNG\r\n\x1a\n"
 _NONE = bytes(4)
 _GREY_BMP: Pattern = {0: b"BM", 14: b"\x28\0\0\0", 28: b"\x08\0" + _NONE}
-_COLOURS = [(size, bits) for size in (40, 52, 56, 64, 108, 124) for bits in (24, 32)]
+_COLOURS = [(size, bits) for size in HEADER_SIZES for bits in COLOUR_BITS]
 """Of other BMPs the size of the header and the bits of a pixel."""
 _HEADS: list[tuple[int, Pattern]] = [
     (PLAIN, {0: b"\xff\xd8\xff"}),
@@ -138,7 +139,7 @@ def _walk(
     start = tf.where(is_gif, _behind_palette(encoded), tf.where(is_png, len(_PNG), 2))
     first = tf.where(walked, tf.minimum(start, end), end)
     visited = _visited(encoded, first, end, is_png, is_gif)
-    found = _PLACE.match(tf.reshape(_piece(encoded, visited, _PLACE.size), [-1]))
+    found = _PLACE.match(tf.reshape(piece(encoded, visited, _PLACE.size), [-1]))
     found = tf.reshape(found, tf.concat([tf.shape(visited), [len(_CLASSES)]], axis=0))
     places = tf.reduce_min(tf.where(found, visited[..., tf.newaxis], _NEVER), axis=0)
     exif, xmp, four, adobe, frame, transparent, trns = tf.unstack(
@@ -146,8 +147,8 @@ def _walk(
     )
     kind = tf.where(trns < _NEVER, ALPHA, kind)
     kind = tf.where((four < _NEVER) & tf.equal(adobe, _NEVER), NEGATIVE, kind)
-    screen = _piece(encoded, tf.minimum(end, 6), 4)
-    covers = tf.equal(_piece(encoded, tf.minimum(frame + 5, end), 4), screen)
+    screen = piece(encoded, tf.minimum(end, 6), 4)
+    covers = tf.equal(piece(encoded, tf.minimum(frame + 5, end), 4), screen)
     kind = tf.where(is_gif & ~(covers & tf.equal(transparent, _NEVER)), UNKNOWN, kind)
     # Before its text a chunk has its size and name, a segment its marker and size.
     at = tf.minimum(tf.stack([exif, xmp]), end)
@@ -225,12 +226,8 @@ def _behind_palette(encoded: tf.Tensor) -> tf.Tensor:
 
 def _four_bytes(encoded: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
     """As a number, int32 [..., N], the four bytes at some places, int32 [..., N]; highest first."""
-    piece = _piece(encoded, at, 4)
-    return tf.io.decode_raw(piece, tf.int32, little_endian=False, fixed_length=4)[..., 0]
-
-
-def _piece(encoded: tf.Tensor, at: tf.Tensor, count: int) -> tf.Tensor:
-    return tf.strings.substr(encoded, at, tf.fill(tf.shape(at), count))
+    first = piece(encoded, at, 4)
+    return tf.io.decode_raw(first, tf.int32, little_endian=False, fixed_length=4)[..., 0]
 
 
 def _orientation(exif: tf.Tensor, xmp: tf.Tensor) -> tf.Tensor:

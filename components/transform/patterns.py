@@ -1,4 +1,4 @@
-"""Byte patterns that a batch of strings is compared with in the graph, all at once.
+"""Pieces of a batch of strings in the graph, and byte patterns that they are compared with at once.
 
 >>> found = Patterns(8, [{0: b"GIF8"}, {1: b"PNG"}]).match(tf.constant([b"GIF89a"]))
 >>> found.numpy().tolist()
@@ -46,3 +46,14 @@ class Patterns:
         words = tf.io.decode_raw(text, tf.int64, fixed_length=self.size)
         masked = tf.bitwise.bitwise_and(tf.expand_dims(words, 1), self._bits)
         return tf.reduce_all(tf.equal(masked, self._values), axis=2)
+
+
+def piece(text: tf.Tensor, at: tf.Tensor, count: int) -> tf.Tensor:
+    """So many bytes of strings, fewer at their ends: string [..., N].
+
+    Args:
+      text: string [N].
+      at: where they begin, at most at the end: int32 [..., N].
+      count: bytes.
+    """
+    return tf.strings.substr(text, at, tf.fill(tf.shape(at), count))

@@ -12,15 +12,13 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from components.transform.bmp import GREYS, PALETTE
 from components.transform.config import Colour
 from components.transform.marks import PLAIN, read_marks
 from components.transform.traced import rare
 
 _ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 """Adobe's marker in a JPEG: its four colours are inverted, as they are in practice."""
-_GREYS = bytes(byte for grey in range(256) for byte in (grey, grey, grey, 0))
-_PALETTE = 54
-"""Where that of a BMP begins."""
 
 
 def decode(encoded: tf.Tensor, background: Colour) -> tf.Tensor:
@@ -100,7 +98,7 @@ def _bmp(encoded: tf.Tensor) -> tf.Tensor:
     """Of 24 or 32 bits, or of a palette of greys."""
     pixels = tf.io.decode_bmp(encoded)
     channels = tf.shape(pixels)[2]
-    is_right = (channels > 1) | tf.equal(_cut(encoded, _PALETTE, len(_GREYS)), _GREYS)
+    is_right = (channels > 1) | tf.equal(_cut(encoded, PALETTE, len(GREYS)), GREYS)
     no_error = _zero_or_error(is_right, "a BMP whose palette is not that of greys", encoded)
     return tf.gather(pixels, tf.minimum([0, 1, 2], channels - 1) + no_error, axis=2)
 

@@ -9,14 +9,11 @@ import struct
 
 from components.example_gen.headers.base import Header, too_costly
 from components.example_gen.verdict import Reason, UnfitError
+from components.transform.bmp import COLOUR_BITS, GREYS, HEADER_SIZES, PALETTE
 
 _OLD = 12
 """Bytes of the header of OS/2 1.x and Windows 2."""
-_SIZES = (40, 52, 56, 64, 108, 124)
-"""Of the headers of later versions."""
 _RAW, _RUN_LENGTHS = 0, (1, 2)
-_GREYS = bytes(byte for grey in range(256) for byte in (grey, grey, grey, 0))
-"""A palette that TensorFlow, which knows none, decodes rightly."""
 _MAX_RUN_PIXELS = 4_000_000
 _MAX_RUN_BYTES = 1_000_000
 """Of run lengths, which Pillow reads one by one in Python, 1 s."""
@@ -60,9 +57,9 @@ def _obstacle(image: bytes, header_bytes: int, bits: int, compression: int) -> s
         return "a BMP with the header of OS/2, which TensorFlow does not decode"
     if bits in (1, 4, 8) and compression == _RAW:
         is_grey = bits == 8 and header_bytes == 40 and image[46:50] in (bytes(4), b"\0\1\0\0")
-        if is_grey and image[54:1078] == _GREYS:
+        if is_grey and image[PALETTE : PALETTE + len(GREYS)] == GREYS:
             return ""
         return "a BMP with a palette, whose indices TensorFlow takes for greys"
-    if bits in (24, 32) and compression == _RAW and header_bytes in _SIZES:
+    if bits in COLOUR_BITS and compression == _RAW and header_bytes in HEADER_SIZES:
         return ""
     return f"a BMP of {bits} bits a pixel in a form that TensorFlow does not decode"

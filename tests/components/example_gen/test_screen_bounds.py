@@ -216,17 +216,23 @@ RICH = {
     ),
     "JPEG with Exif and a thumbnail": with_thumbnail,
     "JPEG of 10 scans more than usual": lambda: progressive(1_000, 16),
-    "GIF with XMP of 100 kB": lambda: gif_of(
-        b"\x21\xff\x0bXMP DataXMP" + (b"\xff" + bytes(255)) * 400 + b"\0", gif()[1]
-    ),
     "GIF of 300 frames": lambda: gif(64)[0] + gif(64)[1] * 300 + b";",
 }
 
 
 @pytest.mark.parametrize("name", RICH)
 def test_what_tools_and_cameras_write_passes(name):
-    # TensorFlow reads no GIF with XMP.
-    found = screen(RICH[name](), ScreenConfig(convert=("gif",)))
+    found = screen(RICH[name](), LIMITS)
+    assert isinstance(found, Accepted), found
+
+
+def test_a_gif_with_xmp_is_converted():
+    xmp = b"\x21\xff\x0bXMP DataXMP" + (b"\xff" + bytes(255)) * 400 + b"\0"
+    image = gif_of(xmp, gif()[1])
+    refused = screen(image, LIMITS)
+    assert refused.reason is Reason.UNSUPPORTED
+    assert refused.sentence.endswith("to convert such images add gif to data.screen.convert")
+    found = screen(image, ScreenConfig(convert=("gif",)))
     assert isinstance(found, Accepted), found
 
 
