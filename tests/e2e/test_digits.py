@@ -296,16 +296,25 @@ def test_a_served_model_that_was_removed_is_pushed_again(run, checkout, output, 
     assert repaired.served[-1] == os.path.basename(repaired.summary["pushed"])
 
 
-@pytest.mark.slow
-def test_data_written_anew_in_place_is_read_anew(run, checkout, output, first, tfds_dir):
-    """In another order: of a small tfds data set it is compared what it holds."""
+@pytest.fixture
+def turned_data(tfds_dir):
+    """Digits in the other order, in place, while one test runs: every module reads this folder."""
     import tensorflow as tf
 
-    path = str(next((tfds_dir / "digits" / "1.0.0").glob("*.tfrecord*")))
-    records = list(tf.data.TFRecordDataset(path).as_numpy_iterator())
-    with tf.io.TFRecordWriter(path) as writer:
+    path = next((tfds_dir / "digits" / "1.0.0").glob("*.tfrecord*"))
+    before = path.read_bytes()
+    records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+    with tf.io.TFRecordWriter(str(path)) as writer:
         for record in reversed(records):
             writer.write(record)
+    yield
+    path.write_bytes(before)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("turned_data")
+def test_data_rewritten_in_place_is_read_again(run, checkout, output, first):
+    """In another order: of a small tfds data set it is compared what it holds."""
     fresh = run(output, *QUICK, root=checkout)
     assert fresh.exit_code == 0, fresh.out
     assert fresh.states["TfdsExampleGen"] == "complete"
