@@ -121,14 +121,14 @@ def chosen_of(split: Split, chosen: np.ndarray) -> Split:
     """
     wanted = tf.constant(chosen)
     elements = split.elements.enumerate().filter(lambda place, _: wanted[place])
-    elements = elements.map(lambda _, element: element)
+    elements = _mapped(elements, lambda _, element: element)
     return Split(elements, int(np.count_nonzero(chosen)), split.fetch, split.at_once)
 
 
 def one_pass(split: Split, batch_size: int) -> tf.data.Dataset:
     """Every element once, in order, as it is: (inputs [n, ...], labels int64 [n])."""
     size = _divisor(batch_size, split.at_once)
-    batches = split.elements.batch(size).map(split.fetch, _AUTOTUNE)
+    batches = _mapped(split.elements.batch(size), split.fetch)
     return (batches if size == batch_size else batches.rebatch(batch_size)).prefetch(2)
 
 
@@ -147,7 +147,7 @@ def train_batches(split: Split, draws: Draws, first_step: int = 0) -> tf.data.Da
     if workers > 1:
         first = index * share
         whole = elements.batch(draws.batch_size, drop_remainder=True)
-        elements = whole.map(lambda batch: batch[first : first + share]).unbatch()
+        elements = _mapped(whole, lambda batch: batch[first : first + share]).unbatch()
     size = _divisor(share, split.at_once)
     chunks = share // size
     numbers = tf.data.Dataset.range(first_step * chunks, _ENDLESS)
@@ -164,12 +164,12 @@ def train_batches(split: Split, draws: Draws, first_step: int = 0) -> tf.data.Da
         return mixup(*batch, draws.num_classes, draws.mixup, _seed(draws, step))
 
     batches = tf.data.Dataset.zip((elements.batch(size, drop_remainder=True), numbers))
-    batches = batches.map(fetch, _AUTOTUNE)
+    batches = _mapped(batches, fetch)
     if chunks > 1:
         batches = batches.rebatch(share, drop_remainder=True)
     if draws.mixup:
         steps = tf.data.Dataset.range(first_step, _ENDLESS)
-        batches = tf.data.Dataset.zip((batches, steps)).map(mix, _AUTOTUNE)
+        batches = _mapped(tf.data.Dataset.zip((batches, steps)), mix)
     return batches.prefetch(_AUTOTUNE)
 
 
@@ -183,7 +183,15 @@ def _passes(split: Split, draws: Draws, skip: int) -> tf.data.Dataset:
         )
 
     passes = tf.data.Dataset.range(skip // split.count, _ENDLESS)
-    return passes.flat_map(shuffled).skip(skip % split.count)
+    return passes.flat_map(_graph(shuffled)).skip(skip % split.count)
+
+
+def _mapped(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.Dataset:
+    return dataset.map(_graph(function), _AUTOTUNE)
+
+
+# All of it is written as a graph: AutoGraph would convert Keras' layers for nothing, in six seconds.
+_graph = tf.autograph.experimental.do_not_convert
 
 
 def _seed(draws: Draws, step: tf.Tensor) -> tf.Tensor:

@@ -24,7 +24,9 @@ class ServedClassifier(tf.Module):
         super().__init__(name="bit_classifier")
         self.model_variables = list(model.all_variables)
         self._model = model
-        self._transform = graph.transform_features_layer()
+        # The method, not the layer: of a layer Keras would save functions of its own, in six
+        # seconds. The graph has no variables or tables; one that had would be refused by the save.
+        self._transform = graph.transform_features_layer().__call__
         self._image_spec = graph.raw_feature_spec()[IMAGE]
         self._class_names = tf.constant(list(class_names))
 
