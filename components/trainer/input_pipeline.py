@@ -190,7 +190,7 @@ def _mapped(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.D
     return dataset.map(_graph(function), _AUTOTUNE)
 
 
-# All of it is written as a graph: AutoGraph would convert Keras' layers for nothing, in six seconds.
+# All is written as a graph: AutoGraph would convert Keras' layers for nothing, in six seconds.
 _graph = tf.autograph.experimental.do_not_convert
 
 

@@ -34,25 +34,23 @@ class ServedClassifier(tf.Module):
         input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")], autograph=False
     )
     def predict_image(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Encoded images, string [N], to the outputs of `_predict`."""
-        return self._predict(tf.reshape(image_bytes, [-1, *self._image_spec.shape]))
-
-    @tf.function(
-        input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False
-    )
-    def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Serialized tf.Examples with `image`, string [N], to the outputs of `_predict`."""
-        return self._predict(tf.io.parse_example(examples, {IMAGE: self._image_spec})[IMAGE])
-
-    def _predict(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        images = self._transform({IMAGE: encoded})[IMAGE]
-        probabilities = tf.nn.softmax(self._model(images))
+        """Encoded images, string [N], to probabilities float32 [N, C], class index and name."""
+        encoded = tf.reshape(image_bytes, [-1, *self._image_spec.shape])
+        probabilities = tf.nn.softmax(self._model(self._transform({IMAGE: encoded})[IMAGE]))
         index = tf.argmax(probabilities, axis=1)
         return {
             PROBABILITIES: probabilities,
             "class_index": index,
             "class_name": tf.gather(self._class_names, index),
         }
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="examples")], autograph=False
+    )
+    def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Serialized tf.Examples with `image`, string [N], to the outputs of `predict_image`."""
+        encoded = tf.io.parse_example(examples, {IMAGE: self._image_spec})[IMAGE]
+        return self.predict_image(tf.reshape(encoded, [-1]))
 
 
 def export(

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras as keras
 
 from components.trainer.architecture import BIT_MINI, Architecture
 from components.trainer.backbone import load_backbone
@@ -43,14 +42,11 @@ def test_hub_layer_trains_every_weight(tiny_backbone):
     layer = load_backbone(str(tiny_backbone), "full")
     architecture = Architecture(depths=(1,), widths=(4,), root_channels=4, groups=2)
     assert len(layer.trainable_variables) == len(architecture.weight_shapes())
-    before = [variable.numpy() for variable in layer.trainable_variables]
-    model = keras.Sequential([layer, keras.layers.Dense(2)])
-    model.compile(keras.optimizers.SGD(0.5), keras.losses.SparseCategoricalCrossentropy(True))
     images = np.random.default_rng(0).random((8, 16, 16, 3), np.float32)
-    model.fit(images, np.arange(8) % 2, epochs=2, verbose=0)
-    after = [variable.numpy() for variable in layer.trainable_variables]
-    moved = [not np.array_equal(b, a) for b, a in zip(before, after, strict=True)]
-    assert all(moved)
+    with tf.GradientTape() as tape:
+        spread = tf.reduce_sum(tf.math.square(layer(images, training=True) - 1.0))
+    for slope in tape.gradient(spread, layer.trainable_variables):
+        assert np.any(slope.numpy())
 
 
 def test_hub_layer_freezes_in_head_only(tiny_backbone):

@@ -6,6 +6,7 @@ import pytest
 from components.trainer.bit_mini.fashion_mnist import DEBIAN_FILES, fashion_mnist
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DEBIAN_FILES.is_dir(), reason="needs Debian's dataset-fashion-mnist")
 def test_all_images_are_read_without_a_network(tmp_path):
     builder = fashion_mnist(str(tmp_path))

@@ -89,7 +89,11 @@ def test_mixups_weights_are_of_a_beta_distribution():
         two = tf.zeros((2, 1, 1, 3)), tf.range(2, dtype=tf.int64)
         return mixup(*two, 2, 0.1, tf.stack([tf.constant(3, tf.int64), step]))[1][0, 0]
 
-    drawn = tf.map_fn(blend, tf.range(4000, dtype=tf.int64), fn_output_signature=tf.float32).numpy()
+    @tf.function
+    def blends(steps):
+        return tf.map_fn(blend, steps, fn_output_signature=tf.float32)
+
+    drawn = blends(tf.range(4000, dtype=tf.int64)).numpy()
     # Beta(a, a): mean 1/2, variance 1 / (4 (2a + 1)).
     assert abs(drawn.mean() - 0.5) < 0.03
     assert drawn.var() == pytest.approx(1 / (4 * 1.2), rel=0.05)

@@ -105,9 +105,18 @@ def test_a_step_is_that_of_keras(modules, name, mode):
     assert (losses[0] > np.log(10) + 0.01) == (mode == "full")
 
 
-@pytest.mark.parametrize("told", [{"batch_split": 4}, {"xla": True}], ids=["parts", "xla"])
-def test_parts_and_xla_are_the_same_step(modules, told):
-    whole = by_ours(modules["bit"], "full")
+@pytest.fixture(scope="module")
+def whole(modules):
+    """A step of our own network, without more."""
+    return by_ours(modules["bit"], "full")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"batch_split": 4}, pytest.param({"xla": True}, marks=pytest.mark.slow)],
+    ids=["parts", "xla"],
+)
+def test_parts_and_xla_are_the_same_step(modules, whole, told):
     parts = by_ours(modules["bit"], "full", **told)
     assert parts[0] == pytest.approx(whole[0], abs=1e-5)
     for one, other in zip(whole[2], parts[2], strict=True):
@@ -117,11 +126,10 @@ def test_parts_and_xla_are_the_same_step(modules, told):
 @pytest.mark.parametrize(
     "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
 )
-def test_the_penalty_is_computed_in_float32(modules, precision):
-    exact = by_ours(modules["bit"], "full")
+def test_the_penalty_is_computed_in_float32(modules, whole, precision):
     (loss, *_), _, _, model = by_ours(modules["bit"], "full", precision=precision)
     # The head is zero at first, and all that differs could be the penalty.
-    assert loss == pytest.approx(exact[0][0], abs=1e-6)
+    assert loss == pytest.approx(whole[0][0], abs=1e-6)
     weights = hub.KerasLayer(modules["bit"], trainable=True)
     assert float(tf.add_n(weights.losses)) == pytest.approx(loss - np.log(10), abs=1e-5)
     assert model.penalty().dtype == tf.float32

@@ -54,7 +54,7 @@ def test_what_it_trained_with_is_kept_with_the_history(digits_folder, plain):
         {"cache": "disk"},
         pytest.param({"cache_limit_mb": 0}, marks=pytest.mark.slow),
         {"batch_split": 4},
-        {"xla": True},
+        pytest.param({"xla": True}, marks=pytest.mark.slow),
     ],
     ids=lambda changed: str(next(iter(changed.items()))),
 )
@@ -78,6 +78,7 @@ def test_a_frozen_backbone_is_asked_once_an_image_and_the_result_is_the_same(dig
     )
 
 
+@pytest.mark.slow
 def test_a_frozen_backbone_sees_augmented_images(digits_folder):
     told = {"mode": "head_only", "crop": 16}
     again = learned(train(make_job(digits_folder, "crops again", cache="off", **told)))
@@ -109,6 +110,7 @@ def test_mixup_learns_from_soft_labels(digits_folder):
     assert rows[-1]["val_loss"] < rows[0]["val_loss"]
 
 
+@pytest.mark.slow
 def test_a_last_epoch_may_be_shorter(digits_folder):
     rows = train(make_job(digits_folder, "short", schedule={"steps": 5}, steps_per_epoch=2))
     assert [row["epoch"] for row in rows] == [1, 2, 3]
@@ -171,6 +173,7 @@ def test_a_killed_training_goes_on_where_it_was_and_ends_the_same(digits_folder,
     assert learned(history) == learned(rows)
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_named_with_what_to_do(digits_folder, monkeypatch):
     job = make_job(digits_folder, "damaged", checkpoint_seconds=0)
     with monkeypatch.context() as patched:

@@ -69,6 +69,7 @@ def test_it_begins_where_the_other_ended(digits_folder, base, told):
     assert kept["base_model"] == before.serving_model
 
 
+@pytest.mark.slow
 def test_it_goes_on_learning_from_there(digits_folder, base):
     before, row = base
     told = {"schedule": {"steps": 20}, "steps_per_epoch": 20, "base_learning_rate": 0.4}

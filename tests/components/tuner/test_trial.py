@@ -45,7 +45,16 @@ def apart(tmp_path_factory):
 @pytest.mark.parametrize(
     "told",
     [
-        {"mode": "full", "crop": 20, "flip": True, "cache": "off", "early_stopping_patience": 2},
+        pytest.param(
+            {
+                "mode": "full",
+                "crop": 20,
+                "flip": True,
+                "cache": "off",
+                "early_stopping_patience": 2,
+            },
+            marks=pytest.mark.slow,
+        ),
         pytest.param({"mode": "head_only"}, marks=pytest.mark.slow),
         {"mode": "head_only", "mixup": 0.2},
     ],
@@ -85,6 +94,7 @@ def test_a_trial_knows_nothing_of_those_before_it(digits_folder, told):
         assert other != first
 
 
+@pytest.mark.slow
 def test_modes_and_schedules_are_what_the_trial_says(digits_folder):
     job = jobs.make_job(digits_folder, "values", mode="full")
     looks = []
@@ -99,6 +109,7 @@ def test_modes_and_schedules_are_what_the_trial_says(digits_folder):
     assert [steps for steps, _ in looks] == [1, 2]
 
 
+@pytest.mark.slow
 def test_no_look_is_taken_while_the_rate_rises(digits_folder):
     schedule = {"steps": 6, "boundaries": [], "warmup": 3}
     job = jobs.make_job(digits_folder, "warm-up", mode="head_only", schedule=schedule)
@@ -164,7 +175,8 @@ def test_a_trial_has_no_other_workers():
     assert told.of_trial({}, held_out=25).training.strategy == "auto"
 
 
-@pytest.mark.parametrize("mode", ["full", pytest.param("head_only", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["full", "head_only"])
 def test_every_trial_starts_from_the_base_model(digits_folder, mode):
     base = jobs.make_job(digits_folder, "base", schedule={"steps": 20}, steps_per_epoch=20)
     train(base)
@@ -187,6 +199,7 @@ def test_too_small_a_split_is_refused(digits_folder):
         trials_of(job, holdout=0.95)
 
 
+@pytest.mark.slow
 def test_images_are_decoded_once_for_all_trials(digits_folder, tmp_path):
     """After the first trial of each mode, nothing is read from where the examples were."""
     job = jobs.make_job(digits_folder, "once", mode="full", crop=20)
