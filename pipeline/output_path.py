@@ -15,6 +15,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 SQLITE_BYTES = 504
 """SQLite opens no file of a longer name: 512 with the end of its journal's name (os_unix.c)."""
 
+SQLITE_NAME_BYTES = 255 - len("-journal")
+"""Nor one whose own name leaves no room for its journal's."""
+
 
 def resolved_output(output: Path) -> Path:
     """The absolute path of an output folder, no link in it.
@@ -81,4 +84,10 @@ def check_database(key: str, path: str) -> None:
         raise UserError(
             f"{key} is too long a path for SQLite, which keeps ML Metadata in {path}: "
             f"{length} bytes, and at most {SQLITE_BYTES} can be had. Give a shorter one."
+        )
+    length = len(os.fsencode(os.path.basename(path)))
+    if length > SQLITE_NAME_BYTES:
+        raise UserError(
+            f"{key} has too long a name for SQLite, whose journal's is longer by 8: {length} "
+            f"bytes, and at most {SQLITE_NAME_BYTES} can be had. Give a shorter one."
         )

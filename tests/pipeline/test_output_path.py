@@ -5,7 +5,13 @@ import os
 import pytest
 
 from components.errors import UserError
-from pipeline.output_path import SQLITE_BYTES, check_database, check_folder, resolved_output
+from pipeline.output_path import (
+    SQLITE_BYTES,
+    SQLITE_NAME_BYTES,
+    check_database,
+    check_folder,
+    resolved_output,
+)
 
 
 @pytest.mark.parametrize("path", ["/a b/ü→/{x}#%20'\"&;$,=:~!()|", "gs://bucket/a b"])
@@ -44,7 +50,7 @@ def test_sqlite_opens_what_is_taken_and_nothing_longer(tmp_path, beyond):
 
     length = SQLITE_BYTES + beyond
     folder = str(tmp_path)
-    while length - len(folder) > 250:
+    while length - len(folder) > 240:
         folder += "/" + "d" * 100
     path = f"{folder}/{'m' * (length - len(folder) - 1)}"
     os.makedirs(folder)
@@ -53,6 +59,25 @@ def test_sqlite_opens_what_is_taken_and_nothing_longer(tmp_path, beyond):
     config.sqlite.connection_mode = config.sqlite.READWRITE_OPENCREATE
     if beyond:
         with pytest.raises(UserError, match="too long"):
+            check_database("--output x", path)
+        with pytest.raises(RuntimeError, match="unable to open database file"):
+            metadata_store.MetadataStore(config)
+    else:
+        check_database("--output x", path)
+        metadata_store.MetadataStore(config)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_the_journal_of_a_database_has_a_name_too(tmp_path, beyond):
+    from ml_metadata import metadata_store
+    from ml_metadata.proto import metadata_store_pb2
+
+    path = f"{tmp_path}/{'m' * (SQLITE_NAME_BYTES + beyond)}"
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = path
+    config.sqlite.connection_mode = config.sqlite.READWRITE_OPENCREATE
+    if beyond:
+        with pytest.raises(UserError, match="too long a name"):
             check_database("--output x", path)
         with pytest.raises(RuntimeError, match="unable to open database file"):
             metadata_store.MetadataStore(config)
