@@ -16,10 +16,10 @@ from pipeline.config import Config
 from pipeline.curation import write_inferred
 from pipeline.failure import draw_failure
 from pipeline.gist import gist
-from pipeline.graph import steps_of
 from pipeline.kubeflow_config import PREPARE
 from pipeline.outcome import read_outcome, read_outputs, read_page
 from pipeline.report import publish, publish_runs
+from pipeline.steps import steps_of
 from pipeline.summary import (
     COMPLETED,
     REJECTED,

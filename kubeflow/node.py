@@ -21,7 +21,8 @@ from components.terminal import run_command
 from kubeflow.run_folder import RunFolder, StepRecorder
 from pipeline.kubeflow_config import FINISH, PREPARE, REJECTED
 from pipeline.layout import Layout
-from pipeline.summary import COMPLETED, STEP_FAILED, STEPS, USAGE
+from pipeline.steps import STEPS
+from pipeline.summary import COMPLETED, STEP_FAILED, USAGE
 from pipeline.summary import REJECTED as MODEL_REJECTED
 
 _logger = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from kfp import compiler, dsl, kubernetes
 from components.report import content
 from kubeflow import parameters
 from pipeline.config import Config, dump_config
-from pipeline.graph import graph_of, in_order, one_at_a_time
 from pipeline.kubeflow_config import FINISH, PASSWORD, PREPARE, REJECTED
 from pipeline.pod_config import Step
+from pipeline.steps import graph_of, in_order, one_at_a_time
 
 EXECUTOR_INPUT = "{{$}}"
 """KFP puts all that it knows of a task's outputs here."""

@@ -17,11 +17,11 @@ from kubeflow import parameters
 from kubeflow.connection import connection_config, open_first
 from kubeflow.run_folder import RunFolder
 from pipeline.config import Config, dump_config, override_config
-from pipeline.graph import graph_of, steps_of
 from pipeline.inputs import resolve
 from pipeline.kubeflow_config import PREPARE
 from pipeline.preflight import check_output, check_stores
 from pipeline.reported import run_reported
+from pipeline.steps import graph_of, steps_of
 from pipeline.summary import UNFINISHED, Summary, keep_summary, steps_named, write_summary
 
 _logger = logging.getLogger(__name__)

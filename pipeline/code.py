@@ -16,21 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from components.process import ROOT
+from pipeline.steps import TABLE
 
 PACKAGES = ("components", "pipeline")
-
-ENTRY_MODULES = {
-    "TfdsExampleGen": "components.example_gen.executor",
-    "DataGate": "components.data_gate.executor",
-    "Transform": "components.transform.preprocessing",
-    "Pictures": "components.pictures.executor",
-    "Tuner": "components.tuner.executor",
-    "Trainer": "components.trainer.run_fn",
-    "Evaluator": "components.evaluator.executor",
-    "Pusher": "components.pusher.executor",
-    "Report": "components.report.executor",
-}
-"""The module of ours that each step starts in. The other steps run TFX's code alone."""
 
 LIBRARIES = (
     "apache-beam",
@@ -58,7 +46,7 @@ _PAGES = tuple(f"components/*/*.{kind}" for kind in ("css", "html", "j2", "js"))
 def step_digests() -> dict[str, str]:
     """Digest of each step's code: the modules it imports, directly or not, and the libraries."""
     graph = _import_graph()
-    return {step: _digest(imported_modules(graph, entry)) for step, entry in ENTRY_MODULES.items()}
+    return {step.id: _digest(imported_modules(graph, step.module)) for step in TABLE if step.module}
 
 
 def project_digest() -> str:

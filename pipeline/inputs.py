@@ -25,9 +25,9 @@ from pipeline.beam import check_reachable, check_workers
 from pipeline.code import project_digest, step_digests
 from pipeline.config import Config, dump_config
 from pipeline.curation import settle_schema
-from pipeline.graph import graph_of
 from pipeline.layout import Layout
 from pipeline.output_path import check_folder
+from pipeline.steps import graph_of
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pipeline.pod_config import (
     Volume,
     amount,
 )
-from pipeline.summary import STEPS
+from pipeline.steps import STEPS, TABLE
 
 PREPARE, FINISH, REJECTED = "prepare", "finish", "model-rejected"
 """Tasks around TFX's nodes: before them, after them, and the one that a rejected model shows."""
@@ -81,15 +81,14 @@ _TRAINS = Step(
     accelerator=Accelerator(),
     shared_memory="2Gi",
 )
+_ONCE_MORE = Step(retries=Retries(count=1, backoff_s=10))
 _SHIPPED = {
     "default": Step(
         cpu_request="1", memory_request="4Gi", memory_limit="8Gi", retries=Retries(count=2)
     ),
-    "Tuner": _TRAINS,
-    "Trainer": _TRAINS,
-    # What is refused once is refused again; an evicted pod is worth another.
-    PREPARE: Step(retries=Retries(count=1, backoff_s=10)),
-    "DataGate": Step(retries=Retries(count=1, backoff_s=10)),
+    **{step.id: _TRAINS for step in TABLE if step.gpu},
+    **{step.id: _ONCE_MORE for step in TABLE if step.retries == 1},
+    PREPARE: _ONCE_MORE,
 }
 """What every step gets that the configuration does not speak of."""
 

@@ -11,7 +11,7 @@ from components.errors import UserError
 from components.storage import AnyPath, as_path, io_errors, is_local, try_writing
 from pipeline.config import Config
 from pipeline.layout import Layout
-from pipeline.summary import STEPS
+from pipeline.steps import STEPS
 
 _FULL_BYTES = 1 << 20
 _LOW_BYTES = 500 << 20

@@ -9,6 +9,7 @@ from typing import Any
 
 from components.finite import to_json
 from components.storage import AnyPath, write_whole
+from pipeline.steps import ALWAYS
 
 COMPLETED = 0
 STEP_FAILED = 1
@@ -17,27 +18,6 @@ REJECTED = 3
 
 UNFINISHED = "the run did not finish: it still runs, or it was killed"
 """The reason that a run which is killed leaves behind."""
-
-STEPS = (
-    "TfdsExampleGen",
-    "StatisticsGen",
-    "SchemaGen",
-    "ExampleValidator",
-    "PassedSpan",
-    "DataGate",
-    "Transform",
-    "Pictures",
-    "WarmStart",
-    "Tuner",
-    "Trainer",
-    "BaselineModel",
-    "Evaluator",
-    "Pusher",
-    "Report",
-)
-"""Node ids of every configuration in the order of the data flow."""
-OPTIONAL = ("WarmStart", "Tuner")
-"""Those that only some configurations have."""
 
 
 @dataclass
@@ -54,9 +34,6 @@ def steps_named(names: Iterable[str]) -> list[Step]:
     return [Step(name) for name in names]
 
 
-_ALWAYS = tuple(step for step in STEPS if step not in OPTIONAL)
-
-
 @dataclass
 class Summary:
     """Everything that run_summary.json says; every key is always there.
@@ -66,7 +43,7 @@ class Summary:
       run_id: names the run's logs and its lineage.
       exit_code: 0 completed, 1 a step failed, 2 usage, configuration or data, 3 rejected.
       config: the resolved configuration.
-      steps: every node of the configuration (`pipeline.graph.steps_of`) with its state and seconds;
+      steps: every node of the configuration (`pipeline.steps.steps_of`) with its state and seconds;
         where it is not known, those that all have.
       span: number of the data in this pipeline's lineage; null before it is known.
       counts: records read, rejected (by reason), and kept in each split; the same of each split in
@@ -85,7 +62,7 @@ class Summary:
     run_id: str = ""
     exit_code: int = STEP_FAILED
     config: dict[str, Any] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=lambda: steps_named(_ALWAYS))
+    steps: list[Step] = field(default_factory=lambda: steps_named(ALWAYS))
     span: int | None = None
     counts: dict[str, Any] = field(
         default_factory=lambda: {"read": 0, "rejected": {}, "train": 0, "eval": 0, "splits": {}}

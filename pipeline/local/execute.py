@@ -20,7 +20,6 @@ from pipeline.beam_flags import checked_flags
 from pipeline.config import Config
 from pipeline.curation import write_inferred
 from pipeline.failure import draw_failure
-from pipeline.graph import steps_of
 from pipeline.inputs import Inputs
 from pipeline.layout import Layout
 from pipeline.local.dag_runner import LocalDagRunner
@@ -31,6 +30,7 @@ from pipeline.outcome import read_outcome, read_outputs, read_page
 from pipeline.pipeline import create_pipeline
 from pipeline.report import publish, report_settings
 from pipeline.spans import settle_span
+from pipeline.steps import steps_of
 from pipeline.unchanged import files_of
 
 _logger = logging.getLogger(__name__)

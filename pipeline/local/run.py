@@ -21,13 +21,13 @@ from components.unfinished import remove_dead_files
 from pipeline.command_line import undisturbed
 from pipeline.config import Config, dump_config
 from pipeline.gist import gist
-from pipeline.graph import steps_of
 from pipeline.layout import Layout
 from pipeline.local.record import Record
 from pipeline.local.view import View, print_verdict
 from pipeline.metadata_file import check_metadata
 from pipeline.preflight import check_output
 from pipeline.report import on_the_page, publish_runs
+from pipeline.steps import steps_of
 from pipeline.summary import (
     KEPT,
     STEP_FAILED,

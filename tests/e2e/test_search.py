@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipeline.config import load_config
-from pipeline.graph import steps_of
+from pipeline.steps import steps_of
 from tests.e2e.conftest import QUICK
 
 pytestmark = pytest.mark.slow

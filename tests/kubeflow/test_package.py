@@ -15,7 +15,7 @@ from kubeflow.braces import check_package
 from kubeflow.compile import _config, _parse
 from kubeflow.sdk import PYTHON
 from pipeline.config import load_config
-from pipeline.graph import graph_of
+from pipeline.steps import graph_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

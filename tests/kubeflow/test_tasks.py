@@ -18,8 +18,8 @@ from kubeflow.finish import enter_steps
 from kubeflow.node import main
 from kubeflow.prepare import run_config
 from pipeline.config import dump_config, load_config
-from pipeline.graph import steps_of
 from pipeline.kubeflow_config import PREPARE
+from pipeline.steps import steps_of
 from pipeline.summary import Summary, write_summary
 
 DIGITS = load_config("digits", overrides=["kubeflow.image=registry/bit:1"])

@@ -8,8 +8,10 @@ import sys
 import grimp
 import pytest
 
-from pipeline.code import ENTRY_MODULES, ROOT, imported_modules
+from pipeline.code import ROOT, imported_modules
+from pipeline.steps import TABLE
 
+ENTRY_MODULES = {step.id: step.module for step in TABLE if step.module}
 STEPS = set(ENTRY_MODULES)
 
 

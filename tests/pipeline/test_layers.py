@@ -71,7 +71,7 @@ POLICY = (
     "pipeline.code",
     "pipeline.config",
     "pipeline.curation",
-    "pipeline.graph",
+    "pipeline.steps",
     "pipeline.kubeflow_config",
     "pipeline.layout",
     "pipeline.summary",

@@ -1,14 +1,17 @@
-"""The graph that the compiler for Kubeflow knows is the one that TFX compiles."""
+"""The table of steps says what TFX compiles."""
 
+import doctest
 import json
 import shutil
+from importlib.util import find_spec
 
 import pytest
 
+from pipeline import steps
 from pipeline.config import load_config
 from pipeline.config_paths import SCHEMAS
-from pipeline.graph import graph_of, in_order, one_at_a_time, steps_of
-from pipeline.summary import OPTIONAL, STEPS, Summary
+from pipeline.steps import ALWAYS, STEPS, TABLE, graph_of, in_order, one_at_a_time, steps_of
+from pipeline.summary import Summary
 
 INFERRED = "data.curated_schema=null"
 SEARCH = "search.mode=[head_only, full]"
@@ -19,6 +22,7 @@ def compiled(folder, *overrides):
     """Step -> the steps that it waits for, as TFX has them; and the configuration."""
     from ml_metadata.proto import metadata_store_pb2
     from tfx.dsl.compiler import compiler
+    from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 
     from pipeline.inputs import resolve
     from pipeline.layout import Layout
@@ -36,6 +40,9 @@ def compiled(folder, *overrides):
         metadata=metadata_store_pb2.ConnectionConfig(sqlite={"filename_uri": ":memory:"}),
         beam_pipeline_args=[],
     )
+    assert {c.id for c in pipeline.components if isinstance(c, BaseBeamComponent)} == {
+        step.id for step in TABLE if step.beam
+    }
     nodes = [node.pipeline_node for node in compiler.Compiler().compile(pipeline).nodes]
     return {node.node_info.id: set(node.upstream_nodes) for node in nodes}, config
 
@@ -81,7 +88,8 @@ def test_one_at_a_time_is_the_same_steps_in_a_row():
 def test_some_steps_are_there_where_the_configuration_asks_for_them_alone():
     assert steps_of(load_config("digits", overrides=[SEARCH, WARM])) == STEPS
     without = steps_of(load_config("digits"))
-    assert set(STEPS) - set(without) == set(OPTIONAL) == {"WarmStart", "Tuner"}
+    assert without == ALWAYS
+    assert set(STEPS) - set(without) == {"WarmStart", "Tuner"}
     assert set(steps_of(load_config("digits", overrides=[WARM]))) - set(without) == {"WarmStart"}
     assert tuple(step.id for step in Summary().steps) == without
 
@@ -90,3 +98,12 @@ def test_some_steps_are_there_where_the_configuration_asks_for_them_alone():
 def test_the_trainer_takes_what_the_tuner_chose(overrides):
     config = load_config("digits", overrides=overrides)
     assert ("Tuner" in graph_of(config)["Trainer"]) == bool(overrides)
+
+
+def test_the_example_in_the_docstring_runs():
+    assert doctest.testmod(steps).failed == 0
+
+
+@pytest.mark.parametrize("step", [step for step in TABLE if step.module], ids=lambda step: step.id)
+def test_the_code_of_a_step_is_where_the_table_says(step):
+    assert find_spec(step.module) is not None
