@@ -2,15 +2,24 @@
 
 TFX's cache sees a step's inputs and properties. The name of a function is such a property, and its
 body is not: without a digest, an edit would go unnoticed and yesterday's artifact be used.
+
+A digest is that of the code and not of its text:
+
+    >>> before = code_digest("def f(x): return 2 * x  # Doubles.")
+    >>> before == code_digest("def f( x ):  'Twice x.'; return (2 * x)")
+    True
+    >>> before == code_digest("def f(x): return 3 * x")
+    False
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import json
 import platform
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -46,7 +55,11 @@ _PAGES = tuple(f"components/*/*.{kind}" for kind in ("css", "html", "j2", "js"))
 def step_digests() -> dict[str, str]:
     """Digest of each step's code: the modules it imports, directly or not, and the libraries."""
     graph = _import_graph()
-    return {step.id: _digest(imported_modules(graph, step.module)) for step in TABLE if step.module}
+    return {
+        step.id: _digest(imported_modules(graph, step.module, step.unkeyed))
+        for step in TABLE
+        if step.module
+    }
 
 
 def project_digest() -> str:
@@ -54,17 +67,18 @@ def project_digest() -> str:
     return _digest(_import_graph().modules, _PAGES)
 
 
-def imported_modules(graph: Any, entry: str) -> set[str]:
+def imported_modules(graph: Any, entry: str, but: Collection[str] = ()) -> set[str]:
     """The modules of ours that importing `entry` can run.
 
     Args:
       graph: grimp's import graph of our packages.
       entry: dotted name.
+      but: modules that are left out, with what they alone import.
     """
     pending, seen = [entry], set[str]()
     while pending:
         module = pending.pop()
-        if module in seen:
+        if module in seen or module in but:
             continue
         seen.add(module)
         pending += graph.find_modules_directly_imported_by(module)
@@ -90,9 +104,41 @@ def _import_graph() -> Any:
 def _digest(modules: Iterable[str], patterns: Iterable[str] = ()) -> str:
     files = {module: _file(module) for module in modules}
     files |= {str(f.relative_to(ROOT)): f for pattern in patterns for f in ROOT.glob(pattern)}
-    sources = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+    sources = {name: _file_digest(file) for name, file in files.items()}
     known = {"modules": sources, "libraries": library_versions()}
     return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+
+
+def code_digest(source: str | bytes) -> str:
+    """SHA-256 of a module's syntax tree: without comments, layout and strings that stand alone."""
+    return tree_digest(ast.parse(source))
+
+
+def tree_digest(tree: ast.Module) -> str:
+    """The same of its tree, which loses these strings."""
+    _drop_texts(tree)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _drop_texts(node: ast.AST) -> None:
+    """Takes out docstrings, those of attributes too."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        statements = getattr(node, field, None)
+        if isinstance(statements, list):
+            statements[:] = [each for each in statements if not _is_text(each)]
+            for each in statements:
+                _drop_texts(each)
+
+
+def _is_text(node: ast.AST) -> bool:
+    value = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
+@functools.cache
+def _file_digest(file: Path) -> str:
+    content = file.read_bytes()
+    return code_digest(content) if file.suffix == ".py" else hashlib.sha256(content).hexdigest()
 
 
 def _file(module: str) -> Path:

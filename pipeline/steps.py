@@ -38,6 +38,8 @@ class Step:
       after: the steps that it waits for, where they are in the pipeline.
       module: of ours that it starts in; its imports are the step's code (`pipeline.code`). None of
         a step that runs TFX's code alone.
+      unkeyed: modules among these that change nothing in what the step makes, and so are in no key
+        of its cache.
       when: whether a configuration's pipeline has it.
       at_once: whether it waits for nothing in a configuration's pipeline.
       beam: whether Beam runs it, on the configured runner.
@@ -48,6 +50,7 @@ class Step:
     id: str
     after: tuple[str, ...] = ()
     module: str | None = None
+    unkeyed: tuple[str, ...] = ()
     when: Callable[[Config], bool] = _always
     at_once: Callable[[Config], bool] = lambda config: False
     beam: bool = False
@@ -59,6 +62,17 @@ def _has_schema(config: Config) -> bool:
     # One that data.write_schema finds is not known here; then SchemaGen waits in vain, and briefly.
     return config.data.curated_schema is not None
 
+
+_NOT_THE_MODEL = (
+    "components.commands",
+    "components.progress",
+    "components.terminal",
+    # The picture of the history is drawn again with the next training.
+    "components.trainer.curves",
+    # What was downloaded has a digest of its own.
+    "components.trainer.hub_cache",
+    "components.trainer.kaggle",
+)
 
 TABLE = (
     Step("TfdsExampleGen", module="components.example_gen.executor", beam=True),
@@ -84,6 +98,7 @@ TABLE = (
         "Tuner",
         ("TfdsExampleGen", "Transform", "WarmStart"),
         module="components.tuner.executor",
+        unkeyed=_NOT_THE_MODEL,
         when=lambda config: config.search is not None,
         gpu=True,
     ),
@@ -91,6 +106,7 @@ TABLE = (
         "Trainer",
         ("TfdsExampleGen", "Transform", "WarmStart", "Tuner"),
         module="components.trainer.run_fn",
+        unkeyed=_NOT_THE_MODEL,
         gpu=True,
     ),
     # What serves when there is something to compare with it.

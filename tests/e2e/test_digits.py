@@ -270,8 +270,14 @@ def test_a_worse_model_is_rejected_against_the_last_blessed(run, checkout, outpu
 def test_an_edit_reruns_the_step_that_imports_it_and_pushes_a_new_model(
     run, checkout, output, first
 ):
-    with (checkout / "components" / "trainer" / "schedule.py").open("a") as stream:
-        stream.write("\n# An edit.\n")
+    schedule = checkout / "components" / "trainer" / "schedule.py"
+    with schedule.open("a") as stream:
+        stream.write("\n# A comment is no edit.\n")
+    commented = run(output, *QUICK, root=checkout)
+    assert commented.exit_code == 0, commented.out
+    assert set(commented.states.values()) == {"cached"}
+    with schedule.open("a") as stream:
+        stream.write("EDIT = True\n")
     edited = run(output, *QUICK, root=checkout)
     assert edited.exit_code == 0, edited.out
     for step in ("TfdsExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform"):

@@ -1,5 +1,7 @@
-"""Which edit reruns which step, told from digests of a copy of the project."""
+"""Which edit reruns which step, by the digests of a copy of the project."""
 
+import ast
+import doctest
 import json
 import shutil
 import subprocess
@@ -8,11 +10,17 @@ import sys
 import grimp
 import pytest
 
-from pipeline.code import ROOT, imported_modules
+from pipeline import code
+from pipeline.code import ROOT, code_digest, imported_modules, step_digests
 from pipeline.steps import TABLE
 
 ENTRY_MODULES = {step.id: step.module for step in TABLE if step.module}
 STEPS = set(ENTRY_MODULES)
+
+
+@pytest.fixture(scope="module")
+def before():
+    return digests(ROOT)
 
 
 @pytest.fixture
@@ -55,6 +63,9 @@ def digests(project):
         ("components/pusher/card.py", {"Pusher"}),
         ("components/pusher/model_card.md.j2", set()),
         ("components/digests.py", STEPS - {"Pictures", "TfdsExampleGen", "Transform"}),
+        ("components/trainer/curves.py", set()),
+        ("components/trainer/hub_cache.py", set()),
+        ("components/progress.py", {"TfdsExampleGen", "DataGate"}),
         ("components/storage.py", STEPS - {"Transform"}),
         ("components/errors.py", STEPS - {"Transform"}),
         ("components/__init__.py", STEPS),
@@ -67,19 +78,16 @@ def digests(project):
         ("pipeline/local/view.py", set()),
     ],
 )
-def test_an_edit_reruns_the_steps_that_import_the_module(project, module, steps):
-    before = digests(project)
+def test_an_edit_reruns_the_steps_that_import_the_module(project, before, module, steps):
     with (project / module).open("a") as stream:
-        stream.write("\n# An edit.\n")
+        stream.write("\nedit = True\n" if module.endswith(".py") else "\nAn edit.\n")
     after = digests(project)
     assert {step for step in STEPS if before[step] != after[step]} == steps
     assert before["project"] != after["project"]
 
 
-def test_the_digest_is_the_same_wherever_the_project_lies(project, tmp_path_factory):
-    other = tmp_path_factory.mktemp("elsewhere") / "project"
-    shutil.copytree(project, other)
-    assert digests(project) == digests(other)
+def test_the_digest_is_the_same_wherever_the_project_lies(project, before):
+    assert digests(project) == before
 
 
 def test_imports_inside_functions_count():
@@ -88,10 +96,98 @@ def test_imports_inside_functions_count():
     assert "components.example_gen.digits" in modules
 
 
-def test_another_version_of_a_library_reruns_every_step(monkeypatch):
-    from pipeline import code
+GRAPH = grimp.build_graph("components", "pipeline", cache_dir=None)
+KEYED = sorted(
+    {
+        module
+        for step in TABLE
+        if step.module
+        for module in imported_modules(GRAPH, step.module, step.unkeyed)
+    }
+)
 
-    before = code.step_digests()
+
+def source(module):
+    path = ROOT.joinpath(*module.split("."))
+    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+
+
+def reworded(text):
+    """The same code with a comment on top and another text in every docstring."""
+    lines = text.encode().split(b"\n")
+    texts = [
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    ]
+    for node in sorted(texts, key=lambda node: -node.lineno):
+        first, last = node.lineno - 1, node.end_lineno - 1
+        before = lines[first][: node.col_offset]
+        after = lines[last][node.end_col_offset :]
+        lines[first : last + 1] = [before + b'"Said otherwise."' + after]
+    return "# A comment.\n" + b"\n".join(lines).decode()
+
+
+@pytest.fixture(scope="module")
+def rewritten(tmp_path_factory):
+    """Every module in a key in other words and another layout."""
+    folder = tmp_path_factory.mktemp("rewritten")
+    for module in KEYED:
+        (folder / f"{module}.py").write_text(reworded(source(module)))
+    style = ["--config", "line-length=66", "--config", "format.quote-style='single'"]
+    ruff = [sys.executable, "-m", "ruff", "format", "--isolated", "--quiet", *style, str(folder)]
+    subprocess.run(ruff, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("module", KEYED)
+def test_words_and_layout_are_in_no_key(rewritten, module):
+    text = (rewritten / f"{module}.py").read_text()
+    assert text != source(module)
+    assert code_digest(text) == code_digest(source(module))
+
+
+@pytest.mark.parametrize("module", KEYED)
+def test_every_literal_name_and_statement_is_in_the_key(module):
+    before = code_digest(source(module))
+    assert code_digest(f"{source(module)}\nmore = 1\n") != before
+    nodes = list(ast.walk(ast.parse(source(module))))
+    alone = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for kind, field in ((ast.Constant, "value"), (ast.Name, "id"), (ast.arg, "arg")):
+        tree = ast.parse(source(module))
+        found = [
+            new
+            for old, new in zip(nodes, ast.walk(tree), strict=True)
+            if isinstance(new, kind) and id(old) not in alone
+        ]
+        if found:
+            setattr(found[-1], field, "another")
+            assert code.tree_digest(tree) != before
+
+
+def test_no_step_reads_a_docstring():
+    """It is in no key. These give theirs to a command's --help."""
+    reading = {module for module in KEYED if "__doc__" in source(module)}
+    assert reading == {"components.trainer.npz", "components.trainer.worker"} & set(KEYED)
+    assert not any("inspect.getdoc" in source(module) for module in KEYED)
+
+
+def test_the_example_in_the_docstring_runs():
+    assert doctest.testmod(code).failed == 0
+
+
+def test_what_is_in_no_key_of_a_step_is_there_and_imported():
+    unkeyed = {module for step in TABLE for module in step.unkeyed}
+    for step in TABLE:
+        if step.unkeyed:
+            unkeyed -= imported_modules(GRAPH, step.module)
+    assert unkeyed == set()
+
+
+def test_another_version_of_a_library_reruns_every_step(monkeypatch):
+    before = step_digests()
     monkeypatch.setattr(code, "library_versions", lambda: {"tensorflow": "99"})
-    after = code.step_digests()
+    after = step_digests()
     assert all(before[step] != after[step] for step in STEPS)
