@@ -28,6 +28,16 @@ class Run(NamedTuple):
     end: int
 
 
+def split_infos(shard_lengths: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """tfds.core.SplitInfo by name, of splits of so many records in each file."""
+    import tensorflow_datasets as tfds
+
+    return {
+        name: tfds.core.SplitInfo(name=name, shard_lengths=list(lengths), num_bytes=0)
+        for name, lengths in shard_lengths.items()
+    }
+
+
 def runs_of(slice_: str, splits: Mapping[str, Any]) -> tuple[Run, ...]:
     """The records that a slice names, in its order; empty pieces are left out.
 

@@ -20,7 +20,7 @@ from components.example_gen.example_records import single_valued
 from components.example_gen.file_stat import size_and_time
 from components.example_gen.records import first_records
 from components.example_gen.shard import ExamplesShard
-from components.example_gen.slices import Run
+from components.example_gen.slices import Run, split_infos
 from components.example_gen.stored import parsed
 from components.example_gen.tfrecord_file import DamagedError, count_records, tf_records
 from components.storage import as_path, io_errors, is_uri
@@ -120,20 +120,15 @@ def open_tfrecords(section: TfRecordsConfig) -> TfRecordsData:
       UserError: there are none for a split, one is of two splits, cannot be read or is damaged, a
         class is named twice, or no record has the image or the label.
     """
-    import tensorflow_datasets as tfds
-
     _check_names(section.class_names)
     files = {split: _find(split, pattern) for split, pattern in section.files.items()}
     _check_apart(files)
     flat = [(split, path) for split, paths in files.items() for path in paths]
     with ThreadPoolExecutor(_FILES_AT_A_TIME) as pool:
         counts = dict(zip(flat, pool.map(_count, flat), strict=True))
-    splits = {
-        split: tfds.core.SplitInfo(
-            name=split, shard_lengths=[counts[split, path] for path in paths], num_bytes=0
-        )
-        for split, paths in files.items()
-    }
+    splits = split_infos(
+        {split: [counts[split, path] for path in paths] for split, paths in files.items()}
+    )
     data = TfRecordsData(section, splits, files)
     _check_features(data)
     return data

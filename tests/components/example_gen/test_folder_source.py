@@ -79,6 +79,16 @@ def test_a_split_of_the_folder_is_named_as_its_folder(tmp_path):
     assert text.endswith(f"folder/{root.name} has: train, val.")
 
 
+@pytest.mark.parametrize("split", ["two words", "caf\udce9", "held-out"])
+def test_splits_and_files_of_any_name_are_read(tmp_path, split):
+    root = write_tree(tmp_path, "train/a/1", f"{split}/a/\udce9.png")
+    shown = split.replace("\udce9", "\\xe9")
+    source = open_source(data(root, train="train", eval=shown))
+    assert [record.source for record in stored(source, "eval")] == [f"{split}/a/\udce9.png"]
+    train, judged = source.split_fingerprints.values()
+    assert train != judged
+
+
 @settings(max_examples=50)
 @given(
     st.integers(7, 60).flatmap(
