@@ -22,7 +22,6 @@ from components.example_gen.few_shot import (
     smallest,
     with_starts,
 )
-from components.example_gen.records import stored_labels
 from components.example_gen.seen import Seen, check_first_label
 from components.example_gen.shard import Shard
 from components.example_gen.source import Source
@@ -88,9 +87,7 @@ class Drawer:
         """Says of labels that count from 1 what they are, before the first class is missed."""
         if self._config.tfrecords is None or passed.get(0):
             return
-        after = sum(
-            label == len(self._classes) for shard in shards for label in stored_labels(shard)
-        )
+        after = sum(label == len(self._classes) for shard in shards for label in shard.labels())
         check_first_label(
             Seen(labels={"after": after}), len(self._classes), self._config.tfrecords.first_label
         )
@@ -134,7 +131,7 @@ def candidates_in(
 ) -> Iterator[tuple[int, Candidate]]:
     """(label, candidate) of what a shard alone would give, told where it starts in its split."""
     start, shard = numbered_shard
-    found = candidates(start, shard, stored_labels(shard), seed, classes)
+    found = candidates(start, shard, shard.labels(), seed, classes)
     # Beam takes longer for an element than the reading does.
     yield from smallest(found, wanted)
 

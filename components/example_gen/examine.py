@@ -14,7 +14,6 @@ from components.example_gen.config import ScreenConfig
 from components.example_gen.image_files import display
 from components.example_gen.index import IndexRow
 from components.example_gen.quarantine import Reject
-from components.example_gen.records import stored_records
 from components.example_gen.screen import Reason, Refused, check_label, screen
 from components.example_gen.shard import Shard
 from components.example_gen.stored import Stored, parsed
@@ -48,7 +47,7 @@ def examined(shard: Shard, limits: ScreenConfig, classes: int) -> Iterator[Kept 
     """
     threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
     with ThreadPoolExecutor(threads) as pool:
-        records = stored_records(shard)
+        records = shard.records()
         yield from _in_order(
             pool, lambda stored: examine(stored, limits, classes), records, threads * _AHEAD
         )

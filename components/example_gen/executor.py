@@ -6,7 +6,7 @@ import itertools
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import apache_beam as beam
@@ -25,7 +25,7 @@ from components.example_gen.outputs import (
     write_shard,
 )
 from components.example_gen.seen import Seen, check_first_label
-from components.example_gen.shard import ExamplesShard, Shard
+from components.example_gen.shard import Shard
 from components.example_gen.source import Source, open_source
 from components.progress import report
 from components.storage import as_path, remove_tree, write_whole
@@ -77,7 +77,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """
         kinds: dict[str, str] = {}
         while True:
-            shards = with_kinds(source.shards, kinds)
+            shards = [shard.with_kinds(kinds) for shard in source.shards]
             if config.examples_per_class is not None:
                 shards = self._drawn(shards, config, source, uris)
             copied = self._copy(shards, config.screen, len(source.class_names), uris)
@@ -146,19 +146,11 @@ def joined(copied: Iterable[Copied]) -> Copied:
     return Copied(total(counts), sum(seen, Seen()))
 
 
-def with_kinds(shards: Iterable[Shard], kinds: Mapping[str, str]) -> list[Shard]:
-    """The shards of tf.Examples with the kinds of features that are taken."""
-    return [
-        replace(shard, kinds=tuple(kinds.items())) if isinstance(shard, ExamplesShard) else shard
-        for shard in shards
-    ]
-
-
 def copy_and_watch(
     shard: Shard, limits: ScreenConfig, classes: int, uris: dict[str, str]
 ) -> tuple[str, Copied]:
     """`copy_shard`, with what the records of a source that we did not write show together."""
-    seen = Seen() if isinstance(shard, ExamplesShard) else None
+    seen = Seen() if shard.foreign else None
     split, counts = copy_shard(shard, limits, classes, uris, seen)
     return split, Copied(counts, seen or Seen())
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.example_gen.folder_shard import FolderShard
 from components.example_gen.image_files import ImageFile, ImageFiles, list_images
-from components.example_gen.shard import FolderShard
 from components.example_gen.slices import Run, split_infos
 from components.storage import as_path
 
@@ -96,9 +96,8 @@ class FolderData:
             path=self.data_dir,
             skip=piece.begin,
             take=len(files),
-            file_format="folder",
             names=tuple(file.name for file in files),
-            labels=tuple(file.label for file in files),
+            classes=tuple(file.label for file in files),
             limit_bytes=self.limit_bytes,
         )
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import abc
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
+
+from components.example_gen.stored import Stored
 
 
 @dataclass(frozen=True)
-class Shard:
+class Shard(abc.ABC):
     """A run of records in one stored file, and the output shard that they become.
+
+    Each kind of source has its own: `TfdsShard`, `FolderShard`, `ExamplesShard`.
 
     Attributes:
       split: `train`, `eval` or `test`.
@@ -16,7 +24,6 @@ class Shard:
       path: of the stored file.
       skip: records of the file before the run.
       take: records of the run.
-      file_format: as tfds names it.
       drawn: the records of the run that are taken, counted from its first and rising; None is all.
     """
 
@@ -26,48 +33,36 @@ class Shard:
     path: str
     skip: int
     take: int
-    file_format: str
     drawn: tuple[int, ...] | None = None
+
+    labelled: ClassVar[bool] = False
+    """Whether every record has a class."""
+    foreign: ClassVar[bool] = False
+    """Whether others wrote the records, so that features and labels may be of any kind."""
 
     @property
     def num_records(self) -> int:
         """How many records it takes."""
         return self.take if self.drawn is None else len(self.drawn)
 
+    @abc.abstractmethod
+    def records(self) -> Iterator[Stored]:
+        """The records that it takes, as stored, in the order of the source."""
 
-@dataclass(frozen=True)
-class FolderShard(Shard):
-    """A run of image files in the order of a folder's split.
+    @abc.abstractmethod
+    def labels(self) -> Iterator[int]:
+        """The labels of its whole run, in its order; NO_LABEL where a record has none."""
 
-    It names its files: workers on other machines need not list the folder again.
+    def glance(self) -> Iterator[bytes]:
+        """Its records for a look before a run: without TensorFlow, where there is a way."""
+        return (stored.record for stored in self.records())
 
-    Attributes:
-      path: of the folder.
-      skip: files of its split before the run.
-      names: of the run's files, below the folder.
-      labels: of them.
-      limit_bytes: of a larger file so many bytes and one more are read.
-    """
-
-    names: tuple[str, ...] = ()
-    labels: tuple[int, ...] = ()
-    limit_bytes: int = 0
+    def with_kinds(self, kinds: Mapping[str, str]) -> Shard:
+        """The same shard, told which kind of a feature is taken where records differ in it."""
+        del kinds
+        return self
 
 
-@dataclass(frozen=True)
-class ExamplesShard(Shard):
-    """A run of tf.Examples that were there before, in a TFRecord file.
-
-    Attributes:
-      image_feature: the feature that holds the image.
-      label_feature: the feature that holds the class.
-      class_names: by number; labels that are text are told by them.
-      first_label: the number of the first class.
-      kinds: of features of which records differ: (name, the kind that is taken).
-    """
-
-    image_feature: str = "image"
-    label_feature: str = "label"
-    class_names: tuple[str, ...] = ()
-    first_label: int = 0
-    kinds: tuple[tuple[str, str], ...] = ()
+def first_records(shards: Sequence[Shard], count: int) -> Iterator[bytes]:
+    """At most `count` records from the front, for a look before a run."""
+    return itertools.islice(itertools.chain.from_iterable(s.glance() for s in shards), count)

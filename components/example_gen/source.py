@@ -15,8 +15,7 @@ from components.example_gen.config import DataConfig
 from components.example_gen.folder_source import open_folder
 from components.example_gen.image_size import median_size
 from components.example_gen.own_splits import OwnSplits, own_slices
-from components.example_gen.records import first_records
-from components.example_gen.shard import FolderShard, Shard
+from components.example_gen.shard import Shard, first_records
 from components.example_gen.slices import Run, check_once, settle
 from components.example_gen.stored import NO_LABEL, first_label
 from components.example_gen.tfds_source import open_tfds
@@ -169,7 +168,7 @@ def _own(data: Data, counts: Mapping[str, int]) -> OwnSplits:
 
     def has_labels(split: str) -> bool:
         shards = data.shards(split, [Run(split, 0, min(counts[split], _LABELS_LOOKED_AT))])
-        if any(isinstance(shard, FolderShard) for shard in shards):
+        if any(shard.labelled for shard in shards):
             return True
         records = first_records(shards, _LABELS_LOOKED_AT)
         return any(first_label(record) != NO_LABEL for record in records)

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 from components.errors import UserError
 from components.example_gen.config import DataConfig
 from components.example_gen.file_stat import records_digest, size_and_time
-from components.example_gen.shard import Shard
 from components.example_gen.slices import Run, first_lines
 from components.example_gen.tfds_features import class_names
+from components.example_gen.tfds_shard import TfdsShard
 from components.progress import report
 from components.storage import AnyPath, as_path, io_errors, try_writing
 
@@ -68,7 +68,7 @@ class TfdsData:
         height, width, _ = self.builder.info.features["image"].shape
         return height, width
 
-    def shards(self, split: str, runs: Sequence[Run]) -> list[Shard]:
+    def shards(self, split: str, runs: Sequence[Run]) -> list[TfdsShard]:
         """A shard for each run of records in a file."""
         file_format = self.builder.info.file_format.value
         instructions = self._instructions(runs)
@@ -76,7 +76,7 @@ class TfdsData:
             for item in instructions:
                 _check_parquet(self.full_name, item)
         return [
-            Shard(
+            TfdsShard(
                 split=split,
                 index=index,
                 count=len(instructions),

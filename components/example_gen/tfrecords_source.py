@@ -16,10 +16,9 @@ from typing import Any
 from components.errors import UserError
 from components.example_gen.config import TfRecordsConfig
 from components.example_gen.example_label import KINDS, kinds_of
-from components.example_gen.example_records import single_valued
+from components.example_gen.examples_shard import ExamplesShard, single_valued
 from components.example_gen.file_stat import size_and_time
-from components.example_gen.records import first_records
-from components.example_gen.shard import ExamplesShard
+from components.example_gen.shard import first_records
 from components.example_gen.slices import Run, split_infos
 from components.example_gen.stored import parsed
 from components.example_gen.tfrecord_file import DamagedError, count_records, tf_records
@@ -82,7 +81,6 @@ class TfRecordsData:
                 path=path,
                 skip=skip,
                 take=take,
-                file_format="tfrecord",
                 image_feature=self.config.image_feature,
                 label_feature=self.config.label_feature,
                 class_names=self.config.class_names,

@@ -67,7 +67,7 @@ def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
 
     from components.example_gen.config import ScreenConfig
     from components.example_gen.executor import copy_and_watch, joined, write_copied
-    from components.example_gen.shard import Shard
+    from components.example_gen.tfds_shard import TfdsShard
 
     given = example("DataflowRunner")
     # The source package is built and staged by test_package.py; a dry run has no bucket.
@@ -76,7 +76,7 @@ def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
     pipeline = beam.Pipeline(argv=flags)
     _ = (
         pipeline
-        | beam.Create([Shard("train", 0, 1, "gs://b/a", 0, 1, "tfrecord")])
+        | beam.Create([TfdsShard("train", 0, 1, "gs://b/a", 0, 1, file_format="tfrecord")])
         | beam.Reshuffle()
         | "Copy" >> beam.Map(copy_and_watch, ScreenConfig(), 10, {"examples": "gs://b/o"})
         | beam.CombinePerKey(joined)

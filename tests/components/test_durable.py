@@ -7,7 +7,7 @@ import pytest
 
 from components.durable import make_folder, rename, sync, sync_tree
 from components.example_gen.outputs import EXAMPLES, INDEX, QUARANTINE, write_shard
-from components.example_gen.shard import Shard
+from components.example_gen.tfds_shard import TfdsShard
 from components.storage import try_writing, write_whole
 from tests.recorded import fails_at, recorded
 
@@ -83,7 +83,7 @@ def test_a_folder_in_the_way_is_said(tmp_path):
 def test_a_shard_is_on_the_disk_before_its_name(tmp_path):
     uris = {name: str(tmp_path / name) for name in (EXAMPLES, INDEX, QUARANTINE)}
     with recorded() as calls:
-        write_shard([], Shard("train", 0, 1, "", 0, 0, "tfrecord"), uris)
+        write_shard([], TfdsShard("train", 0, 1, "", 0, 0, file_format="tfrecord"), uris)
     names = {target.name for call, target in calls if call == "replace"}
     assert names == {"data_tfrecord-00000-of-00001.gz", "part-00000-of-00001.parquet"}
     for index, (call, target) in enumerate(calls):
@@ -102,7 +102,7 @@ def test_a_shard_that_breaks_off_leaves_nothing_that_is_read(tmp_path):
         yield
 
     with pytest.raises(ZeroDivisionError):
-        write_shard(broken(), Shard("train", 0, 1, "", 0, 0, "tfrecord"), uris)
+        write_shard(broken(), TfdsShard("train", 0, 1, "", 0, 0, file_format="tfrecord"), uris)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

@@ -8,9 +8,8 @@ import tensorflow as tf
 
 from components.errors import UserError
 from components.example_gen.config import DataConfig, SplitsConfig, TfRecordsConfig
-from components.example_gen.records import stored_labels, stored_records
-from components.example_gen.shard import Shard
 from components.example_gen.source import open_source
+from components.example_gen.tfds_shard import TfdsShard
 from tests import ram
 from tests.components.example_gen.conftest import prepare_digits, records, run
 
@@ -57,13 +56,13 @@ def test_labels_are_those_of_the_records_in_their_order(request, data):
     for shard in open_source(digits(request.getfixturevalue(data), 5)).shards:
         features = [
             tf.train.Example.FromString(stored.record).features.feature
-            for stored in stored_records(shard)
+            for stored in shard.records()
         ]
         labels = [feature["label"].int64_list.value[0] for feature in features]
         assert len(labels) == shard.take
-        assert list(stored_labels(shard)) == labels
+        assert list(shard.labels()) == labels
         # As the draw reads it, whatever is taken later.
-        assert list(stored_labels(replace(shard, drawn=(0,)))) == labels
+        assert list(replace(shard, drawn=(0,)).labels()) == labels
 
 
 @pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
@@ -73,7 +72,7 @@ def test_a_record_without_a_label_has_minus_one(tmp_path, file_format):
     path = str(tmp_path / "file")
     adapter = file_adapters.ADAPTER_FOR_FORMAT[file_adapters.FileFormat(file_format)]
     adapter.write_examples(path, [(key, tf.train.Example().SerializeToString()) for key in "ab"])
-    assert list(stored_labels(Shard("train", 0, 1, path, 0, 2, file_format))) == [-1, -1]
+    assert list(TfdsShard("train", 0, 1, path, 0, 2, file_format=file_format).labels()) == [-1, -1]
 
 
 @pytest.mark.parametrize("file_format", ["tfrecord", "array_record"])
@@ -98,8 +97,8 @@ def test_what_is_no_such_example_stops_no_draw(tmp_path, monkeypatch, file_forma
     records = [labelled(1), labelled(2), labelled(3), record, labelled(4)]
     adapter.write_examples(path, [(str(key), each) for key, each in enumerate(records)])
     # As if they were many: what was told before the bad one is not told again.
-    monkeypatch.setattr("components.example_gen.records._LABELS", 2)
-    found = list(stored_labels(Shard("train", 0, 1, path, 0, 5, file_format)))
+    monkeypatch.setattr("components.example_gen.tfds_shard._LABELS", 2)
+    found = list(TfdsShard("train", 0, 1, path, 0, 5, file_format=file_format).labels())
     assert found == [1, 2, 3, label, 4]
 
 
@@ -112,15 +111,15 @@ def test_labels_of_a_damaged_file_name_it(tmp_path):
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"file is damaged: .* Prepare the data set again"):
-        list(stored_labels(Shard("train", 0, 1, str(path), 0, 3, "tfrecord")))
+        list(TfdsShard("train", 0, 1, str(path), 0, 3, file_format="tfrecord").labels())
 
 
 @pytest.mark.parametrize("data", ["seven_files", "array_record"])
 def test_only_the_drawn_records_of_a_shard_are_read(request, data):
     shard = open_source(digits(request.getfixturevalue(data), 5)).shards[1]
-    everything = list(stored_records(shard))
+    everything = list(shard.records())
     drawn = (0, 3, shard.take - 1)
-    assert list(stored_records(replace(shard, drawn=drawn))) == [everything[i] for i in drawn]
+    assert list(replace(shard, drawn=drawn).records()) == [everything[i] for i in drawn]
 
 
 @pytest.mark.parametrize("k", [1, 5, 25])
@@ -203,7 +202,7 @@ def test_a_class_with_fewer_is_refused_by_name_and_nothing_is_left(tmp_path, tfd
     config = digits(tfds_dir, 9, splits=SplitsConfig(train="train[:90]"))
     shard = next(shard for shard in open_source(config).shards if shard.split == "train")
     have = collections.Counter(
-        label for _, label in contents(stored.record for stored in stored_records(shard))
+        label for _, label in contents(stored.record for stored in shard.records())
     )
     short = ", ".join(f"'{name}' has {have[name]}" for name in range(10) if have[name] < 9)
     assert 0 < short.count("has") < 10

@@ -6,8 +6,8 @@ import tensorflow as tf
 from components.example_gen.config import DataConfig, ScreenConfig, SplitsConfig
 from components.example_gen.counts import SplitCounts
 from components.example_gen.executor import check_counts, copy_shard
-from components.example_gen.records import stored_records
 from components.example_gen.source import open_source
+from components.example_gen.tfds_shard import TfdsShard
 from tests.components.example_gen.conftest import prepare_digits, records, run
 
 
@@ -75,11 +75,13 @@ def test_an_interrupted_copy_leaves_no_shard_and_is_done_again(tmp_path, digits,
     shard = next(s for s in open_source(digits).shards if s.split == "eval")
     uris = {name: str(tmp_path / name) for name in ("examples", "index", "quarantine")}
 
+    whole = TfdsShard.records
+
     def breaks(shard):
-        yield from list(stored_records(shard))[:5]
+        yield from list(whole(shard))[:5]
         raise OSError("the disk went away")
 
-    monkeypatch.setattr("components.example_gen.examine.stored_records", breaks)
+    monkeypatch.setattr(TfdsShard, "records", breaks)
     with pytest.raises(OSError, match="disk went away"):
         copy_shard(shard, ScreenConfig(), 10, uris)
     assert [path for path in tmp_path.rglob("*") if path.is_file() and _is_data(path)] == []

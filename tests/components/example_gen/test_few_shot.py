@@ -19,7 +19,7 @@ from components.example_gen.few_shot import (
     smallest,
     with_starts,
 )
-from components.example_gen.shard import Shard
+from components.example_gen.tfds_shard import TfdsShard
 
 CLASSES = 4
 
@@ -29,7 +29,9 @@ def cut(count, cuts):
     edges = sorted({0, count, *(at for at in cuts if at < count)})
     runs = list(itertools.pairwise(edges))
     return [
-        Shard("train", index, len(runs), f"file-{index}", 0, end - begin, "tfrecord")
+        TfdsShard(
+            "train", index, len(runs), f"file-{index}", 0, end - begin, file_format="tfrecord"
+        )
         for index, (begin, end) in enumerate(runs)
     ]
 

@@ -16,7 +16,7 @@ from components.errors import UserError
 from components.example_gen import folder_source
 from components.example_gen.config import DataConfig, ScreenConfig, SplitsConfig
 from components.example_gen.image_files import list_images
-from components.example_gen.records import first_records, stored_labels, stored_records
+from components.example_gen.shard import first_records
 from components.example_gen.source import open_source
 from components.example_gen.stored import parsed
 from components.storage import as_path
@@ -37,12 +37,7 @@ def data(root, **more):
 
 
 def stored(source, split):
-    return [
-        record
-        for shard in source.shards
-        if shard.split == split
-        for record in stored_records(shard)
-    ]
+    return [record for shard in source.shards if shard.split == split for record in shard.records()]
 
 
 def image_and_label(record):
@@ -146,12 +141,12 @@ def test_shards_hold_about_as_many_bytes(tmp_path, monkeypatch):
 def test_a_shard_is_read_where_the_folder_was_never_listed(birds):
     (shard, *_) = open_source(data(birds)).shards
     again = pickle.loads(pickle.dumps(shard))
-    assert list(stored_records(again)) == list(stored_records(shard))
-    assert list(stored_labels(again)) == list(again.labels)
+    assert list(again.records()) == list(shard.records())
+    assert list(again.labels()) == list(again.classes)
     drawn = replace(again, drawn=(1, 4))
-    assert [r.source for r in stored_records(drawn)] == [again.names[1], again.names[4]]
+    assert [r.source for r in drawn.records()] == [again.names[1], again.names[4]]
     # As the draw reads them, whatever is taken later.
-    assert list(stored_labels(drawn)) == list(again.labels)
+    assert list(drawn.labels()) == list(again.classes)
 
 
 def test_a_file_that_cannot_be_read_is_told_in_its_record(birds):

@@ -12,7 +12,6 @@ from components.example_gen.counts import counts_of
 from components.example_gen.examine import examine
 from components.example_gen.index import read_index
 from components.example_gen.quarantine import read_quarantine
-from components.example_gen.records import stored_labels
 from components.example_gen.source import open_source
 from components.example_gen.stored import parsed
 from tests.components.example_gen.conftest import records, run
@@ -69,7 +68,7 @@ def test_labels_can_count_from_one(tmp_path):
     assert found[:6] == [0, 1, 2, 2, 2, 0]
     assert found[6:] == [f"label {n} is none of the 3 classes, which count from 1" for n in (4, 0)]
     config = source_of(tmp_path, [*map(of_label, [1, 3, 9]), of_label(1), of_label(1)], **first)
-    assert list(stored_labels(open_source(config).shards[0])) == [0, 2, -1]
+    assert list(open_source(config).shards[0].labels()) == [0, 2, -1]
 
 
 def test_where_labels_begin_is_part_of_the_fingerprint_and_zero_is_none(tmp_path):

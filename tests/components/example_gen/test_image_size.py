@@ -18,9 +18,9 @@ from PIL import Image
 from components.errors import UserError
 from components.example_gen.config import DataConfig, SplitsConfig
 from components.example_gen.image_size import header_size, median_size
-from components.example_gen.records import first_records, stored_records
-from components.example_gen.shard import Shard
+from components.example_gen.shard import first_records
 from components.example_gen.source import open_source
+from components.example_gen.tfds_shard import TfdsShard
 from pipeline.code import ROOT
 from tests.components.example_gen.conftest import prepare_digits
 from tests.drawn import prepare_flowers
@@ -140,7 +140,7 @@ def test_no_readable_image_is_told_with_the_key(tmp_path, flowers):
     with tf.io.TFRecordWriter(str(path)) as writer:
         for _ in range(70):
             writer.write(example(b"junk"))
-    shard = Shard("train", 0, 1, str(path), 0, 70, "tfrecord")
+    shard = TfdsShard("train", 0, 1, str(path), 0, 70, file_format="tfrecord")
     source = replace(open_source(flowers[1]), shards=(shard,))
     with pytest.raises(UserError, match=r"data\.name tf_flowers/3\.0\.1: none of the first 64"):
         _ = source.image_size
@@ -156,7 +156,8 @@ def test_a_glance_sees_what_the_step_reads(tmp_path, file_format, slice_):
     source = open_source(DataConfig(name="digits", data_dir=str(tmp_path), splits=splits))
     train = [shard for shard in source.shards if shard.split == "train"]
     everything = [
-        stored.record for stored in itertools.chain.from_iterable(map(stored_records, train))
+        stored.record
+        for stored in itertools.chain.from_iterable(shard.records() for shard in train)
     ]
     assert list(first_records(train, 110)) == everything[:110]
     assert list(first_records(train, 10_000)) == everything
@@ -166,7 +167,7 @@ def test_a_glance_reaches_an_object_store(store):
     with tf.io.TFRecordWriter(f"{store}/file") as writer:
         for number in range(9):
             writer.write(b"%d" % number * 1000)
-    shard = Shard("train", 0, 1, f"{store}/file", 4, 3, "tfrecord")
+    shard = TfdsShard("train", 0, 1, f"{store}/file", 4, 3, file_format="tfrecord")
     assert [record[:1] for record in first_records([shard], 64)] == [b"4", b"5", b"6"]
 
 
@@ -179,12 +180,12 @@ def test_a_glance_ends_where_a_file_is_cut_off(tmp_path, left_bytes, whole):
         for _ in range(3):
             writer.write(record)
     path.write_bytes(path.read_bytes()[:left_bytes])
-    shard = Shard("train", 0, 1, str(path), 0, 3, "tfrecord")
+    shard = TfdsShard("train", 0, 1, str(path), 0, 3, file_format="tfrecord")
     assert list(first_records([shard], 64)) == [record] * whole
 
 
 def test_a_glance_at_what_is_no_record_file_sees_nothing(tmp_path):
     path = tmp_path / "junk"
     path.write_bytes(b"\xff" * 500)
-    shard = Shard("train", 0, 1, str(path), 0, 3, "tfrecord")
+    shard = TfdsShard("train", 0, 1, str(path), 0, 3, file_format="tfrecord")
     assert list(first_records([shard], 64)) == []

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 
 from components.errors import UserError
 from components.example_gen.config import DataConfig, ScreenConfig, SplitsConfig
-from components.example_gen.records import stored_records
 from components.example_gen.source import open_source
 from components.example_gen.stored import parsed
 from components.example_gen.tfrecord_file import tf_records
@@ -342,7 +341,7 @@ def test_parquet_that_is_whole_is_read(tmp_path):
     whole = [b"%d" % number for number in range(1797)]
     pq.write_table(pa.table({"data": pa.array(whole, pa.binary())}), path)
     source = open_source(data(tmp_path))
-    found = [r.record for shard in source.shards for r in stored_records(shard)]
+    found = [r.record for shard in source.shards for r in shard.records()]
     assert found == whole
 
 

@@ -9,7 +9,6 @@ from PIL import Image
 
 from components.errors import UserError
 from components.example_gen.config import DataConfig
-from components.example_gen.records import stored_records
 from components.example_gen.source import open_source
 from components.example_gen.stored import parsed
 from components.example_gen.tfds_features import class_names
@@ -119,7 +118,7 @@ def test_grey_colour_and_alpha_in_eight_bits_are_read_as_they_are(tmp_path, chan
     image = tfds.features.Image(shape=(4, 4, channels), encoding_format=form)
     source = open_source(dataset(tmp_path, image, NAMES, pixels))
     assert source.class_names == ("owl", "wren")
-    record = next(stored_records(source.shards[0])).record
+    record = next(source.shards[0].records()).record
     (encoded,) = parsed(record).features.feature["image"].bytes_list.value
     decoded = np.asarray(Image.open(io.BytesIO(encoded))).reshape(4, 4, channels)
     np.testing.assert_array_equal(decoded, pixels)

@@ -19,7 +19,7 @@ from components.example_gen.config import (
     TfRecordsConfig,
 )
 from components.example_gen.examine import examine
-from components.example_gen.records import first_records, stored_labels, stored_records
+from components.example_gen.shard import first_records
 from components.example_gen.source import open_source
 from components.example_gen.stored import parsed
 from pipeline.code import ROOT
@@ -107,13 +107,13 @@ def test_no_record_is_lost_or_in_two_splits_whatever_the_slices(folder, slices):
 
 def test_labels_and_drawn_records(folder):
     for shard in open_source(data(folder, "train[5:25]")).shards:
-        everything = list(stored_records(shard))
+        everything = list(shard.records())
         labels = [
             parsed(r.record).features.feature["label"].int64_list.value[0] for r in everything
         ]
         drawn = replace(shard, drawn=(0, shard.take - 1))
-        assert list(stored_records(drawn)) == [everything[0], everything[-1]]
-        assert list(stored_labels(shard)) == list(stored_labels(drawn)) == labels
+        assert list(drawn.records()) == [everything[0], everything[-1]]
+        assert list(shard.labels()) == list(drawn.labels()) == labels
 
 
 def ours(tmp_path, *records, **keys):
@@ -177,7 +177,7 @@ def test_a_record_whose_bytes_changed_is_told_in_it(tmp_path):
     first, *others = stored(source, "train")
     assert "checksum" in first.error
     assert [other.error for other in others] == ["", ""]
-    assert list(stored_labels(source.shards[0])) == [-1, 1, 2]
+    assert list(source.shards[0].labels()) == [-1, 1, 2]
 
 
 def test_a_record_whose_bytes_changed_is_set_aside_with_its_image(tmp_path):

@@ -8,11 +8,11 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from components.example_gen.example_label import KINDS, kinds_of, labels_of
-from components.example_gen.shard import ExamplesShard
+from components.example_gen.shard import Shard
 from components.example_gen.stored import NO_LABEL, Stored, first_label, parsed
 from components.example_gen.tfrecord_file import frames
 from components.example_gen.verdict import Reason, Refused
@@ -21,30 +21,53 @@ from components.transform.features import IMAGE, LABEL
 _DAMAGED = "Its bytes are not those that were written: the checksum differs"
 
 
-def example_records(shard: ExamplesShard) -> Iterator[Stored]:
-    """The records that a shard takes, in the order of the file.
+@dataclass(frozen=True)
+class ExamplesShard(Shard):
+    """A run of tf.Examples that were there before, in a TFRecord file.
 
-    Raises:
-      DamagedError: the file ends before the last of them.
+    Attributes:
+      image_feature: the feature that holds the image.
+      label_feature: the feature that holds the class.
+      class_names: by number; labels that are text are found among them.
+      first_label: the number of the first class.
+      kinds: of features of which records differ: (name, the kind that is taken).
     """
-    wanted: range | frozenset[int] = range(shard.skip, shard.skip + shard.take)
-    if shard.drawn is not None:
-        wanted = frozenset(shard.skip + place for place in shard.drawn)
-    name = os.path.basename(shard.path)
-    numbers = {name: number for number, name in enumerate(shard.class_names)}
-    for frame in itertools.islice(frames(shard.path, wanted), shard.skip + shard.take):
-        if frame.record is None:
-            continue
-        record, refused = _as_ours(frame.record, shard, numbers)
-        error = "" if frame.whole else _DAMAGED
-        yield Stored(f"{name}#{frame.number}", record, error, refused=refused)
 
+    image_feature: str = "image"
+    label_feature: str = "label"
+    class_names: tuple[str, ...] = ()
+    first_label: int = 0
+    kinds: tuple[tuple[str, str], ...] = ()
 
-def example_labels(shard: ExamplesShard) -> Iterator[int]:
-    """The labels of a shard's whole run; -1 where a record has none."""
-    for stored in example_records(replace(shard, drawn=None)):
-        refused = stored.error or stored.refused
-        yield NO_LABEL if refused else first_label(stored.record)
+    foreign: ClassVar[bool] = True
+
+    def records(self) -> Iterator[Stored]:
+        """The records that it takes, in the order of the file.
+
+        Raises:
+          DamagedError: the file ends before the last of them.
+        """
+        wanted: range | frozenset[int] = range(self.skip, self.skip + self.take)
+        if self.drawn is not None:
+            wanted = frozenset(self.skip + place for place in self.drawn)
+        name = os.path.basename(self.path)
+        numbers = {name: number for number, name in enumerate(self.class_names)}
+        for frame in itertools.islice(frames(self.path, wanted), self.skip + self.take):
+            if frame.record is None:
+                continue
+            record, refused = _as_ours(frame.record, self, numbers)
+            error = "" if frame.whole else _DAMAGED
+            yield Stored(f"{name}#{frame.number}", record, error, refused=refused)
+
+    def labels(self) -> Iterator[int]:
+        """The labels of its whole run."""
+        for stored in replace(self, drawn=None).records():
+            refused = stored.error or stored.refused
+            yield NO_LABEL if refused else first_label(stored.record)
+
+    def with_kinds(self, kinds: Mapping[str, str]) -> ExamplesShard:
+        """The same shard with other `kinds`."""
+        return replace(self, kinds=tuple(kinds.items()))
 
 
 def single_valued(record: bytes) -> tuple[str, ...]:
