@@ -11,6 +11,7 @@ from components.trainer.plan import Plan
 LOSS = "the loss of training"
 EVAL_LOSS = "the loss on the eval split"
 WEIGHT = "a weight"
+GRADIENT = "a gradient"
 """What can be NaN or infinite."""
 
 
@@ -34,7 +35,7 @@ def diverged(
     Args:
       training: the section that was trained with.
       plan: that came of it.
-      what: `LOSS`, `EVAL_LOSS` or `WEIGHT`.
+      what: `LOSS`, `EVAL_LOSS`, `WEIGHT` or `GRADIENT`.
       value: of it.
       step: the last step that was done, counted from 1.
     """

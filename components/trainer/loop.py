@@ -14,7 +14,7 @@ import tensorflow as tf
 from components import progress
 from components.trainer.checkpoint import Checkpoints, NoCheckpoints, State, all_finite
 from components.trainer.config import TrainingConfig
-from components.trainer.diverged import EVAL_LOSS, LOSS, WEIGHT, DivergedError, diverged
+from components.trainer.diverged import EVAL_LOSS, GRADIENT, LOSS, WEIGHT, DivergedError, diverged
 from components.trainer.plan import Plan
 
 Row = dict[str, Any]
@@ -25,7 +25,7 @@ Batches = Callable[[int], Iterator[tuple[Any, Any]]]
 class Loop:
     """One training, from where it broke off to its end."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # Its caller binds them.
         self,
         plan: Plan,
         training: TrainingConfig,
@@ -34,6 +34,7 @@ class Loop:
         set_rate: Callable[[float], None],
         changed: Sequence[tf.Variable],
         read_every: int = 1,
+        overflows: Callable[[], bool] = lambda: False,
     ):
         """Binds what a loop calls.
 
@@ -46,6 +47,8 @@ class Loop:
           changed: all variables that training changes; they are restored to the best epoch's.
           read_every: steps whose losses are read at once. Reading waits for the device, and of
             several workers all must read after the same step.
+          overflows: whether the optimiser left out the last step, as it will every later one: its
+            gradients are not finite at any scale of the loss.
         """
         self._plan = plan
         self._training = training
@@ -54,6 +57,7 @@ class Loop:
         self._set_rate = set_rate
         self._changed = list(changed)
         self._read_every = read_every
+        self._overflows = overflows
         self.best = _copies(changed) if plan.patience else []
 
     def run(
@@ -118,6 +122,8 @@ class Loop:
             tell(row)
             if not math.isfinite(row["val_loss"]):
                 raise self._diverged(EVAL_LOSS, row["val_loss"], state.step)
+            if self._overflows():
+                raise self._diverged(GRADIENT, math.inf, state.step)
             if checkpoints.due():
                 checkpoints.save(state)
         return state

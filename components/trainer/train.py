@@ -171,7 +171,14 @@ class Fit:
         # A CPU has done a step when the call returns; a GPU must not wait for its next one.
         read_every = READ_EVERY if tf.config.list_logical_devices("GPU") else 1
         loop = Loop(
-            plan, training, self._steps.train, self._evaluate, set_rate, self.changed, read_every
+            plan,
+            training,
+            self._steps.train,
+            self._evaluate,
+            set_rate,
+            self.changed,
+            read_every,
+            self._overflows,
         )
         checkpoints: Checkpoints | NoCheckpoints = NoCheckpoints()
         if checkpoints_folder is not None:
@@ -181,6 +188,12 @@ class Fit:
                 checkpoints_folder, every_s, self.changed, loop.best, self.optimizer
             )
         return loop.run(lambda step: iter(self._batches(step)), checkpoints, tell)
+
+    def _overflows(self) -> bool:
+        """Whether float16's scaling leaves out steps at its smallest scale."""
+        if self._training.precision != "mixed_float16":
+            return False
+        return bool(self.optimizer.loss_scale == 1 and self.optimizer.dynamic_counter == 0)
 
     def _make_batches(self, step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
         device_batch = (

@@ -109,18 +109,19 @@ def test_logits_that_are_not_finite_name_no_class():
         pytest.param({"mode": "head_only", "crop": 16, "mixup": 0.2}, marks=pytest.mark.slow),
         pytest.param({"mode": "full", "batch_split": 4}, marks=pytest.mark.slow),
         pytest.param({"mode": "full", "xla": True}, marks=pytest.mark.slow),
-        # At a higher rate the loss is so large and finite that its scale leaves out every step.
         pytest.param(
             {"mode": "full", "precision": "mixed_float16", "base_learning_rate": 1e5},
             marks=pytest.mark.slow,
         ),
+        # The loss is so large and finite that its scale leaves out every step.
+        {"mode": "full", "precision": "mixed_float16", "base_learning_rate": 1e15},
         pytest.param({"mode": "full", "early_stopping_patience": 5}, marks=pytest.mark.slow),
     ],
-    ids=["full", "embeddings", "mixup", "parts", "xla", "float16", "patience"],
+    ids=["full", "embeddings", "mixup", "parts", "xla", "float16", "left out", "patience"],
 )
 def test_a_training_ends_where_its_loss_does(digits_folder, tiny_backbone, told):
     job = make_job(digits_folder, "diverged", backbone=tiny_backbone, **{**TOO_HIGH, **told})
-    with pytest.raises(UserError, match=r"step \d of 60 .*not finite.* Lower training\.base_lear"):
+    with pytest.raises(UserError, match=r"step \d+ of 60 .*not finite.* Lower training\.base_lear"):
         train(job)
     assert not Path(job.serving_model).exists()
     assert not Path(job.model_run, "history.json").exists()
