@@ -44,10 +44,11 @@ test-long: KFP_GROUPS = kubeflow-test
 test-long: setup kubeflow  ## The longest of the slow tests, which CI leaves out
 	@$(RUN) -m pytest -m long -n 2 --dist loadfile $(ARGS)
 
-lint: setup  ## ruff and mypy
+lint: setup  ## ruff, mypy and import-linter
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
+	@.venv/bin/lint-imports --no-cache
 
 format: setup  ## Let ruff rewrite what it can
 	@$(RUN) -m ruff check --fix .
