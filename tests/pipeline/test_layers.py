@@ -1,4 +1,4 @@
-"""What `make lint` cannot check of imports; the rest is in pyproject.toml, `[tool.importlinter]`."""
+"""What `make lint` cannot check of imports; pyproject.toml has the rest, `[tool.importlinter]`."""
 
 import subprocess
 import sys
