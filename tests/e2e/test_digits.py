@@ -275,7 +275,8 @@ def test_an_edit_reruns_the_step_that_imports_it_and_pushes_a_new_model(
         stream.write("\n# A comment is no edit.\n")
     commented = run(output, *QUICK, root=checkout)
     assert commented.exit_code == 0, commented.out
-    assert set(commented.states.values()) == {"cached"}
+    assert {commented.states[step] for step in ("Transform", "Pictures", "Trainer")} == {"cached"}
+    assert commented.served == first.served
     with schedule.open("a") as stream:
         stream.write("EDIT = True\n")
     edited = run(output, *QUICK, root=checkout)
