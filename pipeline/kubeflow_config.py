@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from components.section import Section
+from pipeline import steps
 from pipeline.pod_config import (
     ABSOLUTE,
     Accelerator,
@@ -17,11 +18,10 @@ from pipeline.pod_config import (
     Volume,
     amount,
 )
-from pipeline.steps import STEPS, TABLE
 
 PREPARE, FINISH, REJECTED = "prepare", "finish", "model-rejected"
 """Tasks around TFX's nodes: before them, after them, and the one that a rejected model shows."""
-TASKS = (PREPARE, *STEPS, FINISH)
+TASKS = (PREPARE, *steps.STEPS, FINISH)
 PASSWORD = "BIT_METADATA_PASSWORD"
 """The variable that the Secret of the metadata store fills."""
 
@@ -81,14 +81,25 @@ _TRAINS = Step(
     accelerator=Accelerator(),
     shared_memory="2Gi",
 )
-_ONCE_MORE = Step(retries=Retries(count=1, backoff_s=10))
+
+
+def _pod_of(step: steps.Step) -> Step:
+    """What the table of steps says of a step's pod."""
+    pod = _TRAINS if step.gpu else Step()
+    if step.retries == steps.RETRIES:
+        return pod
+    return Step(retries=Retries(count=step.retries, backoff_s=10)).over(pod)
+
+
 _SHIPPED = {
     "default": Step(
-        cpu_request="1", memory_request="4Gi", memory_limit="8Gi", retries=Retries(count=2)
+        cpu_request="1",
+        memory_request="4Gi",
+        memory_limit="8Gi",
+        retries=Retries(count=steps.RETRIES),
     ),
-    **{step.id: _TRAINS for step in TABLE if step.gpu},
-    **{step.id: _ONCE_MORE for step in TABLE if step.retries == 1},
-    PREPARE: _ONCE_MORE,
+    **{step.id: _pod_of(step) for step in steps.TABLE},
+    PREPARE: Step(retries=Retries(count=1, backoff_s=10)),
 }
 """What every step gets that the configuration does not speak of."""
 

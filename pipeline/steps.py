@@ -24,6 +24,10 @@ Graph = dict[str, tuple[str, ...]]
 """Step -> the steps that it waits for, both in the order of the data flow."""
 
 
+RETRIES = 2
+"""How often a cluster tries a step again, where nothing else is said."""
+
+
 def _always(config: Config) -> bool:
     del config
     return True
@@ -55,7 +59,7 @@ class Step:
     at_once: Callable[[Config], bool] = lambda config: False
     beam: bool = False
     gpu: bool = False
-    retries: int = 2
+    retries: int = RETRIES
 
 
 def _has_schema(config: Config) -> bool:

@@ -103,6 +103,11 @@ class Steps:
 
         tf.distribute.get_strategy().run(assign)
 
+    def overflows(self) -> bool:
+        """Whether float16's scaling left out the last step at its smallest scale."""
+        optimizer = self._optimizer
+        return self._scales and bool(optimizer.loss_scale == 1 and optimizer.dynamic_counter == 0)
+
     def _replica_sums(self, inputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         logits = self._evaluation_forward(inputs, False)
         return _sums(cross_entropy(labels, logits), labels, logits)

@@ -178,7 +178,7 @@ class Fit:
             set_rate,
             self.changed,
             read_every,
-            self._overflows,
+            self._steps.overflows,
         )
         checkpoints: Checkpoints | NoCheckpoints = NoCheckpoints()
         if checkpoints_folder is not None:
@@ -188,12 +188,6 @@ class Fit:
                 checkpoints_folder, every_s, self.changed, loop.best, self.optimizer
             )
         return loop.run(lambda step: iter(self._batches(step)), checkpoints, tell)
-
-    def _overflows(self) -> bool:
-        """Whether float16's scaling leaves out steps at its smallest scale."""
-        if self._training.precision != "mixed_float16":
-            return False
-        return bool(self.optimizer.loss_scale == 1 and self.optimizer.dynamic_counter == 0)
 
     def _make_batches(self, step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
         device_batch = (

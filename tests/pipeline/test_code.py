@@ -14,8 +14,7 @@ from pipeline import code
 from pipeline.code import ROOT, code_digest, imported_modules, step_digests
 from pipeline.steps import TABLE
 
-ENTRY_MODULES = {step.id: step.module for step in TABLE if step.module}
-STEPS = set(ENTRY_MODULES)
+STEPS = {step.id for step in TABLE if step.module}
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +107,7 @@ KEYED = sorted(
 
 
 def source(module):
-    path = ROOT.joinpath(*module.split("."))
-    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+    return code._file(module).read_text()
 
 
 def reworded(text):

@@ -43,44 +43,42 @@ def test_links_in_a_circle_are_no_folder(tmp_path):
         assert "circle" in str(error)  # noqa: PT017  # By the Python.
 
 
-@pytest.mark.parametrize("beyond", [0, 1])
-def test_sqlite_opens_what_is_taken_and_nothing_longer(tmp_path, beyond):
+def open_store(path):
     from ml_metadata import metadata_store
     from ml_metadata.proto import metadata_store_pb2
 
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = path
+    config.sqlite.connection_mode = config.sqlite.READWRITE_OPENCREATE
+    metadata_store.MetadataStore(config)
+
+
+@pytest.mark.parametrize("beyond", [0, 1])
+def test_sqlite_opens_what_is_taken_and_nothing_longer(tmp_path, beyond):
     length = SQLITE_BYTES + beyond
     folder = str(tmp_path)
     while length - len(folder) > 240:
         folder += "/" + "d" * 100
     path = f"{folder}/{'m' * (length - len(folder) - 1)}"
     os.makedirs(folder)
-    config = metadata_store_pb2.ConnectionConfig()
-    config.sqlite.filename_uri = path
-    config.sqlite.connection_mode = config.sqlite.READWRITE_OPENCREATE
     if beyond:
         with pytest.raises(UserError, match="too long"):
             check_database("--output x", path)
         with pytest.raises(RuntimeError, match="unable to open database file"):
-            metadata_store.MetadataStore(config)
+            open_store(path)
     else:
         check_database("--output x", path)
-        metadata_store.MetadataStore(config)
+        open_store(path)
 
 
 @pytest.mark.parametrize("beyond", [0, 1])
 def test_the_journal_of_a_database_has_a_name_too(tmp_path, beyond):
-    from ml_metadata import metadata_store
-    from ml_metadata.proto import metadata_store_pb2
-
     path = f"{tmp_path}/{'m' * (SQLITE_NAME_BYTES + beyond)}"
-    config = metadata_store_pb2.ConnectionConfig()
-    config.sqlite.filename_uri = path
-    config.sqlite.connection_mode = config.sqlite.READWRITE_OPENCREATE
     if beyond:
         with pytest.raises(UserError, match="too long a name"):
             check_database("--output x", path)
         with pytest.raises(RuntimeError, match="unable to open database file"):
-            metadata_store.MetadataStore(config)
+            open_store(path)
     else:
         check_database("--output x", path)
-        metadata_store.MetadataStore(config)
+        open_store(path)
