@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from components.example_gen.verdict import Looks
 from components.transform.config import hex_of
 
-_BLACK = (0, 0, 0)
 _SAID = (b"Exif\0\0", b"eXIf", b"tiff:Orientation", b"tRNS")
 """One of them is in every JPEG and PNG that has something to say, but for a PNG with alpha."""
 _PNG_COLOURS, _PNG_ALPHA = 25, (4, 6)
@@ -18,7 +17,7 @@ _OPAQUE = 255
 _STRIP = 1 << 20
 """Pixels that are looked at once: all of a large image would take 40 bytes each."""
 _NEAR = 1
-"""Levels by which a composited colour is rounded."""
+"""Levels by which pixels of one colour differ where they are shown: what compositing rounds."""
 
 
 def looks_of(image: bytes, pixels: Any, orientation: int | None = None) -> Looks:
@@ -29,12 +28,10 @@ def looks_of(image: bytes, pixels: Any, orientation: int | None = None) -> Looks
       pixels: uint8 [height, width, 3] (np.ndarray), what it is on white.
       orientation: of the image that it was converted from; None where it was not.
     """
-    kind, said = (0, 1) if _says_nothing(image) else _marks(image)
+    has_alpha, said = (False, 1) if _says_nothing(image) else _marks(image)
     orientation = said if orientation is None else orientation
-    if not kind:
-        return Looks(orientation, 0.0, _opaque_colour(pixels))
-    share, colour = _transparency(image, pixels)
-    return Looks(orientation, share, colour)
+    share, colour = _transparency(image) if has_alpha else (0.0, None)
+    return Looks(orientation, share, colour if share else _opaque_colour(pixels))
 
 
 def _says_nothing(image: bytes) -> bool:
@@ -46,25 +43,29 @@ def _says_nothing(image: bytes) -> bool:
 
 
 @functools.cache
-def _reader() -> Callable[[bytes], tuple[Any, Any]]:
+def _readers() -> tuple[Callable[[bytes], tuple[Any, Any]], Callable[[bytes], Any]]:
+    """Two graphs: whether an image may have alpha and its orientation; a PNG as RGB and alpha."""
     import tensorflow as tf
 
-    from components.transform.marks import read_marks
+    from components.transform.marks import ALPHA, read_marks
 
     v1 = tf.compat.v1
     graph = tf.Graph()
     with graph.as_default(), tf.device("CPU:0"):
         encoded = v1.placeholder(tf.string, (1,))
         marks = read_marks(encoded)
+        said = [tf.equal(marks.kind[0], ALPHA), marks.orientation[0]]
+        pixels = tf.io.decode_png(encoded[0], channels=4)
     config = v1.ConfigProto(device_count={"GPU": 0}, inter_op_parallelism_threads=-1)
-    run = v1.Session(graph=graph, config=config).make_callable(list(marks), [encoded])
-    return lambda image: run([image])
+    session = v1.Session(graph=graph, config=config)
+    calls = [session.make_callable(fetched, [encoded]) for fetched in (said, pixels)]
+    return lambda image: calls[0]([image]), lambda image: calls[1]([image])
 
 
-def _marks(image: bytes) -> tuple[int, int]:
-    """Kind and orientation as the decoder that training uses reads them."""
-    kind, orientation = _reader()(image)
-    return int(kind[0]), int(orientation[0])
+def _marks(image: bytes) -> tuple[bool, int]:
+    """Whether it may be transparent, and its orientation, as the decoder of training reads them."""
+    has_alpha, orientation = _readers()[0](image)
+    return bool(has_alpha), int(orientation)
 
 
 def said_by_pillow(image: bytes, kind: str) -> int:
@@ -88,41 +89,29 @@ def _opaque_colour(pixels: Any) -> str | None:
     return hex_of(first)
 
 
-def _transparency(image: bytes, on_white: Any) -> tuple[float, str | None]:
-    """The share of pixels that are not opaque, and the colour of those that can be seen."""
+def _transparency(image: bytes) -> tuple[float, str | None]:
+    """The share of a PNG's pixels that are not opaque, and the one colour of all that can be seen.
+
+    The colour is None where they have several, and empty where nothing can be seen.
+    """
     import numpy as np
 
-    from components.transform.pixels import decoder
-
-    on_black = decoder(_BLACK)(image)
-    rows = max(1, _STRIP // on_white.shape[1])
-    strips = [slice(top, top + rows) for top in range(0, len(on_white), rows)]
-    opaque, strongest, colour = 0, 0, on_black[0, 0]
-    for strip in strips:
-        alpha = _alpha(on_white[strip], on_black[strip])
-        opaque += int(np.count_nonzero(alpha == _OPAQUE))
-        place = np.unravel_index(np.argmax(alpha), alpha.shape)
-        if alpha[place] > strongest:
-            strongest = int(alpha[place])
-            colour = np.rint(on_black[strip][place] * 255.0 / strongest)
-    share = 1.0 - opaque / (on_white.shape[0] * on_white.shape[1])
-    if not share:
-        return 0.0, _opaque_colour(on_white)
-    if not strongest:
+    pixels = _readers()[1](image)
+    rows = max(1, _STRIP // pixels.shape[1])
+    strips = [pixels[top : top + rows] for top in range(0, len(pixels), rows)]
+    opaque = sum(int(np.count_nonzero(strip[..., 3] == _OPAQUE)) for strip in strips)
+    share = 1.0 - opaque / (pixels.shape[0] * pixels.shape[1])
+    strongest = max(strips, key=lambda strip: strip[..., 3].max())
+    at = np.unravel_index(np.argmax(strongest[..., 3]), strongest.shape[:2])
+    *colour, alpha = (int(level) for level in strongest[at])
+    if not alpha:
         return share, ""
-    is_one = all(_is_one(on_white[strip], on_black[strip], colour) for strip in strips)
-    return share, hex_of(colour) if is_one else None
+    return share, hex_of(colour) if all(_is_one(strip, colour) for strip in strips) else None
 
 
-def _alpha(on_white: Any, on_black: Any) -> Any:
-    """What white adds to a pixel is what is missing of its opacity: int16 [rows, width]."""
+def _is_one(pixels: Any, colour: Sequence[int]) -> bool:
+    """Whether RGB and alpha, uint8 [height, width, 4], show one colour and nothing else."""
     import numpy as np
 
-    return _OPAQUE - (on_white.astype(np.int16) - on_black).max(axis=2)
-
-
-def _is_one(on_white: Any, on_black: Any, colour: Any) -> bool:
-    import numpy as np
-
-    expected = _alpha(on_white, on_black)[..., np.newaxis] * (colour / 255.0)
-    return bool(np.abs(expected - on_black).max() <= _NEAR)
+    away = np.abs(pixels[..., :3] - np.asarray(colour, np.int16)).max(axis=2)
+    return int((away.astype(np.int32) * pixels[..., 3]).max()) <= _NEAR * _OPAQUE

@@ -19,6 +19,8 @@ from components.transform.traced import rare
 
 _ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 """Adobe's marker in a JPEG: its four colours are inverted, as they are in practice."""
+_STRIP = 1 << 20
+"""Pixels that are composited at once."""
 
 
 def decode(encoded: tf.Tensor, background: Colour) -> tf.Tensor:
@@ -121,9 +123,31 @@ def _zero_or_error(condition: tf.Tensor, says: str, encoded: tf.Tensor) -> tf.Te
 
 
 def composited(pixels: tf.Tensor, background: tf.Tensor) -> tf.Tensor:
-    """RGB and alpha, uint8 [height, width, 4], on a background, uint16 [3]: RGB, uint8."""
+    """RGB and alpha, uint8 [height, width, 4], on a background, uint16 [3]: RGB, uint8.
+
+    In strips: of all rows of a large image the intermediate results would take 30 bytes a pixel.
+    """
+    pixels = tf.ensure_shape(pixels, (None, None, 4))
+    height, width = tf.unstack(tf.shape(pixels)[:2])
+    rows = tf.maximum(1, _STRIP // tf.maximum(1, width))
+
+    def strips() -> tf.Tensor:
+        def mix(top: tf.Tensor, mixed: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            strip = _mixed(pixels[top : top + rows], background)
+            return top + rows, mixed.write(mixed.size(), strip)
+
+        array = tf.TensorArray(tf.uint8, 0, dynamic_size=True, infer_shape=False)
+        _, array = tf.while_loop(
+            lambda top, _: top < height, mix, (0, array), parallel_iterations=1
+        )
+        return tf.ensure_shape(array.concat(), (None, None, 3))
+
+    return tf.cond(height > rows, strips, lambda: _mixed(pixels, background))
+
+
+def _mixed(pixels: tf.Tensor, background: tf.Tensor) -> tf.Tensor:
     # 16 bits hold 255 * 255 + 128: half of the memory and of the time of 32.
-    pixels = tf.cast(tf.ensure_shape(pixels, (None, None, 4)), tf.uint16)
+    pixels = tf.cast(pixels, tf.uint16)
     colour, alpha = pixels[:, :, :3], pixels[:, :, 3:]
     mixed = colour * alpha + background * (255 - alpha) + 128
     # The nearest whole number of 255ths, without a division.

@@ -71,3 +71,15 @@ def test_one_pixel_of_another_colour_is_seen():
     image = Image.new("RGB", (501, 377), (1, 2, 3))
     image.putpixel((322, 101), (1, 2, 4))
     assert row_of(corpus.saved(image, "PNG")).colour is None
+
+
+@pytest.mark.parametrize(("row", "colour"), [(None, "#090807"), (0, None), (1203, None)])
+def test_a_large_image_is_looked_at_in_strips(row, colour):
+    pixels = np.zeros((1204, 1000, 4), np.uint8)
+    pixels[...] = (9, 8, 7, 128)
+    pixels[600:] = (200, 0, 0, 0)
+    if row is not None:
+        pixels[row, 7] = (9, 8, 27, 255)
+    found = row_of(corpus.saved(Image.fromarray(pixels), "PNG"))
+    assert found.transparent == pytest.approx(1.0, abs=1e-5)
+    assert found.colour == colour

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
+from PIL import Image
 
 from components.example_gen.config import ScreenConfig
 from components.example_gen.screen import Accepted, screen
@@ -105,6 +106,15 @@ def test_the_table_of_the_docs_is_what_the_corpus_shows():
 def test_one_image_alone_in_eager_mode():
     case = next(case for case in CASES if "orientation 6" in case.says)
     assert apart(decode(tf.constant(case.encoded), corpus.WHITE).numpy(), case.seen()) == 0
+
+
+def test_the_strips_of_a_large_image_meet(served):
+    """2.1 million pixels are composited in three strips, of which the last is shorter."""
+    pixels = np.random.default_rng(7).integers(0, 256, (1501, 1400, 4), np.uint8)
+    shown = Image.new("RGBA", (1400, 1501), (*GREEN, 255))
+    shown.alpha_composite(Image.fromarray(pixels))
+    found = served([corpus.saved(Image.fromarray(pixels), "PNG", compress_level=0)], GREEN)
+    assert apart(found[0], np.asarray(shown.convert("RGB"))) <= 1
 
 
 def test_images_that_need_nothing_are_decoded_to_the_very_bits(served):
