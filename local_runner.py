@@ -18,7 +18,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    from pipeline.local.command import parse, start
+    from pipeline.cli.run import parse, start
 
     return start(parse(sys.argv[1:], __doc__))
 

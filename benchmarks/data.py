@@ -2,7 +2,7 @@
 
     TF_USE_LEGACY_KERAS=1 .venv/bin/python -m benchmarks.data
 
-Each size is a run of its own through the pipeline's own steps, from TfdsExampleGen to DataGate, in
+Each size is a run of its own through the pipeline's own steps, from ImageExampleGen to DataGate, in
 one process: tfds's fashion_mnist of 70,000 real images (from Debian's dataset-fashion-mnist), and
 folders of generated JPEGs of 60 kB. A step's peak is the most memory that the process held while
 the step ran. Then a folder of small images, and the same with a tenth of them spoiled, in nineteen
@@ -29,7 +29,7 @@ from benchmarks import measure
 from components.progress import EVENT, LOGGER
 
 _UPSTREAM_OF_TRAINING = (
-    "TfdsExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "PassedSpan", "DataGate"
+    "ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "PassedSpan", "DataGate"
 )  # fmt: skip
 _DRAWN = 200
 """Different JPEGs; the others are copies with a comment of their own."""
@@ -87,7 +87,7 @@ def _poisoned(folder: Path, count: int) -> Iterator[dict[str, Any]]:
 
 def fashion(folder: Path, count: int) -> dict[str, Any]:
     """The `data` section for so many of tfds's images."""
-    from components.trainer.bit_mini.fashion_mnist import fashion_mnist
+    from components.backbone.bit_mini.fashion_mnist import fashion_mnist
 
     fashion_mnist(str(folder))
     train, evaluation = count * 6 // 7, count - count * 6 // 7
@@ -124,13 +124,13 @@ def run_steps(given: dict[str, Any]) -> measure.Figures:
     from tfx.orchestration.portable import runtime_parameter_utils
 
     from kubeflow.launch import launch_node
-    from pipeline.beam_flags import checked_flags
     from pipeline.config import override_config
-    from pipeline.inputs import resolve
-    from pipeline.layout import Layout
-    from pipeline.outcome import read_outcome, read_outputs
+    from pipeline.inputs.resolve import resolve
     from pipeline.pipeline import create_pipeline
-    from pipeline.step import run_step
+    from pipeline.run.beam_flags import checked_flags
+    from pipeline.run.layout import Layout
+    from pipeline.run.node import run_step
+    from pipeline.run.outcome import read_outcome, read_outputs
 
     output = given.pop("output")
     config = override_config(

@@ -29,11 +29,11 @@ from tfx.types.standard_artifacts import (
     TransformGraph,
 )
 
+from components.backbone.architecture import PUBLISHED
+from components.backbone.bit import BiT
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.executor import Executor
 from components.evaluator.settings import EvaluatorSettings
-from components.trainer.architecture import PUBLISHED
-from components.trainer.bit import BiT
 from components.transform.config import WHITE
 from components.transform.preprocessing import decode_and_resize
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import ROOT, Figures, run
+from components.backbone.handle import find_backbone
 from components.example_gen.config import DataConfig
-from components.trainer.backbone import find_backbone
 from components.trainer.plan import Plan
 from components.trainer.settings import Job, TrainerSettings
 from components.transform.config import ImageSizes
-from pipeline.beam import IN_PROCESS
 from pipeline.config import Config, load_config
+from pipeline.config.beam import IN_PROCESS
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def prepare_digits(data_dir: Path) -> None:
     """Has tfds prepare digits."""
     import tensorflow_datasets as tfds
 
-    from components.example_gen import digits as _digits  # noqa: F401  # registers the builder
+    from components.example_gen.sources import digits as _digits  # noqa: F401
 
     tfds.builder("digits", data_dir=str(data_dir)).download_and_prepare()
 
@@ -63,14 +63,14 @@ def preset(name: str, data_dir: Path, overrides: Iterable[str] = ()) -> Config:
 
 
 def copy_examples(config: DataConfig, folder: Path) -> Stored:
-    """Runs TfdsExampleGen's executor."""
+    """Runs ImageExampleGen's executor."""
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.types.standard_artifacts import Examples
 
     from components.example_gen.artifacts import ImageIndex, Quarantine
     from components.example_gen.counts import counts_of
     from components.example_gen.executor import Executor
-    from components.example_gen.source import open_source
+    from components.example_gen.sources.source import open_source
 
     source = open_source(config)
     outputs = {"examples": Examples(), "index": ImageIndex(), "quarantine": Quarantine()}

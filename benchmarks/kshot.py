@@ -2,7 +2,7 @@
 
     TF_USE_LEGACY_KERAS=1 .venv/bin/python -m benchmarks.kshot
 
-K scans of each class, drawn by TfdsExampleGen (`data.examples_per_class`), trained by the whole
+K scans of each class, drawn by ImageExampleGen (`data.examples_per_class`), trained by the whole
 Trainer and judged on the 270 scans of the eval split; another seed draws other scans. The twin is
 the network that bit-mini was before it was pre-trained. Both are trained alike: the digits preset's
 rate and its 288 steps, batches of min(64, 10 K), the last weights, no early stopping.
@@ -36,9 +36,9 @@ MARKERS = ("<!-- kshot: begin -->", "<!-- kshot: end -->")
 
 def export_twin(folder: Path) -> str:
     """Writes the module that bit-mini was before `pretrain`."""
-    from components.trainer.architecture import BIT_MINI
-    from components.trainer.bit import BiT, export_hub_module
-    from components.trainer.bit_mini.pretrain import SEED
+    from components.backbone.architecture import BIT_MINI
+    from components.backbone.bit import BiT, export_hub_module
+    from components.backbone.bit_mini.pretrain import SEED
 
     export_hub_module(BiT(BIT_MINI, SEED), str(folder))
     return str(folder)

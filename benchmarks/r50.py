@@ -64,8 +64,8 @@ def ask(files: Sequence[str], job: jobs.Job) -> Figures:
 
 def export_random(architecture: str, folder: Path) -> int:
     """Writes the module, and returns the number of its weights."""
-    from components.trainer.architecture import PUBLISHED
-    from components.trainer.bit import BiT, export_hub_module
+    from components.backbone.architecture import PUBLISHED
+    from components.backbone.bit import BiT, export_hub_module
 
     export_hub_module(BiT(PUBLISHED[architecture]), str(folder))
     return PUBLISHED[architecture].parameter_count()

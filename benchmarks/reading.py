@@ -21,6 +21,7 @@ import tensorflow_transform as tft
 
 from benchmarks.measure import Figures, peak_mb, write
 from components.trainer.augment import augment
+from components.trainer.cache import Room
 from components.trainer.input_pipeline import (
     DECODED_AT_ONCE,
     Draws,
@@ -30,7 +31,6 @@ from components.trainer.input_pipeline import (
     stored_split,
     train_batches,
 )
-from components.trainer.kept import Room
 from components.trainer.settings import Job
 from components.transform import pixels
 from components.transform.config import WHITE

@@ -54,7 +54,8 @@ def hyperparameters() -> argparse.ArgumentParser:
 def data_pipeline(options: argparse.Namespace) -> tuple[tf.data.Dataset, tf.data.Dataset, int]:
     """Gather the data set; define preprocessing; define the data pipeline."""
     if options.dataset == "digits":
-        from components.example_gen import digits as _digits  # noqa: F401  # registers the builder
+        from components.example_gen.sources import digits as _digits  # noqa: F401
+
     (train_ds, validation_ds), info = tfds.load(
         options.dataset, split=options.split, as_supervised=True, with_info=True
     )

@@ -11,7 +11,7 @@ from components.process import ROOT
 
 
 def module_command(module: str, *arguments: str) -> str:
-    """Runs a module of ours by this Python: `.venv/bin/python -m pipeline.quarantine ...`.
+    """Runs a module of ours by this Python: `.venv/bin/python -m pipeline.cli.quarantine ...`.
 
     From another folder than the project's it goes there first, for `-m` finds modules by the
     folder; so a path among the arguments must be absolute.

@@ -16,10 +16,10 @@ from components.storage import write_whole
 from components.terminal import run_command
 from kubeflow.braces import check_values
 from kubeflow.sdk import enter_sdk_environment
-from pipeline.command_line import add_source_options, end
+from pipeline.cli.command_line import add_source_options, end
 from pipeline.config import Config, dump_config, load_config
-from pipeline.output_path import check_database, check_folder
-from pipeline.summary import COMPLETED, STEP_FAILED, USAGE
+from pipeline.run.output_path import check_database, check_folder
+from pipeline.run.summary import COMPLETED, STEP_FAILED, USAGE
 
 _EPILOG = """\
 exit codes:

@@ -11,8 +11,8 @@ from typing import Any
 
 from components.errors import UserError
 from components.storage import AnyPath
-from pipeline.kubeflow_config import PASSWORD
-from pipeline.metadata_file import check_metadata
+from pipeline.config.kubeflow import PASSWORD
+from pipeline.run.metadata_file import check_metadata
 
 _CONNECT_TIMEOUT_S = 8
 _ERROR, _PROTOCOL = b"\xff", b"\x0a"

@@ -13,16 +13,15 @@ from components.report.settings import ReportSettings
 from kubeflow.connection import connection_config
 from kubeflow.run_folder import RunFolder
 from pipeline.config import Config
-from pipeline.curation import write_inferred
-from pipeline.failure import draw_failure
-from pipeline.gist import gist
-from pipeline.kubeflow_config import PREPARE
-from pipeline.outcome import read_outcome, read_outputs, read_page
-from pipeline.report import publish, publish_runs
-from pipeline.steps import steps_of
-from pipeline.summary import (
+from pipeline.config.kubeflow import PREPARE
+from pipeline.inputs.schema import write_inferred
+from pipeline.run.error_line import gist
+from pipeline.run.failure import draw_failure
+from pipeline.run.outcome import read_outcome, read_outputs, read_page
+from pipeline.run.report import publish, publish_runs
+from pipeline.run.summary import (
     COMPLETED,
-    REJECTED,
+    MODEL_REJECTED,
     STEP_FAILED,
     USAGE,
     Summary,
@@ -30,6 +29,7 @@ from pipeline.summary import (
     steps_named,
     write_summary,
 )
+from pipeline.steps import steps_of
 
 _logger = logging.getLogger(__name__)
 _KILLED = "its pod ended without a word: evicted, out of memory, or out of time"
@@ -112,7 +112,7 @@ def _enter_outcome(
     summary.enter(outcome, but=() if whole else ("reasons",))
     if whole:
         page = read_page(outputs)
-        summary.exit_code = COMPLETED if summary.blessed else REJECTED
+        summary.exit_code = COMPLETED if summary.blessed else MODEL_REJECTED
     else:
         rows = tuple(StepRow(step.id, step.state, step.seconds) for step in summary.steps)
         page = draw_failure(connection, settings, Failure("; ".join(summary.reasons), rows))

@@ -19,9 +19,9 @@ from kubeflow import shown
 from kubeflow.connection import connection_config
 from kubeflow.finish import conclude
 from kubeflow.run_folder import RunFolder, read_ir
-from pipeline.launcher import CheckedLauncher
-from pipeline.outcome import read_outputs
-from pipeline.step import run_step, state_of
+from pipeline.run.launcher import CheckedLauncher
+from pipeline.run.node import run_step, state_of
+from pipeline.run.outcome import read_outputs
 
 _logger = logging.getLogger(__name__)
 

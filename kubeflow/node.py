@@ -19,11 +19,10 @@ from components.process import importing, leave
 from components.progress import LOGGER
 from components.terminal import run_command
 from kubeflow.run_folder import RunFolder, StepRecorder
-from pipeline.kubeflow_config import FINISH, PREPARE, REJECTED
-from pipeline.layout import Layout
+from pipeline.config.kubeflow import FINISH, PREPARE, REJECTED_TASK
+from pipeline.run.layout import Layout
+from pipeline.run.summary import COMPLETED, MODEL_REJECTED, STEP_FAILED, USAGE
 from pipeline.steps import STEPS
-from pipeline.summary import COMPLETED, STEP_FAILED, USAGE
-from pipeline.summary import REJECTED as MODEL_REJECTED
 
 _logger = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, folder: RunFolder) -> int:
     # Not at the top: what TensorFlow reads from the environment must be set before it loads.
-    if options.task == REJECTED:
+    if options.task == REJECTED_TASK:
         print("A gate rejected the model; the report and run_summary.json say which and why.")
         return MODEL_REJECTED if options.end == "fail" else COMPLETED
     with importing():
@@ -75,7 +74,7 @@ def _run(options: argparse.Namespace, folder: RunFolder) -> int:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=module_command("kubeflow.node"), allow_abbrev=False)
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
-    for task in (PREPARE, *STEPS, REJECTED, FINISH):
+    for task in (PREPARE, *STEPS, REJECTED_TASK, FINISH):
         add = tasks.add_parser(task, allow_abbrev=False).add_argument
         add("--run-id", required=True)
         add("--output", required=True)
@@ -103,7 +102,7 @@ _ARGUMENTS = {
     ),
     "Evaluator": (*_OF_A_NODE, "verdict-to", "executor-input"),
     "Report": (*_OF_A_NODE, "page-to"),
-    REJECTED: ("end",),
+    REJECTED_TASK: ("end",),
     FINISH: ("pipeline",),
 }
 """Arguments of each task beside those that all have."""

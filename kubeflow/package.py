@@ -14,8 +14,8 @@ from kfp import compiler, dsl, kubernetes
 from components.report import content
 from kubeflow import parameters
 from pipeline.config import Config, dump_config
-from pipeline.kubeflow_config import FINISH, PASSWORD, PREPARE, REJECTED
-from pipeline.pod_config import Step
+from pipeline.config.kubeflow import FINISH, PASSWORD, PREPARE, REJECTED_TASK
+from pipeline.config.pod import Pod
 from pipeline.steps import graph_of, in_order, one_at_a_time
 
 EXECUTOR_INPUT = "{{$}}"
@@ -76,7 +76,7 @@ def make_pipeline(config: Config) -> Any:
                 tasks[node].after(*(tasks[upstream] for upstream in graph[node]))
             with dsl.If(tasks["Evaluator"].outputs["verdict"] == content.REJECTED, name="gates"):
                 # After the report, which says why, even where this ends the run as failed.
-                _task(config, REJECTED, _rejected)(run_id=run_id).after(tasks["Report"])
+                _task(config, REJECTED_TASK, _rejected)(run_id=run_id).after(tasks["Report"])
 
     return pipeline
 
@@ -207,7 +207,7 @@ _NODES: Mapping[str, Callable] = {"Evaluator": _evaluator, "Report": _report}
 """Nodes that show more in KFP than their state."""
 
 
-def _place(task: Any, step: Step, config: Config) -> None:
+def _place(task: Any, step: Pod, config: Config) -> None:
     """Where the task's pod runs and what it gets."""
     kubeflow = config.kubeflow
     # TFX's cache decides; KFP's would skip the launcher that reads it.
@@ -254,7 +254,7 @@ def _place(task: Any, step: Step, config: Config) -> None:
         kubernetes.set_timeout(task, step.timeout_s)
 
 
-def _environment(step: Step, config: Config) -> dict[str, str]:
+def _environment(step: Pod, config: Config) -> dict[str, str]:
     output = config.kubeflow.output_of(config.pipeline_name)
     return {
         "BIT_IMAGE": step.image or str(config.kubeflow.image),
@@ -264,7 +264,7 @@ def _environment(step: Step, config: Config) -> dict[str, str]:
     }
 
 
-def _mount(task: Any, step: Step, config: Config) -> None:
+def _mount(task: Any, step: Pod, config: Config) -> None:
     mysql = config.kubeflow.metadata.mysql
     if mysql and mysql.password_secret:
         kubernetes.use_secret_as_env(task, mysql.password_secret, {mysql.password_key: PASSWORD})

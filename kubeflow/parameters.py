@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.config import Config, dump_config
-from pipeline.yaml_text import parse_yaml
+from pipeline.config.yaml_text import parse_yaml
 
 PARAMETERS = {
     "dataset": "data.name",

@@ -10,19 +10,19 @@ from pathlib import Path
 
 from google.protobuf import json_format
 
+from components.backbone.handle import check_whole
 from components.errors import UserError
 from components.storage import io_errors
-from components.trainer.backbone import check_whole
 from kubeflow import parameters
 from kubeflow.connection import connection_config, open_first
 from kubeflow.run_folder import RunFolder
 from pipeline.config import Config, dump_config, override_config
-from pipeline.inputs import resolve
-from pipeline.kubeflow_config import PREPARE
-from pipeline.preflight import check_output, check_stores
-from pipeline.reported import run_reported
+from pipeline.config.kubeflow import PREPARE
+from pipeline.inputs.resolve import resolve
+from pipeline.run.preflight import check_output, check_stores
+from pipeline.run.reported import run_reported
+from pipeline.run.summary import UNFINISHED, Summary, keep_summary, steps_named, write_summary
 from pipeline.steps import graph_of, steps_of
-from pipeline.summary import UNFINISHED, Summary, keep_summary, steps_named, write_summary
 
 _logger = logging.getLogger(__name__)
 
@@ -108,11 +108,11 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     from tfx.dsl.compiler import compiler, constants
     from tfx.orchestration.portable import runtime_parameter_utils
 
-    from pipeline.beam_flags import checked_flags
-    from pipeline.moved import settle_place
+    from pipeline.inputs.span import settle_span
     from pipeline.pipeline import create_pipeline
-    from pipeline.report import report_settings
-    from pipeline.spans import settle_span
+    from pipeline.run.beam_flags import checked_flags
+    from pipeline.run.moved import settle_place
+    from pipeline.run.report import report_settings
 
     settle_place(connection, config.pipeline_name, layout, own_store=False)
     settings = report_settings(config, inputs, options.run_id)

@@ -12,8 +12,8 @@ from typing import Any
 from components.errors import UserError
 from components.progress import EVENT
 from components.storage import AnyPath, as_path, io_errors, write_whole
-from pipeline.layout import Layout
-from pipeline.summary import write_json
+from pipeline.run.layout import Layout
+from pipeline.run.summary import write_json
 
 _CONFIG, _SETTINGS, _IR, _STEPS = "config.json", "report_settings.json", "pipeline.json", "steps"
 

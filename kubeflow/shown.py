@@ -16,7 +16,7 @@ from components.evaluator.results import ACCURACY, read_metrics
 from components.finite import finite
 from components.report.content import BLESSED, REJECTED
 from components.report.figures import confusion_cells, without_no_class
-from pipeline.outcome import is_blessed, read_page
+from pipeline.run.outcome import is_blessed, read_page
 
 _CLASSES_SHOWN = 50
 """More make a matrix that nobody reads; the report has a view for them."""
@@ -28,7 +28,7 @@ def show_evaluation(
     """Writes the verdict, and KFP's executor output with both artifacts' metadata.
 
     Args:
-      outputs: of the run so far (`pipeline.outcome.read_outputs`).
+      outputs: of the run so far (`pipeline.run.outcome.read_outputs`).
       class_names: names by class index.
       options: `verdict_to`, a file; `executor_input`, KFP's ExecutorInput as JSON.
     """

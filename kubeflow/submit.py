@@ -15,8 +15,8 @@ from kubeflow.braces import check_values
 from kubeflow.client.auth import MODES
 from kubeflow.client.schedule import check_cron
 from kubeflow.sdk import enter_sdk_environment
-from pipeline.command_line import end, take_signals_as_interrupts
-from pipeline.summary import COMPLETED, REJECTED, STEP_FAILED, USAGE
+from pipeline.cli.command_line import end, take_signals_as_interrupts
+from pipeline.run.summary import COMPLETED, MODEL_REJECTED, STEP_FAILED, USAGE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -206,7 +206,7 @@ def _run(
     from kubeflow.client.runs import start_run
     from kubeflow.client.verdict import verdict
     from kubeflow.client.watch import Patience, UnfinishedError, wait
-    from pipeline.kubeflow_config import REJECTED as MODEL_REJECTED
+    from pipeline.config.kubeflow import REJECTED_TASK
 
     name = options.run_name or f"{package.name} {datetime.now():%Y-%m-%d %H:%M:%S}"
     try:
@@ -225,11 +225,11 @@ def _run(
         return end(STEP_FAILED, f"error: {error}. {_goes_on(server, run.run_id, link)}")
     except KeyboardInterrupt:
         return _interrupted(options, server, run.run_id, link)
-    code, sentence = verdict(run, tasks, MODEL_REJECTED in package.tasks)
+    code, sentence = verdict(run, tasks, REJECTED_TASK in package.tasks)
     if code == COMPLETED:
         console.print(f"Verdict   {sentence}", soft_wrap=True)
         return code
-    head = "Verdict  " if code == REJECTED else "error:"
+    head = "Verdict  " if code == MODEL_REJECTED else "error:"
     return end(code, f"{head} {sentence}\n{link}")
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
-from pipeline.code import library_versions
 from pipeline.config import Config, dump_config
-from pipeline.inputs import Inputs
+from pipeline.inputs.code import library_versions
+from pipeline.inputs.resolve import Inputs
 
 
 def card_settings(config: Config, inputs: Inputs, run_id: str) -> CardSettings:

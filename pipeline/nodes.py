@@ -17,11 +17,11 @@ from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing
 
 from components.data_gate.artifacts import DataChecks
 from components.data_gate.component import DataGate
-from components.data_gate.passed import LastPassedStrategy
 from components.data_gate.settings import DataGateSettings
 from components.digests import digest_of_classes
-from components.evaluator.baseline import BestServedStrategy, LastServedStrategy
 from components.evaluator.settings import EvaluatorSettings
+from components.lineage.baseline import BestServedStrategy, LastServedStrategy
+from components.lineage.passed_span import LastPassedStrategy
 from components.pictures.component import Pictures
 from components.pictures.settings import PicturesSettings
 from components.report.component import Report
@@ -33,8 +33,8 @@ from components.transform.features import IMAGE, LABEL
 from components.tuner.component import OptunaTuner
 from components.tuner.settings import TunerSettings
 from pipeline.config import Config
-from pipeline.inputs import Inputs
-from pipeline.report import report_settings
+from pipeline.inputs.resolve import Inputs
+from pipeline.run.report import report_settings
 
 # Without an image domain, StatisticsGen takes encoded images for text and says so for every one.
 _IMAGES = f"""feature {{ name: "{IMAGE}" type: BYTES image_domain {{}} }}

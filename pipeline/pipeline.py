@@ -10,12 +10,12 @@ from tfx.components import (
 from tfx.orchestration.pipeline import Pipeline
 
 from components.evaluator.component import GatedEvaluator
-from components.example_gen.component import TfdsExampleGen
+from components.example_gen.component import ImageExampleGen
 from components.pusher.component import VersionedPusher
 from pipeline import nodes
 from pipeline.card import card_settings
 from pipeline.config import Config
-from pipeline.inputs import Inputs
+from pipeline.inputs.resolve import Inputs
 
 
 def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bind.
@@ -34,8 +34,8 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
 
     Args:
       config: the whole configuration.
-      inputs: what `pipeline.inputs.resolve` found for it.
-      span: of the examples (`pipeline.spans.settle_span`).
+      inputs: what `pipeline.inputs.resolve.resolve` found for it.
+      span: of the examples (`pipeline.inputs.span.settle_span`).
       pipeline_root: where the steps write their artifacts.
       serving: where blessed models are pushed.
       checkpoints: where a training that is broken off goes on from.
@@ -44,8 +44,8 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
       beam_pipeline_args: options of every step's Beam pipeline.
       enable_cache: whether a step whose inputs, properties and code are known is skipped.
     """
-    example_gen = TfdsExampleGen(
-        config.data, inputs.source.fingerprint, span, inputs.code["TfdsExampleGen"]
+    example_gen = ImageExampleGen(
+        config.data, inputs.source.fingerprint, span, inputs.code["ImageExampleGen"]
     )
     examples = example_gen.outputs["examples"]
 

@@ -6,9 +6,9 @@ steps are shown, the cache keys, the pods. It needs no TFX. `pipeline.pipeline` 
     >>> from pipeline.config import load_config
     >>> config = load_config("digits")
     >>> steps_of(config)[:3]
-    ('TfdsExampleGen', 'StatisticsGen', 'SchemaGen')
+    ('ImageExampleGen', 'StatisticsGen', 'SchemaGen')
     >>> graph_of(config)["Transform"]
-    ('TfdsExampleGen', 'SchemaGen', 'DataGate')
+    ('ImageExampleGen', 'SchemaGen', 'DataGate')
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Step:
     Attributes:
       id: its name in TFX, in the logs and in ML Metadata.
       after: the steps that it waits for, where they are in the pipeline.
-      module: of ours that it starts in; its imports are the step's code (`pipeline.code`). None of
-        a step that runs TFX's code alone.
+      module: of ours that it starts in; its imports are the step's code (`pipeline.inputs.code`).
+        None of a step that runs TFX's code alone.
       unkeyed: modules among these that change nothing in what the step makes, and so are in no key
         of its cache.
       when: whether a configuration's pipeline has it.
@@ -74,33 +74,33 @@ _NOT_THE_MODEL = (
     # The picture of the history is drawn again with the next training.
     "components.trainer.curves",
     # What was downloaded has a digest of its own.
-    "components.trainer.hub_cache",
-    "components.trainer.kaggle",
+    "components.backbone.hub",
+    "components.backbone.kaggle",
 )
 
 TABLE = (
-    Step("TfdsExampleGen", module="components.example_gen.executor", beam=True),
-    Step("StatisticsGen", ("TfdsExampleGen",), beam=True),
+    Step("ImageExampleGen", module="components.example_gen.executor", beam=True),
+    Step("StatisticsGen", ("ImageExampleGen",), beam=True),
     Step("SchemaGen", ("StatisticsGen",), at_once=_has_schema),
     Step("ExampleValidator", ("StatisticsGen", "SchemaGen")),
     Step("PassedSpan"),
     Step(
         "DataGate",
-        ("TfdsExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "PassedSpan"),
+        ("ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "PassedSpan"),
         module="components.data_gate.executor",
         retries=1,  # What is refused once is refused again; an evicted pod is worth another.
     ),
     Step(
         "Transform",
-        ("TfdsExampleGen", "SchemaGen", "DataGate"),
+        ("ImageExampleGen", "SchemaGen", "DataGate"),
         module="components.transform.preprocessing",
         beam=True,
     ),
-    Step("Pictures", ("TfdsExampleGen", "Transform"), module="components.pictures.executor"),
+    Step("Pictures", ("ImageExampleGen", "Transform"), module="components.pictures.executor"),
     Step("WarmStart", when=lambda config: config.training.warm_start),
     Step(
         "Tuner",
-        ("TfdsExampleGen", "Transform", "WarmStart"),
+        ("ImageExampleGen", "Transform", "WarmStart"),
         module="components.tuner.executor",
         unkeyed=_NOT_THE_MODEL,
         when=lambda config: config.search is not None,
@@ -108,7 +108,7 @@ TABLE = (
     ),
     Step(
         "Trainer",
-        ("TfdsExampleGen", "Transform", "WarmStart", "Tuner"),
+        ("ImageExampleGen", "Transform", "WarmStart", "Tuner"),
         module="components.trainer.run_fn",
         unkeyed=_NOT_THE_MODEL,
         gpu=True,
@@ -117,19 +117,19 @@ TABLE = (
     Step("BaselineModel", ("Trainer",)),
     Step(
         "Evaluator",
-        ("TfdsExampleGen", "Transform", "Trainer", "BaselineModel"),
+        ("ImageExampleGen", "Transform", "Trainer", "BaselineModel"),
         module="components.evaluator.executor",
         beam=True,
     ),
     Step(
         "Pusher",
-        ("TfdsExampleGen", "Trainer", "Evaluator"),
+        ("ImageExampleGen", "Trainer", "Evaluator"),
         module="components.pusher.executor",
     ),
     Step(
         "Report",
         (
-            "TfdsExampleGen",
+            "ImageExampleGen",
             "StatisticsGen",
             "SchemaGen",
             "ExampleValidator",

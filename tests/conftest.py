@@ -34,7 +34,7 @@ def tfds_dir(tmp_path_factory):
     """A tfds data folder with digits prepared in it."""
     import tensorflow_datasets as tfds
 
-    from components.example_gen import digits as _digits  # noqa: F401
+    from components.example_gen.sources import digits as _digits  # noqa: F401
 
     folder = tmp_path_factory.mktemp("tfds")
     tfds.builder("digits", data_dir=str(folder)).download_and_prepare()
@@ -44,8 +44,8 @@ def tfds_dir(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_backbone(tmp_path_factory):
     """A BiT of one narrow unit, exported as the shipped one is."""
-    from components.trainer.architecture import Architecture
-    from components.trainer.bit import BiT, export_hub_module
+    from components.backbone.architecture import Architecture
+    from components.backbone.bit import BiT, export_hub_module
 
     folder = tmp_path_factory.mktemp("backbone") / "tiny"
     architecture = Architecture(depths=(1,), widths=(4,), root_channels=4, groups=2)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from components.trainer.bit import BiT
+from components.backbone.bit import BiT
 
 IMAGES = tf.TensorSpec((None, None, None, 3), tf.float32, name="images")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from components.trainer.architecture import Architecture
+from components.backbone.architecture import Architecture
 
 TWO_STAGES = Architecture(depths=(2, 1), widths=(4, 8), root_channels=4, groups=2)
 

@@ -111,7 +111,7 @@ def rejects(counts: Mapping[str, SplitCounts], limit: float, quarantine: str) ->
 def _shows(quarantine: str) -> str:
     """The command that shows what is in a quarantine, `<output>/artifacts/...`."""
     output = quarantine.partition("/artifacts/")[0]
-    return module_command("pipeline.quarantine", "--output", output)
+    return module_command("pipeline.cli.quarantine", "--output", output)
 
 
 def _listed(rejected: Mapping[str, int]) -> str:

@@ -18,12 +18,6 @@ from components.data_gate.checks import TRAIN, Check, Compared
 from components.data_gate.coverage import ORDER_KEY, missing_classes, ordered_slices
 from components.data_gate.duplicates import duplicates, images_of, near_duplicates
 from components.data_gate.looks import looks, looks_of_splits
-from components.data_gate.passed import (
-    CLASSES_PROPERTY,
-    PASSED_PROPERTY,
-    SPAN_PROPERTY,
-    STATISTICS_PROPERTY,
-)
 from components.data_gate.settings import DataGateSettings
 from components.data_gate.validation import (
     found_by_comparators,
@@ -35,6 +29,12 @@ from components.digests import digest_of_classes
 from components.errors import UserError
 from components.example_gen.counts import counts_of
 from components.example_gen.index import read_index
+from components.lineage.passed_span import (
+    CLASSES_PROPERTY,
+    PASSED_PROPERTY,
+    SPAN_PROPERTY,
+    STATISTICS_PROPERTY,
+)
 from components.progress import report
 from components.transform.config import hex_of
 

@@ -16,11 +16,6 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.digests import digest_of_classes
-from components.evaluator.baseline import (
-    ACCURACY_PROPERTY,
-    CLASSES_PROPERTY,
-    DATA_PROPERTY,
-)
 from components.evaluator.eval_config import make_eval_config
 from components.evaluator.gates import OVERALL, judge
 from components.evaluator.measure import measure
@@ -34,6 +29,11 @@ from components.evaluator.results import (
 )
 from components.evaluator.settings import EvaluatorSettings
 from components.evaluator.slice_features import slice_features
+from components.lineage.baseline import (
+    ACCURACY_PROPERTY,
+    CLASSES_PROPERTY,
+    DATA_PROPERTY,
+)
 from components.transform.features import SLICE_FEATURES
 
 _logger = logging.getLogger(__name__)

@@ -1,1 +1,1 @@
-"""TfdsExampleGen: a prepared tfds data set becomes tf.Examples."""
+"""ImageExampleGen: a prepared tfds data set becomes tf.Examples."""

@@ -1,4 +1,4 @@
-"""What TfdsExampleGen writes beside TFX's own Examples."""
+"""What ImageExampleGen writes beside TFX's own Examples."""
 
 from tfx.types.artifact import Artifact
 
@@ -10,6 +10,6 @@ class ImageIndex(Artifact):
 
 
 class Quarantine(Artifact):
-    """The records that were set aside (`components.example_gen.quarantine`)."""
+    """The records that were set aside (`components.example_gen.screen.quarantine`)."""
 
     TYPE_NAME = "BitQuarantine"

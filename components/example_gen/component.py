@@ -1,4 +1,4 @@
-"""TfdsExampleGen, the TFX component."""
+"""ImageExampleGen, the TFX component."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOT_READ = {"curated_schema", "write_schema"}
 """Keys of `data` that change no example."""
 
 
-class TfdsExampleGenSpec(ComponentSpec):
+class ImageExampleGenSpec(ComponentSpec):
     """What the cache key and the lineage see."""
 
     PARAMETERS: ClassVar[dict[str, ExecutionParameter]] = {
@@ -34,14 +34,14 @@ class TfdsExampleGenSpec(ComponentSpec):
     }
 
 
-class TfdsExampleGen(base_beam_component.BaseBeamComponent):
+class ImageExampleGen(base_beam_component.BaseBeamComponent):
     """Any source of images with classes, as `examples` with a split a slice.
 
     Beside them the `index` of the images, and the `quarantine` of those that were set aside. TFX's
     own ExampleGens read files or queries; none knows tfds (tensorflow/tfx#2027).
     """
 
-    SPEC_CLASS = TfdsExampleGenSpec
+    SPEC_CLASS = ImageExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
     def __init__(self, data: DataConfig, fingerprint: str, span: int, code: str):
@@ -50,11 +50,11 @@ class TfdsExampleGen(base_beam_component.BaseBeamComponent):
         Args:
           data: which data set, which slices.
           fingerprint: `Source.fingerprint` of the data as it is now; new data is a new key.
-          span: number of that data in this pipeline (`pipeline.spans`).
+          span: number of that data in this pipeline (`pipeline.inputs.span`).
           code: digest of the modules that the step runs and of the libraries below them.
         """
         super().__init__(
-            spec=TfdsExampleGenSpec(
+            spec=ImageExampleGenSpec(
                 data=data.model_dump_json(exclude=_NOT_READ),
                 fingerprint=fingerprint,
                 span=span,

@@ -11,6 +11,7 @@ import apache_beam as beam
 
 from components.example_gen.config import DataConfig, ScreenConfig
 from components.example_gen.examine import Kept, examined
+from components.example_gen.feature_kinds import Seen, check_first_label
 from components.example_gen.few_shot import (
     Candidate,
     Place,
@@ -22,9 +23,8 @@ from components.example_gen.few_shot import (
     smallest,
     with_starts,
 )
-from components.example_gen.seen import Seen, check_first_label
-from components.example_gen.shard import Shard
-from components.example_gen.source import Source
+from components.example_gen.sources.shard import Shard
+from components.example_gen.sources.source import Source
 from components.storage import as_path, write_whole
 
 

@@ -17,6 +17,7 @@ from components.example_gen.config import DataConfig, ScreenConfig
 from components.example_gen.counts import Counts, SplitCounts, set_counts, total, write_counts
 from components.example_gen.draw import Drawer
 from components.example_gen.examine import examined
+from components.example_gen.feature_kinds import Seen, check_first_label
 from components.example_gen.outputs import (
     EXAMPLES,
     INDEX,
@@ -24,9 +25,8 @@ from components.example_gen.outputs import (
     split_folder,
     write_shard,
 )
-from components.example_gen.seen import Seen, check_first_label
-from components.example_gen.shard import Shard
-from components.example_gen.source import Source, open_source
+from components.example_gen.sources.shard import Shard
+from components.example_gen.sources.source import Source, open_source
 from components.progress import report
 from components.storage import as_path, remove_tree, write_whole
 

@@ -15,7 +15,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from components.errors import UserError
-from components.example_gen.shard import Shard
+from components.example_gen.sources.shard import Shard
 
 Place = tuple[int, int]
 """Index of a shard, and of a record among those that it takes."""

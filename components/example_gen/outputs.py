@@ -22,12 +22,12 @@ from components.durable import rename, sync
 from components.example_gen import index
 from components.example_gen.counts import SplitCounts
 from components.example_gen.examine import Kept
-from components.example_gen.quarantine import Reject, to_record
-from components.example_gen.shard import Shard
+from components.example_gen.screen.quarantine import Reject, to_record
+from components.example_gen.sources.shard import Shard
 from components.storage import as_path
 
 EXAMPLES, INDEX, QUARANTINE = "examples", "index", "quarantine"
-"""The outputs of TfdsExampleGen."""
+"""The outputs of ImageExampleGen."""
 
 # Stored images are compressed already; the fastest level makes the gzip that TFX expects.
 _GZIP = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)

@@ -12,10 +12,10 @@ from typing import Any
 from tfx.components.pusher import executor as tfx_pusher
 from tfx.types import artifact_utils
 
+from components.lineage.served import MODEL_PROPERTY, VERSION_PROPERTY
 from components.pusher.card import make_card
 from components.pusher.card_text import render_json, render_markdown
 from components.pusher.evidence import read_evidence
-from components.pusher.history import MODEL_PROPERTY, VERSION_PROPERTY
 from components.pusher.settings import CardSettings
 from components.pusher.versions import (
     CARD_JSON,
@@ -82,7 +82,7 @@ class Executor(tfx_pusher.Executor):
 
 
 def _note_served(pushed_model: Any, input_dict: dict[str, list[Any]], version: AnyPath) -> None:
-    """Records which model serves now, for `components.pusher.history`."""
+    """Records which model serves now, for `components.lineage.served`."""
     model = artifact_utils.get_single_instance(input_dict["model"])
     pushed_model.set_int_custom_property(VERSION_PROPERTY, int(version.name))
     pushed_model.set_int_custom_property(MODEL_PROPERTY, model.id)

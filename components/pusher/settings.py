@@ -13,7 +13,7 @@ class DataFacts(Section):
     """The data set.
 
     Attributes:
-      name: as `components.example_gen.source.Source.full_name`.
+      name: as `components.example_gen.sources.source.Source.full_name`.
       splits: the slices of it, in tfds's syntax, by split.
       fingerprint: of its stored files and these slices.
       class_names: names by class index.

@@ -19,7 +19,7 @@ from components.evaluator.gates import OVERALL, Measured
 from components.evaluator.predictions import read_predictions
 from components.evaluator.results import ACCURACY, Metrics, read_findings, read_gates
 from components.example_gen.index import read_index
-from components.lineage import warnings_of
+from components.lineage.artifacts import warnings_of
 from components.report.collect_data import data_parts
 from components.report.content import (
     BLESSED,
@@ -62,7 +62,7 @@ def collect(
     """The content of the report.
 
     Args:
-      artifacts: TFX artifacts by `<node>.<output>`: `TfdsExampleGen.examples`, ...; the outputs of
+      artifacts: TFX artifacts by `<node>.<output>`: `ImageExampleGen.examples`, ...; the outputs of
         steps that did not run are absent.
       settings: what is in no artifact.
       failure: of a run that broke off; it is said first.
@@ -110,7 +110,7 @@ def _evaluation(
         table,
         _records(artifacts, settings.split),
         _records(artifacts, "train"),
-        functools.partial(_sources, artifacts.get("TfdsExampleGen.index"), settings.split),
+        functools.partial(_sources, artifacts.get("ImageExampleGen.index"), settings.split),
         tuple(settings.config.get("preprocessing", {}).get("background", WHITE)),
     )
     before = {
@@ -185,7 +185,7 @@ def _identity(artifact: Any) -> str:
 
 
 def _records(artifacts: Mapping[str, Any], split: str) -> Iterator[bytes]:
-    examples = artifacts.get("TfdsExampleGen.examples")
+    examples = artifacts.get("ImageExampleGen.examples")
     if examples is None:
         return
     folder = os.path.join(examples.uri, f"Split-{split}")

@@ -32,9 +32,9 @@ def data_parts(artifacts: Mapping[str, Any], num_classes: int) -> dict[str, Any]
       num_classes: labels are below it.
     """
     found: dict[str, Any] = {}
-    if examples := artifacts.get("TfdsExampleGen.examples"):
+    if examples := artifacts.get("ImageExampleGen.examples"):
         found["counts"] = counts_of(examples)
-        if index := artifacts.get("TfdsExampleGen.index"):
+        if index := artifacts.get("ImageExampleGen.index"):
             found["images"] = _images(index.uri, _splits(examples), num_classes)
     if pictures := artifacts.get("Pictures.pictures"):
         folder = as_path(pictures.uri)

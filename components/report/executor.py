@@ -44,8 +44,8 @@ class Executor(base_executor.BaseExecutor):
 
 
 INPUTS = (
-    ("examples", "TfdsExampleGen.examples"),
-    ("index", "TfdsExampleGen.index"),
+    ("examples", "ImageExampleGen.examples"),
+    ("index", "ImageExampleGen.index"),
     ("statistics", "StatisticsGen.statistics"),
     ("schema", "SchemaGen.schema"),
     ("anomalies", "ExampleValidator.anomalies"),

@@ -1,4 +1,4 @@
-"""What the images of the data are like, from the index that TfdsExampleGen leaves of them."""
+"""What the images of the data are like, from the index that ImageExampleGen leaves of them."""
 
 from __future__ import annotations
 

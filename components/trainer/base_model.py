@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
 
-from components.evaluator.baseline import MODEL, LastServedStrategy
+from components.lineage.baseline import MODEL, LastServedStrategy
 
 _Event = metadata_store_pb2.Event
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag, field_validator, model_validator
 
 from components.section import AUTO_OR, VALUE, Auto, Section, told_apart
-from components.trainer.schedule import seed_schedule
+from components.trainer.schedule import keras_io_schedule
 
 
 class ExplicitSchedule(Section):
@@ -37,12 +37,12 @@ class ExplicitSchedule(Section):
 
 
 Schedule = Annotated[
-    Annotated[Literal["seed", "hyperrule"], Tag("<named>")]
+    Annotated[Literal["keras_io", "hyperrule"], Tag("<named>")]
     | Annotated[ExplicitSchedule, Tag("<explicit>")],
     told_apart(
         {"<named>": str, "<explicit>": (dict, ExplicitSchedule)},
         "schedule",
-        "Input should be `seed`, `hyperrule`, or `steps` and `boundaries`",
+        "Input should be `keras_io`, `hyperrule`, or `steps` and `boundaries`",
     ),
 ]
 Count = Annotated[int, Field(ge=1), VALUE]
@@ -56,16 +56,16 @@ class TrainingConfig(Section):
         0.003, gt=0, description="Rate at batch 512; the step's is base * batch_size / 512."
     )
     schedule: Schedule = Field(
-        "seed",
-        description="`seed`: length 500 * 512 / batch_size, divided by ten after 200, 300 and 400 "
-        "steps, as the keras.io example has it; `hyperrule`: the BiT paper's, from the number of "
-        "training images, with warm-up, boundaries and length stretched by 512 / batch_size; or "
+        "keras_io",
+        description="`keras_io`: length 500 * 512 / batch_size, divided by ten after 200, 300 and "
+        "400 steps, as the keras.io example has it; `hyperrule`: the BiT paper's, from the number "
+        "of training images, with warm-up, boundaries and length stretched by 512 / batch_size; or "
         "`steps`, `boundaries` and `warmup`.",
     )
     steps_per_epoch: Annotated[Auto | Count, AUTO_OR] = Field(
         "auto",
         description="Steps between two looks at the eval split; not a pass over the data. auto: "
-        "10 under `seed`, else a pass, but no more than 50 looks.",
+        "10 under `keras_io`, else a pass, but no more than 50 looks.",
     )
     epochs: int | None = Field(
         None, ge=1, description="Epochs at most; null is the schedule's length."
@@ -75,8 +75,8 @@ class TrainingConfig(Section):
     ] = Field(
         "auto",
         description="Epochs without a better val_accuracy before training stops and the best "
-        "weights are restored; null trains to the end and keeps the last. auto: 2 under `seed`, "
-        "else null, as the paper has it.",
+        "weights are restored; null trains to the end and keeps the last. auto: 2 under "
+        "`keras_io`, else null, as the paper has it.",
     )
     mixup: Annotated[Auto | Annotated[float, Field(ge=0, le=10), VALUE], AUTO_OR] = Field(
         "auto",
@@ -139,7 +139,7 @@ class TrainingConfig(Section):
         if isinstance(self.schedule, ExplicitSchedule):
             steps, name = self.schedule.steps, "schedule.steps"
         else:
-            steps = seed_schedule(self.base_learning_rate, self.batch_size).steps
+            steps = keras_io_schedule(self.base_learning_rate, self.batch_size).steps
             name = f"the {self.schedule} schedule's length at batch_size {self.batch_size},"
         if steps < self.steps_per_epoch:
             raise ValueError(

@@ -16,7 +16,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.trainer.augment import augment, mixup
-from components.trainer.kept import Kept
+from components.trainer.cache import Kept
 from components.transform.config import ImageSizes
 from components.transform.features import IMAGE, LABEL, TRAIN_IMAGE
 

@@ -26,7 +26,7 @@ class BiTClassifier(tf.Module):
         """Makes the head.
 
         Args:
-          backbone: what `components.trainer.backbone.load_backbone` returns.
+          backbone: what `components.backbone.handle.load_backbone` returns.
           num_classes: how many logits there are.
         """
         super().__init__(name="classifier")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from components.trainer.config import ExplicitSchedule, TrainingConfig
 from components.trainer.hyperrule import hyperrule, mixup_alpha
-from components.trainer.schedule import Schedule, hyperrule_schedule, scaled_rate, seed_schedule
+from components.trainer.schedule import Schedule, hyperrule_schedule, keras_io_schedule, scaled_rate
 
-SEED_STEPS_PER_EPOCH = 10
-SEED_PATIENCE = 2
+KERAS_IO_STEPS_PER_EPOCH = 10
+KERAS_IO_PATIENCE = 2
 LOOKS = 50
 """Looks at the eval split in a training of many passes, where the configuration leaves it open."""
 
@@ -52,14 +52,14 @@ def make_plan(training: TrainingConfig, num_images: int) -> Plan:
     if steps_per_epoch == "auto":
         steps_per_epoch = _steps_per_epoch(training, num_images, schedule.steps)
     steps = schedule.steps
-    if training.schedule == "seed":
+    if training.schedule == "keras_io":
         # Whole epochs, as the example has it.
         steps -= steps % steps_per_epoch
     if training.epochs is not None:
         steps = min(steps, training.epochs * steps_per_epoch)
     patience = training.early_stopping_patience
     if patience == "auto":
-        patience = SEED_PATIENCE if training.schedule == "seed" else None
+        patience = KERAS_IO_PATIENCE if training.schedule == "keras_io" else None
     mixup = mixup_alpha(mixup_rule(training), num_images)
     return Plan(schedule, steps, steps_per_epoch, patience, mixup)
 
@@ -80,12 +80,12 @@ def make_schedule(training: TrainingConfig, num_images: int) -> Schedule:
         return Schedule(rate, explicit.steps, explicit.boundaries, explicit.warmup)
     if training.schedule == "hyperrule":
         return hyperrule_schedule(base, batch, hyperrule(num_images))
-    return seed_schedule(base, batch)
+    return keras_io_schedule(base, batch)
 
 
 def _steps_per_epoch(training: TrainingConfig, num_images: int, steps: int) -> int:
     """The seed's ten; else a pass over the images, but no more than `LOOKS` looks."""
-    if training.schedule == "seed":
-        return SEED_STEPS_PER_EPOCH
+    if training.schedule == "keras_io":
+        return KERAS_IO_STEPS_PER_EPOCH
     one_pass = math.ceil(num_images / training.batch_size)
     return min(steps, max(one_pass, math.ceil(steps / LOOKS)))

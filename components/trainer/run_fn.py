@@ -6,10 +6,10 @@ import os
 from typing import Any
 
 from components.example_gen.counts import read_counts
-from components.trainer.chief import train_with_workers
 from components.trainer.input_pipeline import files_of
 from components.trainer.settings import Job, TrainerSettings
 from components.trainer.train import train
+from components.trainer.workers.chief import train_with_workers
 
 
 def run_fn(fn_args: Any) -> None:

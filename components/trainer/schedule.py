@@ -13,8 +13,8 @@ from components.trainer.hyperrule import HyperRule
 REFERENCE_BATCH_SIZE = 512
 """Rates and lengths of the BiT paper are for this batch size."""
 
-SEED_LENGTH = 500
-SEED_BOUNDARIES = (200, 300, 400)
+KERAS_IO_LENGTH = 500
+KERAS_IO_BOUNDARIES = (200, 300, 400)
 DECAY = 0.1
 
 
@@ -61,7 +61,7 @@ def hyperrule_schedule(base_learning_rate: float, batch_size: int, rule: HyperRu
     )
 
 
-def seed_schedule(base_learning_rate: float, batch_size: int) -> Schedule:
+def keras_io_schedule(base_learning_rate: float, batch_size: int) -> Schedule:
     """The keras.io example as written.
 
     It stretches the length by 512 / batch_size and leaves the boundaries where they are, so that at
@@ -70,7 +70,7 @@ def seed_schedule(base_learning_rate: float, batch_size: int) -> Schedule:
     """
     return Schedule(
         learning_rate=scaled_rate(base_learning_rate, batch_size),
-        steps=int(SEED_LENGTH * REFERENCE_BATCH_SIZE / batch_size),
+        steps=int(KERAS_IO_LENGTH * REFERENCE_BATCH_SIZE / batch_size),
         # Keras's PiecewiseConstantDecay keeps the old rate for the step at the boundary itself.
-        boundaries=tuple(boundary + 1 for boundary in SEED_BOUNDARIES),
+        boundaries=tuple(boundary + 1 for boundary in KERAS_IO_BOUNDARIES),
     )

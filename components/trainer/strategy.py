@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from components.errors import UserError
-from components.trainer.cluster import read_cluster
 from components.trainer.config import TrainingConfig
+from components.trainer.workers.cluster import read_cluster
 
 Workers: TypeAlias = tf.distribute.MultiWorkerMirroredStrategy
 

@@ -10,19 +10,19 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.trainer.backbone import load_backbone
+from components.backbone.handle import load_backbone
+from components.trainer.cache import Room
 from components.trainer.checkpoint import Checkpoints, NoCheckpoints, remove_checkpoints
-from components.trainer.feed import Feed, make_feeds
+from components.trainer.embeddings import Feed, make_feeds
+from components.trainer.history import Record, write_history, write_hyperparameters
 from components.trainer.input_pipeline import Draws, draw_by, one_pass, train_batches
-from components.trainer.kept import Room
 from components.trainer.loop import Loop, Row
 from components.trainer.model import BiTClassifier, make_optimizer
 from components.trainer.plan import Plan, make_plan
-from components.trainer.record import Record, write_history, write_hyperparameters
 from components.trainer.settings import Job, TrainerSettings
 from components.trainer.signatures import export
-from components.trainer.steps import Steps
 from components.trainer.strategy import Workers, make_strategy, spread, sum_of_workers, worker
+from components.trainer.train_step import Steps
 from components.trainer.warm_start import start_from
 
 MEGABYTE = 1_000_000

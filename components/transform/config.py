@@ -15,7 +15,7 @@ Colour = tuple[Level, Level, Level]
 
 WHITE = (255, 255, 255)
 
-SEED_SIZES = (384, 224)
+KERAS_IO_SIZES = (384, 224)
 """The example's RESIZE_TO and CROP_TO."""
 
 

@@ -14,10 +14,10 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components import progress
+from components.trainer.cache import Room
 from components.trainer.diverged import DivergedError
-from components.trainer.feed import feeds_of
+from components.trainer.embeddings import feeds_of
 from components.trainer.input_pipeline import Split, chosen_of, stored_split
-from components.trainer.kept import Room
 from components.trainer.loop import Row
 from components.trainer.plan import Plan, make_plan
 from components.trainer.settings import TrainerSettings

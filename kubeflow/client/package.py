@@ -12,7 +12,7 @@ from typing import Any
 from components.commands import module_command
 from components.errors import UserError
 from kubeflow.braces import check_package, check_values
-from pipeline.yaml_text import parse_documents, parse_yaml, read_text
+from pipeline.config.yaml_text import parse_documents, parse_yaml, read_text
 
 OVERRIDES = "overrides"
 """The list parameter that takes `section.key=value`."""

@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.kubeflow_config import PREPARE
-from pipeline.kubeflow_config import REJECTED as MODEL_REJECTED
-from pipeline.summary import COMPLETED, REJECTED, STEP_FAILED, USAGE
+from pipeline.config.kubeflow import PREPARE, REJECTED_TASK
+from pipeline.run.summary import COMPLETED, MODEL_REJECTED, STEP_FAILED, USAGE
 
 FINAL = ("SUCCEEDED", "FAILED", "CANCELED", "SKIPPED")
 
@@ -52,7 +51,7 @@ def tasks_in(run: Any, names: Mapping[str, str]) -> dict[str, Task]:
             continue
         if driver:
             # A driver that goes well says nothing of its step, except that it was reached.
-            if state == "FAILED" or (name == MODEL_REJECTED and name not in found):
+            if state == "FAILED" or (name == REJECTED_TASK and name not in found):
                 found[name] = Task(state, detail.pod_name or "", _error(detail), True)
         else:
             found[name] = Task(state, _pod_below(detail, details), _error(detail))
@@ -78,11 +77,11 @@ def verdict(run: Any, tasks: Mapping[str, Task], knows_gates: bool) -> tuple[int
       tasks: of `tasks_in`.
       knows_gates: whether the package has the task that a rejected model shows.
     """
-    rejected = MODEL_REJECTED in tasks and tasks[MODEL_REJECTED].state in _REACHED
+    rejected = REJECTED_TASK in tasks and tasks[REJECTED_TASK].state in _REACHED
     failed = {
         name: task
         for name, task in tasks.items()
-        if task.state in ("FAILED", "CANCELED") and name != MODEL_REJECTED
+        if task.state in ("FAILED", "CANCELED") and name != REJECTED_TASK
     }
     if is_cancelled(run):
         return STEP_FAILED, "the run was cancelled."
@@ -92,7 +91,7 @@ def verdict(run: Any, tasks: Mapping[str, Task], knows_gates: bool) -> tuple[int
     if failed:
         return STEP_FAILED, _failures(failed, rejected)
     if rejected:
-        return REJECTED, "a gate rejected the new model; what is served is untouched."
+        return MODEL_REJECTED, "a gate rejected the new model; what is served is untouched."
     return _without_a_failure(run, told=bool(tasks) or not knows_gates)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.beam import BeamConfig, beam_pipeline_args
+from pipeline.config.beam import BeamConfig, beam_pipeline_args
 from tests.e2e.conftest import run  # noqa: F401  # A fixture.
 
 _BUILD_WHEEL = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"

@@ -11,8 +11,8 @@ from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.portability.spark_runner import SparkRunner
 from ruamel.yaml import YAML
 
-from pipeline.beam import BeamConfig, beam_pipeline_args
-from pipeline.code import ROOT
+from pipeline.config.beam import BeamConfig, beam_pipeline_args
+from pipeline.inputs.code import ROOT
 
 TEXT = (ROOT / "docs" / "beam.md").read_text(encoding="utf-8")
 EXAMPLES = [
@@ -67,7 +67,7 @@ def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
 
     from components.example_gen.config import ScreenConfig
     from components.example_gen.executor import copy_and_watch, joined, write_copied
-    from components.example_gen.tfds_shard import TfdsShard
+    from components.example_gen.sources.tfds_shard import TfdsShard
 
     given = example("DataflowRunner")
     # The source package is built and staged by test_package.py; a dry run has no bucket.

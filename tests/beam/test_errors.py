@@ -36,11 +36,11 @@ def test_a_worker_that_finds_too_few_records_fails_the_step(run, services, damag
         environment={"TFDS_DATA_DIR": str(damaged)},
     )
     assert ended.exit_code == 1
-    assert ended.states["TfdsExampleGen"] == "failed"
+    assert ended.states["ImageExampleGen"] == "failed"
     assert ended.states["Trainer"] == "skipped"
     (reason,) = ended.summary["reasons"]
     assert reason.startswith(
-        "TfdsExampleGen: RuntimeError: split train: 210 records were read and the data set says "
+        "ImageExampleGen: RuntimeError: split train: 210 records were read and the data set says "
         "that it holds 269; its files are damaged."
     )
     assert "Prepare the data set again." in " ".join(ended.out.split())

@@ -4,9 +4,9 @@ import os
 import subprocess
 import sys
 
-from components.trainer.backbone import find_backbone
-from pipeline.code import ROOT
+from components.backbone.handle import find_backbone
 from pipeline.config import load_config
+from pipeline.inputs.code import ROOT
 
 
 def in_package(package, code):
@@ -61,7 +61,7 @@ def test_the_steps_of_beam_import_from_it(package):
 
 def test_it_finds_bit_mini_presets_and_templates(package):
     code = (
-        "from components.trainer.backbone import find_backbone\n"
+        "from components.backbone.handle import find_backbone\n"
         "from pipeline.config import load_config\n"
         "from components.report.runs import render_runs\n"
         "print(find_backbone(load_config().backbone).sha256)\n"

@@ -52,7 +52,7 @@ def artifact(ended, step, output):
 
 
 def records(ended, split):
-    folder = artifact(ended, "TfdsExampleGen", "examples") / f"Split-{split}"
+    folder = artifact(ended, "ImageExampleGen", "examples") / f"Split-{split}"
     files = [str(path) for path in folder.iterdir()]
     return list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
 

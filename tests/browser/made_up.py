@@ -49,7 +49,7 @@ def thumbnail(random, side=64, format="JPEG"):
 
 def failed_report():
     """A run that broke before there was anything to judge."""
-    steps = (StepRow("TfdsExampleGen", "complete", 4.2), StepRow("Trainer", "failed", 61.0))
+    steps = (StepRow("ImageExampleGen", "complete", 4.2), StepRow("Trainer", "failed", 61.0))
     reason = "Trainer: ValueError: no images are left (see /runs/x/logs/1/Trainer.log)"
     return Report("flowers", "7", "2025-03-01T12:30:05", FAILED, (reason,), steps=steps)
 
@@ -185,7 +185,7 @@ def _about_the_run():
             LineageRow("Model", "Trainer.model", "/runs/bit-on-tfx/Trainer/model/7", "41"),
         ),
         steps=(
-            StepRow("TfdsExampleGen", "cached", 0.0),
+            StepRow("ImageExampleGen", "cached", 0.0),
             StepRow("Trainer", "complete", 312.4),
             StepRow("Evaluator", "complete", 45.25),
             StepRow("Pusher", "skipped", None),

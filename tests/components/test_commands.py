@@ -19,7 +19,7 @@ DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")),
     *(ROOT / "docs").glob("*.md"),
     *(ROOT / "docs").glob("*.ipynb"),
-    *(ROOT / "pipeline" / "presets").glob("*.yaml"),
+    *(ROOT / "pipeline" / "config" / "presets").glob("*.yaml"),
     *(ROOT / "components").rglob("*.md"),
 ]
 BARE = re.compile(r"(?<![\w/.-])python3? (?:-m |local_runner)")
@@ -68,8 +68,8 @@ def test_no_document_names_a_python_that_may_lack_the_packages(path):
 
 
 def test_a_path_is_quoted_and_python_is_the_one_that_runs():
-    line = module_command("pipeline.quarantine", "--output", "/runs/x y;'")
-    assert line.endswith(""" -m pipeline.quarantine --output '/runs/x y;'"'"''""")
+    line = module_command("pipeline.cli.quarantine", "--output", "/runs/x y;'")
+    assert line.endswith(""" -m pipeline.cli.quarantine --output '/runs/x y;'"'"''""")
 
 
 @pytest.mark.parametrize("at_home", [True, False])
@@ -81,7 +81,7 @@ def test_what_is_printed_can_be_typed(tmp_path, monkeypatch, at_home):
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     lines = [
         module_command(module, "--help")
-        for module in ("pipeline.quarantine", "kubeflow.compile", "components.report.tfma")
+        for module in ("pipeline.cli.quarantine", "kubeflow.compile", "components.report.tfma")
     ]
     lines += [f"{make_command('help')}", f"{script_command('local_runner.py')} --help"]
     for line in lines:

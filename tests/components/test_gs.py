@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
+from components.backbone.config import SHIPPED
 from components.digests import digest_of_folder
-from components.trainer.backbone_config import SHIPPED
-from pipeline.code import ROOT
+from pipeline.inputs.code import ROOT
 from tests import gcs
 
 ASK = """
@@ -19,9 +19,9 @@ from components.digests import digest_of_folder
 from components.errors import UserError
 from components.pusher.versions import add_version, served, served_digest, versions
 from components.storage import copy_tree, files_below, write_whole
-from components.trainer.backbone import find_backbone, load_backbone
-from components.trainer.backbone_config import SHIPPED, BackboneConfig
-from pipeline.layout import Layout
+from components.backbone.handle import find_backbone, load_backbone
+from components.backbone.config import SHIPPED, BackboneConfig
+from pipeline.run.layout import Layout
 
 came, model, layout = {}, SHIPPED["bit-mini"], Layout("gs://bucket/run")
 came["nothing"] = [versions(layout.serving), served_digest(layout.serving)]

@@ -19,8 +19,8 @@ from components.storage import (
     remove_tree,
     write_whole,
 )
-from pipeline.code import ROOT
-from pipeline.layout import Layout
+from pipeline.inputs.code import ROOT
+from pipeline.run.layout import Layout
 
 
 @pytest.fixture(params=["disk", "store"])
@@ -66,7 +66,7 @@ def test_a_layout_is_below_either(output):
 
 def test_a_uri_is_named_without_tensorflow():
     code = (
-        "import sys; from pipeline.layout import Layout; print(Layout('gs://b/x').serving);"
+        "import sys; from pipeline.run.layout import Layout; print(Layout('gs://b/x').serving);"
         "assert 'tensorflow' not in sys.modules"
     )
     printed = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)

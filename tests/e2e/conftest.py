@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.code import ROOT
+from pipeline.inputs.code import ROOT
 
 QUICK = (
     "data.splits.train=train[:20%]",

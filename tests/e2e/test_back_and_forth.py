@@ -12,7 +12,7 @@ import pytest
 from components.pusher.versions import model_digest
 from tests.e2e.conftest import QUICK
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = pytest.mark.slow
 
 SOFT = (*QUICK, "evaluation.min_accuracy=0.1", "evaluation.max_regression=0.9")
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from components.example_gen.index import read_index
-from components.example_gen.quarantine import read_quarantine
+from components.example_gen.screen.quarantine import read_quarantine
 from tests import folders
 from tests.e2e.conftest import QUICK
 from tests.e2e.test_failure import start
@@ -57,7 +57,7 @@ def test_a_thousand_photographs_go_to_a_pushed_model_by_one_command(run, tmp_pat
     assert (counts["read"], counts["rejected"]) == (1_000, {})
     assert counts["train"] + counts["eval"] == 1_000
     assert ended.summary["metrics"]["per_class"].keys() == set(folders.CLASSES)
-    rows = read_index(artifact(ended, "TfdsExampleGen/index"), "train").to_pydict()
+    rows = read_index(artifact(ended, "ImageExampleGen/index"), "train").to_pydict()
     assert set(rows["format"]) == {"jpeg", "png", "gif", "bmp"}
     assert {name.partition("/")[0] for name in rows["source"]} == set(folders.CLASSES)
     model = tf.saved_model.load(str(ended.output / "serving" / ended.served[0]))
@@ -67,7 +67,6 @@ def test_a_thousand_photographs_go_to_a_pushed_model_by_one_command(run, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_a_thousand_bad_images_of_ten_thousand_are_set_aside_each_for_its_reason(run, tmp_path):
     reasons = folders.write_folder(tmp_path / "photos", 9_000, 1_000)
     assert len(set(reasons.values())) >= 6
@@ -98,7 +97,7 @@ def test_too_many_bad_images_stop_the_run_before_it_trains(run, photos):
     assert ended.exit_code == 2
     (reason,) = ended.summary["reasons"]
     assert "data_gate.max_reject_fraction" in reason
-    assert ended.states["TfdsExampleGen"] == ended.states["StatisticsGen"] == "complete"
+    assert ended.states["ImageExampleGen"] == ended.states["StatisticsGen"] == "complete"
     assert ended.states["DataGate"] == "failed"
     assert ended.states["Transform"] == ended.states["Trainer"] == "skipped"
     assert sum(ended.summary["counts"]["rejected"].values()) == 100
@@ -107,7 +106,7 @@ def test_too_many_bad_images_stop_the_run_before_it_trains(run, photos):
     # The limit is no part of what was read: only the gate runs again.
     again = run_photos(run, photos, "data_gate.max_reject_fraction=0.3")
     assert again.exit_code == 0, again.out + again.err
-    assert again.states["TfdsExampleGen"] == "cached"
+    assert again.states["ImageExampleGen"] == "cached"
 
 
 @pytest.mark.slow
@@ -147,14 +146,13 @@ def test_the_gate_can_judge_a_split_that_training_never_sees(run, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_a_draw_takes_exactly_k_good_images_and_new_data_is_a_new_span(run, photos):
     folders.spoil(photos / "photos", 40)
     told = ("data.examples_per_class=8", "evaluation.min_accuracy=0.2")
     first = run_photos(run, photos, *told, "data_gate.max_reject_fraction=0.5")
     assert first.exit_code == 0, first.out + first.err
     assert first.summary["counts"]["train"] == 40
-    rows = read_index(artifact(first, "TfdsExampleGen/index"), "train").to_pydict()
+    rows = read_index(artifact(first, "ImageExampleGen/index"), "train").to_pydict()
     assert collections.Counter(rows["label"]) == dict.fromkeys(range(5), 8)
     of_train = first.summary["counts"]["splits"]["train"]
     assert of_train["read"] == 40 + sum(of_train["rejected"].values()) > 40
@@ -165,13 +163,12 @@ def test_a_draw_takes_exactly_k_good_images_and_new_data_is_a_new_span(run, phot
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_a_run_that_is_killed_while_it_reads_is_complete_when_it_runs_again(run, tmp_path):
     reasons = folders.write_folder(tmp_path / "photos", 9_900, 100)
     (tmp_path / "photos.yaml").write_text(PHOTOS)
     output, config = tmp_path / "out", str(tmp_path / "photos.yaml")
     parent = start(output, tmp_path, "Loading TFX", arguments=("--config", config))
-    written = output / "artifacts" / "TfdsExampleGen"
+    written = output / "artifacts" / "ImageExampleGen"
     deadline = time.monotonic() + 120
     while not any(path.stat().st_size > 100_000 for path in written.glob("**/*unfinished*")):
         assert time.monotonic() < deadline
@@ -185,7 +182,7 @@ def test_a_run_that_is_killed_while_it_reads_is_complete_when_it_runs_again(run,
         # The worker may need a moment to notice that its parent is gone.
         ended = run_photos(run, tmp_path)
     assert ended.exit_code == 0, ended.out + ended.err
-    assert ended.states["TfdsExampleGen"] == "complete"
+    assert ended.states["ImageExampleGen"] == "complete"
     assert ended.summary["counts"]["read"] == 10_000
     rejects = [
         reject
@@ -196,7 +193,7 @@ def test_a_run_that_is_killed_while_it_reads_is_complete_when_it_runs_again(run,
     found = collections.Counter(
         source
         for split in ("train", "eval")
-        for source in read_index(artifact(ended, "TfdsExampleGen/index"), split)[
+        for source in read_index(artifact(ended, "ImageExampleGen/index"), split)[
             "source"
         ].to_pylist()
     )
@@ -235,7 +232,7 @@ def test_a_folders_own_splits_train_and_judge_and_the_rest_is_said(run, tmp_path
     assert (counts["read"], counts["train"], counts["eval"]) == (260, 200, 60)
     splits = ended.summary["config"]["data"]["splits"]
     assert splits == {"train": "train", "eval": "Val", "test": None}
-    rows = read_index(artifact(ended, "TfdsExampleGen/index"), "eval").to_pydict()
+    rows = read_index(artifact(ended, "ImageExampleGen/index"), "eval").to_pydict()
     assert {name.partition("/")[0] for name in rows["source"]} == {"Val"}
     assert "train reads train (200 images), eval reads Val (60 images)" in ended.out
     assert "extra of folder/photos is read by no split (20 images)" in ended.out

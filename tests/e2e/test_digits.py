@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.code import ROOT
+from pipeline.inputs.code import ROOT
 from tests import cards
 from tests.e2e.conftest import QUICK
 
 STEPS = {
-    "TfdsExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "PassedSpan",
+    "ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "PassedSpan",
     "DataGate", "Transform", "Pictures", "Trainer", "BaselineModel", "Evaluator", "Pusher",
     "Report",
 }  # fmt: skip
@@ -98,7 +98,7 @@ def test_both_signatures_reach_the_accuracy_of_the_summary_with_tensorflow_alone
     code = f"""
 import sys, json, glob, numpy as np, tensorflow as tf
 model = tf.saved_model.load({first.summary["pushed"]!r})
-files = glob.glob({str(first.output)!r} + "/artifacts/TfdsExampleGen/examples/*/Split-eval/*")
+files = glob.glob({str(first.output)!r} + "/artifacts/ImageExampleGen/examples/*/Split-eval/*")
 records = [r.numpy() for r in tf.data.TFRecordDataset(files, "GZIP")]
 features = [tf.train.Example.FromString(r).features.feature for r in records]
 labels = np.array([f["label"].int64_list.value[0] for f in features])
@@ -174,7 +174,7 @@ from sklearn.calibration import calibration_curve
 from tfx.orchestration import metadata
 from components.report.collect import collect
 from components.report.settings import ReportSettings
-from pipeline.outcome import read_outputs
+from pipeline.run.outcome import read_outputs
 path = {str(first.output)!r} + "/metadata/metadata.sqlite"
 store = metadata.sqlite_metadata_connection_config(path)
 names = tuple("0123456789")
@@ -183,7 +183,7 @@ report = collect(read_outputs(store, {first.summary["run_id"]!r}), ReportSetting
     links={{}}))
 
 model = tf.saved_model.load({first.summary["pushed"]!r})
-files = glob.glob({str(first.output)!r} + "/artifacts/TfdsExampleGen/examples/*/Split-eval/*")
+files = glob.glob({str(first.output)!r} + "/artifacts/ImageExampleGen/examples/*/Split-eval/*")
 records = [r.numpy() for r in tf.data.TFRecordDataset(files, "GZIP")]
 labels = np.array([tf.train.Example.FromString(r).features.feature["label"].int64_list.value[0]
                    for r in records])
@@ -281,7 +281,7 @@ def test_an_edit_reruns_the_step_that_imports_it_and_pushes_a_new_model(
         stream.write("EDIT = True\n")
     edited = run(output, *QUICK, root=checkout)
     assert edited.exit_code == 0, edited.out
-    for step in ("TfdsExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform"):
+    for step in ("ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform"):
         assert edited.states[step] == "cached"
     for step in ("Trainer", "Evaluator", "Pusher"):
         assert edited.states[step] == "complete"
@@ -324,7 +324,7 @@ def test_data_rewritten_in_place_is_read_again(run, checkout, output, first):
     """In another order: of a small tfds data set it is compared what it holds."""
     fresh = run(output, *QUICK, root=checkout)
     assert fresh.exit_code == 0, fresh.out
-    assert fresh.states["TfdsExampleGen"] == "complete"
+    assert fresh.states["ImageExampleGen"] == "complete"
     assert fresh.states["Trainer"] == "complete"
     assert fresh.summary["baseline_metrics"] != {}
 
@@ -354,7 +354,7 @@ def test_without_cache_and_without_a_curated_schema_every_step_runs(
     again = run(output, *wish, root=checkout)
     assert again.exit_code == 0, again.out
     assert f"Schema: {path} is there" in again.out
-    assert again.states["TfdsExampleGen"] == "cached"
+    assert again.states["ImageExampleGen"] == "cached"
     assert again.states["SchemaGen"] == again.states["StatisticsGen"] == "complete"
     assert path.read_text() == written
     kept = max((output / "artifacts" / "SchemaGen" / "schema").iterdir(), key=lambda p: int(p.name))

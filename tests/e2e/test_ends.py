@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from components.trainer.backbone_config import SHIPPED
-from pipeline.code import ROOT
+from components.backbone.config import SHIPPED
+from pipeline.inputs.code import ROOT
 from tests.e2e.conftest import QUICK
 from tests.e2e.test_failure import start
 
@@ -69,7 +69,7 @@ def test_other_commands_end_as_they_should_too(tmp_path):
     (tmp_path / "run_summary.json").write_text(
         json.dumps({"quarantine": None, "counts": {"read": 3}, "reasons": []})
     )
-    tool = f"{sys.executable} -m pipeline.quarantine --output {tmp_path}"
+    tool = f"{sys.executable} -m pipeline.cli.quarantine --output {tmp_path}"
     for line, code, said in (
         (f"{tool} | true", 0, b""),
         (f"{tool} >&-", 0, b""),
@@ -77,7 +77,7 @@ def test_other_commands_end_as_they_should_too(tmp_path):
         (f"{sys.executable} -m kubeflow.submit --help | true", 0, b""),
         (f"{sys.executable} -m kubeflow.compile --help >/dev/full", 1, b"error: the output cannot"),
         (f"{sys.executable} -m components.report.tfma /nowhere/花 2>/dev/full", 2, b""),
-        (f"{sys.executable} -m components.trainer.npz --help | head -n 1", 0, b""),
+        (f"{sys.executable} -m components.backbone.npz --help | head -n 1", 0, b""),
     ):
         ran = shell(line, ROOT, PYTHONIOENCODING="ascii")
         assert ran.returncode == code, (line, ran.stderr)

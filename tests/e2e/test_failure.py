@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.code import ROOT
+from pipeline.inputs.code import ROOT
 from tests.components.trainer.jobs import learned
 from tests.e2e.conftest import QUICK
 
@@ -63,7 +63,7 @@ def test_a_step_that_fails_is_named_with_its_log_and_nothing_is_pushed(run, tmp_
     assert ended.exit_code == 1
     failed = [step for step, state in ended.states.items() if state == "failed"]
     assert failed == ["Transform"]
-    assert ended.states["TfdsExampleGen"] == "complete"
+    assert ended.states["ImageExampleGen"] == "complete"
     assert ended.states["Evaluator"] == ended.states["Pusher"] == "skipped"
     (reason,) = ended.summary["reasons"]
     assert reason.startswith("Transform: ")
@@ -81,7 +81,6 @@ def test_a_step_that_fails_is_named_with_its_log_and_nothing_is_pushed(run, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_a_killed_run_goes_on_where_it_was(run, tmp_path, tfds_dir):
     output = tmp_path / "out"
     told = (*QUICK, "training.schedule={steps: 300, boundaries: [225]}", "training.epochs=20")
@@ -100,7 +99,7 @@ def test_a_killed_run_goes_on_where_it_was(run, tmp_path, tfds_dir):
         assert "in use by another run" in ended.err
         ended = run(output, *told)
     assert ended.exit_code == 0, ended.out + ended.err
-    assert ended.states["TfdsExampleGen"] == "cached"
+    assert ended.states["ImageExampleGen"] == "cached"
     assert ended.states["Trainer"] == "complete"
     assert len(ended.served) == 1
     assert int(re.search(r"Going on after step (\d+) of 200", ended.out)[1]) >= 20
@@ -161,7 +160,7 @@ def test_metadata_that_is_taken_in_the_middle_of_a_run_ends_it_in_one_sentence(
     assert f"kill {holder.pid} ;" in reason
     ended = run(output, *QUICK)
     assert ended.exit_code == 0, ended.out
-    assert ended.states["TfdsExampleGen"] == "cached"
+    assert ended.states["ImageExampleGen"] == "cached"
     assert len(ended.served) == 1
 
 
@@ -169,7 +168,7 @@ def test_a_ctrl_c_before_the_run_is_one_word(tmp_path):
     code = """
 import signal, sys, threading, _thread
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from pipeline.local import command
+from pipeline.cli import run as command
 def load_config(*_):
     signal.raise_signal(signal.SIGINT)
 command.load_config = load_config

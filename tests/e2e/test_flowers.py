@@ -18,9 +18,8 @@ def flowers(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_the_preset_runs_as_written(run, tmp_path, flowers):
-    from components.trainer.backbone_config import SHIPPED
+    from components.backbone.config import SHIPPED
 
     handle = load_config("flowers").backbone.handle
     cached = tmp_path / "hub" / hashlib.sha1(handle.encode()).hexdigest()

@@ -182,7 +182,7 @@ def test_a_cached_step_whose_files_are_gone_or_cut_runs_again(start, output):
     assert "Nothing changed, but " in ended.out
     assert f"StatisticsGen runs again: {statistics} is gone" in ended.out
     assert f"Transform runs again: {graph} has 1,000 bytes" in ended.out
-    assert ended.states["TfdsExampleGen"] == "cached"
+    assert ended.states["ImageExampleGen"] == "cached"
     assert ended.states["StatisticsGen"] == ended.states["Transform"] == "complete"
 
 
@@ -198,7 +198,7 @@ def test_an_output_that_was_moved_goes_on_where_it_is(start, output, tmp_path):
     ended = start(moved, *LOOSE, "evaluation.min_accuracy=0.02")
     assert ended.exit_code == 0, ended.out + ended.err
     assert f"was moved or copied from {output}" in ended.out
-    assert ended.states["TfdsExampleGen"] == ended.states["Trainer"] == "cached"
+    assert ended.states["ImageExampleGen"] == ended.states["Trainer"] == "cached"
     assert not output.exists()
     texts = json.dumps(ended.summary) + Path(ended.summary["report"]).read_text()
     assert f"{output}/artifacts" not in texts

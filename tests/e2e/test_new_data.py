@@ -86,7 +86,7 @@ def test_other_data_are_the_next_span_and_start_from_the_last_model(first, other
 def test_data_that_come_back_have_their_span_and_are_not_copied_again(run, output, other):
     back = run(output, *WARM, *FIRST)
     assert (back.exit_code, back.summary["span"]) == (0, 1)
-    for step in ("TfdsExampleGen", "StatisticsGen", "Transform"):
+    for step in ("ImageExampleGen", "StatisticsGen", "Transform"):
         assert back.states[step] == "cached"
     # The last model has learned from other data.
     assert back.states["Trainer"] == "complete"

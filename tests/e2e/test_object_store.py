@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pipeline.code import ROOT
+from pipeline.inputs.code import ROOT
 from tests.e2e.conftest import QUICK
 
 pytestmark = pytest.mark.slow
@@ -22,17 +22,17 @@ ram.let_beam_write_to_ram()
 
 from tfx.orchestration import metadata
 from components.storage import as_path, copy_tree
-from components.trainer.backbone_config import SHIPPED
+from components.backbone.config import SHIPPED
 from pipeline.config import load_config
-from pipeline.inputs import resolve
-from pipeline.layout import Layout
-from pipeline.beam import IN_PROCESS
-from pipeline.local.dag_runner import LocalDagRunner
-from pipeline.outcome import read_outcome, read_outputs
+from pipeline.inputs.resolve import resolve
+from pipeline.run.layout import Layout
+from pipeline.config.beam import IN_PROCESS
+from pipeline.run.dag_runner import LocalDagRunner
+from pipeline.run.outcome import read_outcome, read_outputs
 from pipeline.pipeline import create_pipeline
-from pipeline.report import publish, publish_runs
-from pipeline.spans import settle_span
-from pipeline.summary import Summary, write_json
+from pipeline.run.report import publish, publish_runs
+from pipeline.inputs.span import settle_span
+from pipeline.run.summary import Summary, write_json
 
 local, overrides, ended = sys.argv[1], json.loads(sys.argv[2]), {}
 handle = f"{ram.URI}/bit-mini"
@@ -132,7 +132,7 @@ def test_the_report_of_the_run_and_of_all_runs_are_in_the_store(ended):
 
 
 def test_the_backbone_and_the_schema_are_read_in_the_store(ended):
-    from components.trainer.backbone_config import SHIPPED
+    from components.backbone.config import SHIPPED
 
     note = (SHIPPED["bit-mini"].parent / "PROVENANCE.md").read_text()
     assert ended["sha256"] in note

@@ -22,7 +22,7 @@ def mislabelled(tmp_path_factory):
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
-    from components.example_gen import digits as _digits  # noqa: F401
+    from components.example_gen.sources import digits as _digits  # noqa: F401
 
     folder = tmp_path_factory.mktemp("mislabelled")
     tfds.builder("digits", data_dir=str(folder)).download_and_prepare()
@@ -44,7 +44,7 @@ def content(ended):
 
     from components.report.collect import collect
     from components.report.settings import ReportSettings
-    from pipeline.outcome import read_outputs
+    from pipeline.run.outcome import read_outputs
 
     path = str(ended.output / "metadata" / "metadata.sqlite")
     connection = metadata.sqlite_metadata_connection_config(path)
@@ -91,7 +91,6 @@ def test_the_class_gate_rejects_and_the_report_shows_the_images(run, good, misla
     assert {(picture.true, picture.predicted) for picture in shown} == {(3, 8)}
 
 
-@pytest.mark.long
 def test_the_best_that_ever_passed_is_the_baseline_when_asked_for(run, good):
     """A good model, a worse one that passes, and a third: it is compared with the first."""
     output = good.output

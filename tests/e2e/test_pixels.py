@@ -63,7 +63,7 @@ def test_classes_that_differ_to_a_person_alone_are_learned_and_served(run, tmp_p
     assert ended.exit_code == 0, ended.out + ended.err
     assert ended.summary["counts"]["rejected"] == {}
 
-    rows = read_index(artifact(ended, "TfdsExampleGen/index"), "train").to_pydict()
+    rows = read_index(artifact(ended, "ImageExampleGen/index"), "train").to_pydict()
     turned, transparent = np.array(rows["orientation"]) == 6, np.array(rows["transparent"]) > 0
     is_down = np.array(rows["label"]) == 1
     assert 30 < turned[is_down].sum() < 70

@@ -17,7 +17,7 @@ def history(ended):
 
 def examples(ended, split):
     """Encoded images and labels as ExampleGen stored them."""
-    pattern = f"artifacts/TfdsExampleGen/examples/*/Split-{split}/*"
+    pattern = f"artifacts/ImageExampleGen/examples/*/Split-{split}/*"
     files = sorted(str(path) for path in ended.output.glob(pattern))
     images, labels = [], []
     for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator():

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from pipeline.code import ROOT
+from pipeline.inputs.code import ROOT
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,10 @@ from pipeline.code import ROOT
     [
         (["data.name=tf_flower", "data.version=null"], "did you mean tf_flowers"),
         (["training.learning_rate=1"], "training.learning_rate: no such key"),
-        (["training.schedule=seed", "training.steps_per_epoch=17000"], "is less than one epoch"),
+        (
+            ["training.schedule=keras_io", "training.steps_per_epoch=17000"],
+            "is less than one epoch",
+        ),
         (["evaluation.min_accuracy=null", "evaluation.max_regression=null"], "no gate"),
         (["backbone.handle=/nowhere"], "backbone.handle /nowhere: there is no such directory"),
         (["backbone.handle=http://127.0.0.1:9/bit/1"], "could not be downloaded"),
@@ -144,5 +147,5 @@ def test_a_class_with_too_few_examples_to_draw_from_stops_the_run(run, tmp_path)
         "data.examples_per_class 150: in data.splits.train 'train[:85%]' of digits/1.0.0, class "
         "'2' has 149, '5' has 149, '6' has 146, '8' has 140; draw fewer, or from a larger slice."
     ]
-    assert ended.states["TfdsExampleGen"] == "failed"
+    assert ended.states["ImageExampleGen"] == "failed"
     assert ended.states["Trainer"] == "skipped"

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from pipeline.code import ROOT
+from pipeline.inputs.code import ROOT
 from tests.e2e.conftest import QUICK
 
 TOGETHER = (*QUICK, "training.strategy=multi_worker")
@@ -25,7 +25,6 @@ def addresses(count):
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_a_run_trains_with_the_workers_that_wait_for_it(run, tmp_path):
     output = tmp_path / "out"
     refused = run(output, *TOGETHER)
@@ -39,7 +38,7 @@ def test_a_run_trains_with_the_workers_that_wait_for_it(run, tmp_path):
     )
     with (tmp_path / "worker.log").open("w") as log:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "components.trainer.worker", "--output", str(output)],
+            [sys.executable, "-m", "components.trainer.workers.worker", "--output", str(output)],
             cwd=ROOT,
             env={**os.environ, **other},
             stdin=subprocess.DEVNULL,

@@ -3,7 +3,7 @@
 import pytest
 
 from kubeflow.run_folder import RunFolder
-from pipeline.layout import Layout
+from pipeline.run.layout import Layout
 
 
 @pytest.fixture

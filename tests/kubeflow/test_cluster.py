@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.summary import Summary
+from pipeline.run.summary import Summary
 from tests.kubeflow import mariadb
 from tests.kubeflow.cluster import FAILED, LOST, OMITTED, SKIPPED, SUCCEEDED, Cluster
 
@@ -198,7 +198,7 @@ def test_it_left_the_same_artifacts(first, local, server, place):
     code = """if True:
         import json, sys
         from kubeflow.connection import connection_config
-        from pipeline.outcome import read_outputs
+        from pipeline.run.outcome import read_outputs
         found = read_outputs(connection_config(sys.argv[1]), sys.argv[2])
         print(json.dumps({name: artifact.type_name for name, artifact in found.items()}))
     """

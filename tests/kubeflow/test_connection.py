@@ -11,8 +11,8 @@ import pytest
 
 from components.errors import UserError
 from kubeflow.connection import connection_config, open_first
-from pipeline.kubeflow_config import PASSWORD
-from pipeline.metadata_file import SCHEMA_VERSION
+from pipeline.config.kubeflow import PASSWORD
+from pipeline.run.metadata_file import SCHEMA_VERSION
 from tests.kubeflow import mariadb
 
 MYSQL = json.dumps({"mysql": {"host": "db", "port": 3307, "database": "bit", "user": "me"}})

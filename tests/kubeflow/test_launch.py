@@ -15,8 +15,8 @@ from kubeflow import parameters
 from kubeflow.connection import connection_config
 from kubeflow.node import main
 from pipeline.config import dump_config, load_config
-from pipeline.outcome import read_outputs
-from pipeline.spans import settle_span
+from pipeline.inputs.span import settle_span
+from pipeline.run.outcome import read_outputs
 
 KILLED_BEFORE_ITS_END = """if True:
     import os, signal, sys
@@ -83,15 +83,15 @@ def run(tmp_path_factory, tfds_dir):
 
 @pytest.fixture(scope="module")
 def killed(run):
-    """The output folder of a TfdsExampleGen that was killed with all of it written."""
+    """The output folder of a ImageExampleGen that was killed with all of it written."""
     ran = subprocess.run(
-        [sys.executable, "-c", KILLED_BEFORE_ITS_END, *run.arguments("TfdsExampleGen")],
+        [sys.executable, "-c", KILLED_BEFORE_ITS_END, *run.arguments("ImageExampleGen")],
         capture_output=True,
         check=False,
     )
     assert ran.returncode == -9, ran.stdout[-2000:]
-    assert run.step("TfdsExampleGen")["state"] == "running"
-    (folder,) = (run.output / "artifacts" / "TfdsExampleGen" / "examples").iterdir()
+    assert run.step("ImageExampleGen")["state"] == "running"
+    (folder,) = (run.output / "artifacts" / "ImageExampleGen" / "examples").iterdir()
     stray = folder / "Split-train" / "data_tfrecord-00007-of-00008.gz"
     stray.write_bytes(gzip.compress(b"what an attempt with other shards left"))
     return folder
@@ -99,7 +99,7 @@ def killed(run):
 
 @pytest.fixture(scope="module")
 def retried(run, killed):
-    return main(run.arguments("TfdsExampleGen"))
+    return main(run.arguments("ImageExampleGen"))
 
 
 def test_the_compiled_pipeline_has_no_password_and_the_runs_id(run):
@@ -110,7 +110,7 @@ def test_the_compiled_pipeline_has_no_password_and_the_runs_id(run):
 
 def test_a_retry_empties_what_the_killed_attempt_left(run, killed, retried):
     assert retried == 0
-    assert run.step("TfdsExampleGen")["state"] == "complete"
+    assert run.step("ImageExampleGen")["state"] == "complete"
     assert list(killed.parent.iterdir()) == [killed]
     assert [path.name for path in (killed / "Split-train").iterdir()] == [
         "data_tfrecord-00000-of-00001.gz"
@@ -119,7 +119,7 @@ def test_a_retry_empties_what_the_killed_attempt_left(run, killed, retried):
 
 def test_prepare_settled_the_span_of_the_data(run, retried):
     connection = connection_config(json.dumps({"sqlite": str(run.folder / "m.sqlite")}))
-    examples = read_outputs(connection, "run")["TfdsExampleGen.examples"]
+    examples = read_outputs(connection, "run")["ImageExampleGen.examples"]
     assert examples.span == 1
     fingerprint = examples.get_string_custom_property("fingerprint")
     assert settle_span(connection, "digits", fingerprint) == 1
@@ -133,7 +133,7 @@ def test_a_warm_start_before_there_is_a_model_is_no_failure(run):
 
 def test_a_step_that_is_done_is_not_done_again(run, killed, retried):
     written = {path: path.stat().st_mtime_ns for path in killed.rglob("*")}
-    assert main(run.arguments("TfdsExampleGen")) == 0
+    assert main(run.arguments("ImageExampleGen")) == 0
     assert {path: path.stat().st_mtime_ns for path in killed.rglob("*")} == written
 
 
@@ -158,7 +158,7 @@ def test_an_inferred_schema_is_written_and_the_next_run_uses_it(tmp_path, tfds_d
         nodes = {n["pipelineNode"]["nodeInfo"]["id"]: n["pipelineNode"] for n in compiled["nodes"]}
         schema_gen = nodes["SchemaGen"]
         assert expected in json.dumps([schema_gen["nodeInfo"], schema_gen.get("upstreamNodes")])
-        for node in ("TfdsExampleGen", "StatisticsGen", "SchemaGen"):
+        for node in ("ImageExampleGen", "StatisticsGen", "SchemaGen"):
             assert main(run.arguments(node)) == 0
         assert main(["finish", *run.common, "--pipeline=digits"]) == 0
         assert "minimum_supported_image_fraction: 1.0" in path.read_text()

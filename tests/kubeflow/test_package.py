@@ -134,7 +134,7 @@ def test_the_tuner_is_a_task_before_the_trainer_and_its_pod_the_same(packages, p
     tasks = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
     assert {"tuner", "warmstart"} < set(tasks["trainer"]["dependentTasks"])
     assert tasks["warmstart"]["dependentTasks"] == ["prepare"]
-    waits = {"prepare", "tfdsexamplegen", "transform", "warmstart"}
+    waits = {"prepare", "imageexamplegen", "transform", "warmstart"}
     assert set(tasks["tuner"]["dependentTasks"]) == waits
     tuner, trainer = (pods["search"][f"exec-{name}"]["spec"] for name in ("tuner", "trainer"))
     one, other = (each["containers"][0] for each in (tuner, trainer))
@@ -160,7 +160,7 @@ def test_sqlite_makes_the_steps_wait_for_each_other(packages):
         name
         for name, task in tasks.items()
         if name != "condition-2" and set(task.get("dependentTasks", [])) - {"prepare"} == {row[-1]}
-    ] or ([] if len(row) > 1 else ["tfdsexamplegen"]):
+    ] or ([] if len(row) > 1 else ["imageexamplegen"]):
         assert len(followers) == 1
         row += followers
     assert len(row) == 14

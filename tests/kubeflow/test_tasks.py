@@ -18,9 +18,9 @@ from kubeflow.finish import enter_steps
 from kubeflow.node import main
 from kubeflow.prepare import run_config
 from pipeline.config import dump_config, load_config
-from pipeline.kubeflow_config import PREPARE
+from pipeline.config.kubeflow import PREPARE
+from pipeline.run.summary import Summary, write_summary
 from pipeline.steps import steps_of
-from pipeline.summary import Summary, write_summary
 
 DIGITS = load_config("digits", overrides=["kubeflow.image=registry/bit:1"])
 STEPS = steps_of(DIGITS)
@@ -100,7 +100,7 @@ class TestParameters:
 
     @pytest.mark.parametrize("value", [None, True, 3, 0.25, "x", "null", "3", "a: b", "", "3.0.1"])
     def test_a_value_reads_as_itself(self, value):
-        from pipeline.yaml_text import parse_yaml
+        from pipeline.config.yaml_text import parse_yaml
 
         assert parse_yaml(parameters.as_text(value), "here") == value
 
@@ -117,9 +117,9 @@ class TestFinish:
         return summary
 
     def test_states_and_seconds(self):
-        summary = self.entered(prepare=self.COMPLETE, TfdsExampleGen=self.COMPLETE)
-        assert summary.step("TfdsExampleGen").state == "complete"
-        assert summary.step("TfdsExampleGen").seconds == 1.25
+        summary = self.entered(prepare=self.COMPLETE, ImageExampleGen=self.COMPLETE)
+        assert summary.step("ImageExampleGen").state == "complete"
+        assert summary.step("ImageExampleGen").seconds == 1.25
         assert summary.step("Trainer").state == "skipped"
         assert [step.id for step in summary.steps] == list(STEPS)
 
@@ -140,7 +140,7 @@ class TestFinish:
         assert "its pod ended without a word" in summary.reasons[0]
 
     def test_a_step_that_never_reported_is_named(self):
-        summary = self.entered(prepare=self.COMPLETE, TfdsExampleGen=self.COMPLETE)
+        summary = self.entered(prepare=self.COMPLETE, ImageExampleGen=self.COMPLETE)
         assert summary.exit_code == 1
         assert summary.reasons[0].startswith("StatisticsGen never reported")
 
@@ -158,7 +158,7 @@ class TestFinish:
     @pytest.mark.parametrize("config", [DIGITS, SEARCH], ids=["no search", "search"])
     def test_the_steps_are_those_of_the_configuration(self, folder, tmp_path, config):
         folder.write_config(dump_config(config), "")
-        for name in (PREPARE, "TfdsExampleGen"):
+        for name in (PREPARE, "ImageExampleGen"):
             folder.write_step({"id": name, "event": "step", **self.COMPLETE})
         assert self.finish(folder, json.dumps({"sqlite": str(tmp_path / "m")})) == 0
         summary = json.loads(folder.layout.summary.read_text())

@@ -21,8 +21,8 @@ MODULES = (
     "tfx.orchestration.beam.beam_dag_runner",
     "tfx.orchestration.portable.launcher",
     "pipeline.pipeline",
-    "pipeline.outcome",
-    "pipeline.local.execute",
+    "pipeline.run.outcome",
+    "pipeline.run.execute",
 )
 
 

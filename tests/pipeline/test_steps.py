@@ -9,9 +9,9 @@ import pytest
 
 from pipeline import steps
 from pipeline.config import load_config
-from pipeline.config_paths import SCHEMAS
+from pipeline.config.paths import SCHEMAS
+from pipeline.run.summary import Summary
 from pipeline.steps import ALWAYS, STEPS, TABLE, graph_of, in_order, one_at_a_time, steps_of
-from pipeline.summary import Summary
 
 INFERRED = "data.curated_schema=null"
 SEARCH = "search.mode=[head_only, full]"
@@ -24,9 +24,9 @@ def compiled(folder, *overrides):
     from tfx.dsl.compiler import compiler
     from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 
-    from pipeline.inputs import resolve
-    from pipeline.layout import Layout
+    from pipeline.inputs.resolve import resolve
     from pipeline.pipeline import create_pipeline
+    from pipeline.run.layout import Layout
 
     config = load_config("digits", overrides=[*overrides, f"data.data_dir={folder}"])
     pipeline = create_pipeline(

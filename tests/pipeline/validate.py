@@ -47,7 +47,7 @@ def run(folder, kind, schema=None, counts=(1000, 50)):
     from tfx.dsl.components.base import base_beam_executor
     from tfx.types import Channel, standard_artifacts
 
-    from pipeline.beam import IN_PROCESS
+    from pipeline.config.beam import IN_PROCESS
     from pipeline.nodes import statistics_and_schema
 
     def artifact(kind, name):

@@ -1,4 +1,4 @@
-"""An image index as TfdsExampleGen writes it, of whatever a test wants."""
+"""An image index as ImageExampleGen writes it, of whatever a test wants."""
 
 import hashlib
 from pathlib import Path

@@ -40,14 +40,14 @@ def test_rejects_are_told_by_split_and_reason_with_the_place_and_the_tool():
         "train": SplitCounts(9_000, 8_100, {"empty": 400, "truncated": 500}),
         "eval": SplitCounts(1_000, 900, {"truncated": 100}),
     }
-    (check,) = rejects(found, 0.01, "/runs/x y/artifacts/TfdsExampleGen/quarantine/7")
+    (check,) = rejects(found, 0.01, "/runs/x y/artifacts/ImageExampleGen/quarantine/7")
     assert check.refuses
     assert (check.value, check.limit) == (0.1, 0.01)
     assert check.sentence == (
         "1,000 of the 10,000 images read (10 %) were set aside, and data_gate.max_reject_fraction "
         "allows 1 %: train: 400 empty, 500 truncated; eval: 100 truncated. They are in "
-        "/runs/x y/artifacts/TfdsExampleGen/quarantine/7; `"
-        + module_command("pipeline.quarantine", "--output", "/runs/x y")
+        "/runs/x y/artifacts/ImageExampleGen/quarantine/7; `"
+        + module_command("pipeline.cli.quarantine", "--output", "/runs/x y")
         + "` shows them"
     )
     (check,) = rejects(found, 0.1, "/q")

@@ -308,7 +308,7 @@ def test_too_many_rejects_stop_the_run_and_name_the_quarantine(gate, data):
     (sentence,) = gate.refuses(data, counts=counts)
     assert "10 of the 85 images read (11.76 %) were set aside" in sentence
     assert "train: 7 truncated, 3 empty" in sentence
-    tool = module_command("pipeline.quarantine", "--output", f"{gate.here}/quarantine")
+    tool = module_command("pipeline.cli.quarantine", "--output", f"{gate.here}/quarantine")
     assert f"They are in {gate.here}/quarantine; `{tool}`" in sentence
     gate.run(data, counts=counts, max_reject_fraction=0.12)
 

@@ -8,9 +8,9 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.types.artifact_utils import deserialize_artifact
 from tfx.types.standard_artifacts import Model, ModelBlessing, PushedModel
 
-from components.evaluator.baseline import LastServedStrategy
-from components.lineage import SERVING_MODEL, add_manifest
-from components.pusher.history import MODEL_PROPERTY, VERSION_PROPERTY
+from components.lineage.artifacts import SERVING_MODEL, add_manifest
+from components.lineage.baseline import LastServedStrategy
+from components.lineage.served import MODEL_PROPERTY, VERSION_PROPERTY
 
 
 class Store:

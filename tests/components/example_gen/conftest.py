@@ -2,7 +2,7 @@
 
 import os
 
-from pipeline.beam import IN_PROCESS
+from pipeline.config.beam import IN_PROCESS
 
 
 def run(folder, config, fingerprint=None, options=()):
@@ -16,7 +16,7 @@ def run(folder, config, fingerprint=None, options=()):
 
     from components.example_gen.artifacts import ImageIndex, Quarantine
     from components.example_gen.executor import Executor
-    from components.example_gen.source import open_source
+    from components.example_gen.sources.source import open_source
 
     outputs = {
         "examples": standard_artifacts.Examples(),
@@ -54,7 +54,7 @@ def prepare_digits(data_dir, file_format="tfrecord", shards=1):
     """Prepares digits in so many files of a format."""
     import tensorflow_datasets as tfds
 
-    from components.example_gen import digits as _digits  # noqa: F401
+    from components.example_gen.sources import digits as _digits  # noqa: F401
 
     builder = tfds.builder("digits", data_dir=str(data_dir), file_format=file_format)
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(num_shards=shards))

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from components.errors import UserError
 from components.example_gen.config import DataConfig, SplitsConfig, TfRecordsConfig
-from components.example_gen.source import open_source
-from components.example_gen.tfds_shard import TfdsShard
+from components.example_gen.sources.source import open_source
+from components.example_gen.sources.tfds_shard import TfdsShard
 from tests import ram
 from tests.components.example_gen.conftest import prepare_digits, records, run
 
@@ -97,7 +97,7 @@ def test_what_is_no_such_example_stops_no_draw(tmp_path, monkeypatch, file_forma
     records = [labelled(1), labelled(2), labelled(3), record, labelled(4)]
     adapter.write_examples(path, [(str(key), each) for key, each in enumerate(records)])
     # As if they were many: what was told before the bad one is not told again.
-    monkeypatch.setattr("components.example_gen.tfds_shard._LABELS", 2)
+    monkeypatch.setattr("components.example_gen.sources.tfds_shard._LABELS", 2)
     found = list(TfdsShard("train", 0, 1, path, 0, 5, file_format=file_format).labels())
     assert found == [1, 2, 3, label, 4]
 

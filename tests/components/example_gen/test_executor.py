@@ -1,4 +1,4 @@
-"""TfdsExampleGen's executor on real stored data."""
+"""ImageExampleGen's executor on real stored data."""
 
 import pytest
 import tensorflow as tf
@@ -6,8 +6,8 @@ import tensorflow as tf
 from components.example_gen.config import DataConfig, ScreenConfig, SplitsConfig
 from components.example_gen.counts import SplitCounts
 from components.example_gen.executor import check_counts, copy_shard
-from components.example_gen.source import open_source
-from components.example_gen.tfds_shard import TfdsShard
+from components.example_gen.sources.source import open_source
+from components.example_gen.sources.tfds_shard import TfdsShard
 from tests.components.example_gen.conftest import prepare_digits, records, run
 
 

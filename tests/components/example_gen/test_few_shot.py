@@ -19,7 +19,7 @@ from components.example_gen.few_shot import (
     smallest,
     with_starts,
 )
-from components.example_gen.tfds_shard import TfdsShard
+from components.example_gen.sources.tfds_shard import TfdsShard
 
 CLASSES = 4
 

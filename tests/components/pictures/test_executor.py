@@ -17,7 +17,7 @@ from components.pictures.artifacts import DataPictures
 from components.pictures.executor import Executor
 from components.pictures.samples import stored, trained_on
 from components.pictures.settings import PicturesSettings
-from components.trainer.feed import Feed
+from components.trainer.embeddings import Feed
 from components.trainer.input_pipeline import stored_split
 from components.trainer.train import Fit, make_model
 from components.transform.config import ImageSizes

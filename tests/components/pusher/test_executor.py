@@ -16,8 +16,8 @@ from components.evaluator.executor import Executor as Evaluator
 from components.evaluator.gates import OVERALL
 from components.evaluator.results import read_metrics, summarise
 from components.evaluator.settings import EvaluatorSettings
+from components.lineage.served import MODEL_PROPERTY, VERSION_PROPERTY
 from components.pusher.executor import Executor
-from components.pusher.history import MODEL_PROPERTY, VERSION_PROPERTY
 from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
 from components.pusher.versions import CARD_JSON, CARD_MARKDOWN, model_digest, versions
 from components.storage import copy_tree

@@ -15,7 +15,7 @@ import tensorflow as tf
 from components.pusher.versions import add_version, model_digest, served, versions
 from components.storage import as_path, write_whole
 from components.unfinished import STALE_S, remove_dead_files, unfinished_folder
-from pipeline.code import ROOT
+from pipeline.inputs.code import ROOT
 from tests.recorded import fails_at, recorded
 
 PUSH = """

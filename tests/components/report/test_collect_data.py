@@ -52,20 +52,20 @@ def test_without_artifacts_there_is_nothing():
 
 
 def test_counts_are_of_the_examples_whether_they_have_an_index_or_not(tmp_path):
-    parts = data_parts({"TfdsExampleGen.examples": examples(tmp_path)}, 3)
+    parts = data_parts({"ImageExampleGen.examples": examples(tmp_path)}, 3)
     assert parts == {"counts": COUNTS}
 
 
 def test_examples_that_were_never_counted_have_no_counts(tmp_path):
     made = artifact_of(standard_artifacts.Examples, tmp_path, ["train"])
-    assert data_parts({"TfdsExampleGen.examples": made}, 3) == {"counts": {}}
+    assert data_parts({"ImageExampleGen.examples": made}, 3) == {"counts": {}}
 
 
 def test_the_index_is_read_split_by_split_and_train_comes_first(tmp_path):
     write_index(tmp_path / "index", "train", [0, 2, 2])
     write_index(tmp_path / "index", "eval", [1])
     found = artifact_of(ImageIndex, tmp_path / "index")
-    artifacts = {"TfdsExampleGen.examples": examples(tmp_path), "TfdsExampleGen.index": found}
+    artifacts = {"ImageExampleGen.examples": examples(tmp_path), "ImageExampleGen.index": found}
     images = data_parts(artifacts, 3)["images"]
     assert [(each.split, each.labels) for each in images.splits] == [
         ("train", (1, 0, 2)),

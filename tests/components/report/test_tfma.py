@@ -19,7 +19,7 @@ import pytest
 
 from components.errors import UserError
 from components.report.tfma import DashboardServer, find_evaluation, main, read_answers
-from pipeline.code import ROOT
+from pipeline.inputs.code import ROOT
 
 CLASSES = ("daisy", "Gänseblümchen", "<b>tulip</b>")
 SLICES = ("label:daisy", "label:Gänseblümchen", "label:[b]tulip[/b]")

@@ -3,7 +3,7 @@
 import functools
 import io
 
-from components.trainer.backbone_config import SHIPPED
+from components.backbone.config import SHIPPED
 from components.trainer.config import TrainingConfig
 from components.trainer.settings import Job, TrainerSettings
 from components.transform.config import ImageSizes
@@ -21,7 +21,7 @@ def png(index):
 
 
 def write_examples(folder, train=range(100), evaluation=range(100, 133)):
-    """Two splits as TfdsExampleGen leaves them."""
+    """Two splits as ImageExampleGen leaves them."""
     import tensorflow as tf
 
     for name, indices in (("train", train), ("eval", evaluation)):

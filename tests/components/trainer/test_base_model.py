@@ -5,7 +5,7 @@ import shutil
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components.lineage import damage_of
+from components.lineage.artifacts import damage_of
 from components.trainer.base_model import BaseModelStrategy
 from tests.components.evaluator.store import Store
 

@@ -18,8 +18,8 @@ from components.trainer.config import TrainingConfig
 from components.trainer.diverged import DivergedError
 from components.trainer.loop import Loop
 from components.trainer.plan import make_plan
-from components.trainer.steps import Steps
 from components.trainer.train import train
+from components.trainer.train_step import Steps
 from tests.components.trainer.jobs import learned, make_job, png
 from tests.modules import export
 

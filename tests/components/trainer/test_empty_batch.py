@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.trainer.backbone import load_backbone
-from components.trainer.backbone_config import SHIPPED
+from components.backbone.config import SHIPPED
+from components.backbone.handle import load_backbone
 from components.trainer.model import BiTClassifier
 from components.trainer.train import train
 from tests.components.trainer.jobs import make_job, png

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from components.trainer.augment import augment, mixup
 from components.trainer.input_pipeline import Draws, Split, one_pass, part_of, train_batches
-from components.trainer.steps import cross_entropy
+from components.trainer.train_step import cross_entropy
 from components.transform.config import ImageSizes
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from components.trainer.config import TrainingConfig
 from components.trainer.plan import LOOKS, make_plan
-from components.trainer.schedule import Schedule, seed_schedule
+from components.trainer.schedule import Schedule, keras_io_schedule
 
 
 def plan(images=1_000, **training):
@@ -15,7 +15,7 @@ def plan(images=1_000, **training):
 
 def test_the_seed_as_written():
     made = plan(3_120)
-    assert made.schedule == seed_schedule(0.003, 64)
+    assert made.schedule == keras_io_schedule(0.003, 64)
     assert (made.steps, made.steps_per_epoch, made.epochs) == (4_000, 10, 400)
     assert (made.patience, made.mixup) == (2, 0.0)
 
@@ -73,11 +73,11 @@ def test_a_look_is_a_pass_but_there_are_not_too_many():
 @given(
     images=st.integers(1, 10**7),
     batch=st.integers(1, 4_096),
-    schedule=st.sampled_from(["seed", "hyperrule", {"steps": 777, "boundaries": [5, 700]}]),
+    schedule=st.sampled_from(["keras_io", "hyperrule", {"steps": 777, "boundaries": [5, 700]}]),
 )
 def test_every_plan_ends_and_looks(images, batch, schedule):
     made = plan(images, batch_size=batch, schedule=schedule)
     assert 1 <= made.steps_per_epoch <= made.steps <= made.schedule.steps
     assert (made.epochs - 1) * made.steps_per_epoch < made.steps
-    if schedule != "seed":
+    if schedule != "keras_io":
         assert made.epochs <= LOOKS

@@ -12,13 +12,13 @@ import tensorflow as tf
 import tensorflow_hub as hub
 import tf_keras as keras
 
-from components.trainer.backbone import load_backbone
-from components.trainer.bit import BiT
+from components.backbone.bit import BiT
+from components.backbone.handle import load_backbone
 from components.trainer.config import TrainingConfig
 from components.trainer.model import BiTClassifier, make_optimizer
-from components.trainer.steps import Steps
 from components.trainer.train import train
-from pipeline.code import ROOT
+from components.trainer.train_step import Steps
+from pipeline.inputs.code import ROOT
 from tests.components.trainer.jobs import judge, make_job
 from tests.modules import export, export_batch_norms, penalty_of
 from tests.numpy_bit import TWO_STAGES

@@ -10,13 +10,13 @@ from components.trainer.hyperrule import hyperrule
 from components.trainer.schedule import (
     Schedule,
     hyperrule_schedule,
+    keras_io_schedule,
     scaled_rate,
-    seed_schedule,
 )
 
 
 def test_the_seed_at_its_own_batch_size():
-    schedule = seed_schedule(0.003, 64)
+    schedule = keras_io_schedule(0.003, 64)
     assert schedule.learning_rate == pytest.approx(0.003 * 64 / 512)
     assert schedule.steps == 4000
     rates = [schedule.rate_at(step) for step in (200, 201, 300, 301, 400, 401)]
@@ -25,9 +25,9 @@ def test_the_seed_at_its_own_batch_size():
 
 @pytest.mark.parametrize(("batch", "steps"), [(512, 500), (128, 2000), (100, 2560), (96, 2666)])
 def test_the_seed_stretches_its_length_and_not_its_boundaries(batch, steps):
-    schedule = seed_schedule(0.003, batch)
+    schedule = keras_io_schedule(0.003, batch)
     assert schedule.steps == steps
-    assert schedule.boundaries == seed_schedule(0.003, 512).boundaries
+    assert schedule.boundaries == keras_io_schedule(0.003, 512).boundaries
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_rate_rises_and_has_fallen_once_so_many_steps_are_done(step, rate):
 def test_the_seeds_rates_are_keras_piecewise_constant_decay():
     import tf_keras as keras
 
-    schedule = seed_schedule(0.003, 64)
+    schedule = keras_io_schedule(0.003, 64)
     rate = 0.003 * 64 / 512
     decay = keras.optimizers.schedules.PiecewiseConstantDecay(
         [200, 300, 400], [rate * 0.1**power for power in range(4)]
@@ -117,5 +117,5 @@ def test_a_rate_never_rises_and_falls_tenfold_at_each_boundary(rate, boundaries,
 
 @given(batch=st.integers(1, 10_000), base=st.floats(1e-6, 1))
 def test_the_seed_sees_as_many_images_whatever_the_batch(batch, base):
-    schedule = seed_schedule(base, batch)
+    schedule = keras_io_schedule(base, batch)
     assert 0 <= 500 * 512 - schedule.steps * batch < batch

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pipeline.code import ROOT
+from pipeline.inputs.code import ROOT
 
 LEARN = """
 import json, os, sys
@@ -24,7 +24,7 @@ elif kind == "mirrored":
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 else:
     strategy = tf.distribute.get_strategy()
-from components.trainer.backbone import load_backbone
+from components.backbone.handle import load_backbone
 
 images = tf.random.stateless_uniform((4, 32, 32, 3), (0, 1))
 with strategy.scope():
@@ -84,8 +84,8 @@ def came(process):
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory):
     """A BiT, and one that is foreign, for its output is doubled."""
-    from components.trainer.backbone_config import SHIPPED
-    from components.trainer.bit import BiT
+    from components.backbone.bit import BiT
+    from components.backbone.config import SHIPPED
     from tests.modules import export
     from tests.numpy_bit import TWO_STAGES
 

@@ -36,8 +36,8 @@ def test_digits_reaches_its_figures_whatever_the_seed(restored):
 
 
 def test_a_frozen_pre_trained_backbone_beats_its_random_twin(restored, tmp_path):
-    from components.trainer.architecture import BIT_MINI
-    from components.trainer.bit import BiT, export_hub_module
+    from components.backbone.architecture import BIT_MINI
+    from components.backbone.bit import BiT, export_hub_module
 
     export_hub_module(BiT(BIT_MINI, seed=42), str(tmp_path / "random"))
     # One scan of each class: what is in the features, and not in a long fit of the head.

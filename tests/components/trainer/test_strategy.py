@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from components.trainer.config import TrainingConfig
 from components.trainer.strategy import make_strategy
-from pipeline.code import ROOT
+from pipeline.inputs.code import ROOT
 
 TRAIN = """
 import json, os, sys

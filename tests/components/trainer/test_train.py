@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from components.errors import UserError
 from components.trainer.train import train
-from pipeline.code import ROOT
+from pipeline.inputs.code import ROOT
 from tests.components.trainer.jobs import learned, make_job, png
 
 

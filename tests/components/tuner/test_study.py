@@ -64,7 +64,7 @@ def test_it_learns_where_good_values_are():
 
 
 def test_lists_are_tried_whole_and_once():
-    schedules = ["seed", {"steps": 60, "boundaries": [], "warmup": 0}]
+    schedules = ["keras_io", {"steps": 60, "boundaries": [], "warmup": 0}]
     lists = SearchConfig(base_learning_rate=[0.1, 0.2], schedule=schedules, trials=30)
     tried = [trial.values for trial in search(lists, lambda *_: (0.5, 1.0))]
     assert tried == [
@@ -125,12 +125,12 @@ def test_trials_are_compared_after_as_many_steps():
     """An epoch can be ten steps under one schedule and a hundred under another."""
 
     def objective(number, values, look):
-        step = 10 if values["schedule"] == "seed" else 100
+        step = 10 if values["schedule"] == "keras_io" else 100
         for epoch in (1, 2, 3):
-            look(step * epoch, 0.9 if values["schedule"] == "seed" else 0.1)
-        return (0.9, 0.1) if values["schedule"] == "seed" else (0.1, 0.9)
+            look(step * epoch, 0.9 if values["schedule"] == "keras_io" else 0.1)
+        return (0.9, 0.1) if values["schedule"] == "keras_io" else (0.1, 0.9)
 
-    told = SearchConfig(base_learning_rate=RANGE, schedule=["seed", "hyperrule"], trials=20)
+    told = SearchConfig(base_learning_rate=RANGE, schedule=["keras_io", "hyperrule"], trials=20)
     assert {trial.state for trial in search(told, objective)} == {"complete"}
 
 

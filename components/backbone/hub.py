@@ -1,0 +1,106 @@
+"""Backbones that are downloaded: hub's cache, which is looked into first, and what fills it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+from components.backbone import kaggle
+from components.durable import rename, sync_tree
+from components.errors import UserError
+from components.process import variable
+from components.progress import report
+from components.storage import (
+    SAVED_MODEL,
+    AnyPath,
+    as_path,
+    copy_tree,
+    io_errors,
+    try_writing,
+)
+from components.unfinished import unfinished_folder
+
+_DOWNLOAD_TIMEOUT_S = 8
+
+
+def fetch(handle: str) -> AnyPath:
+    """The folder of a hub URL's or a Kaggle model's files, from a cache or the network.
+
+    Raises:
+      UserError: neither has it.
+    """
+    model = kaggle.kaggle_handle(handle)
+    found = _cached(handle)
+    if found is None and model:
+        found = _cached(model) or kaggle.in_kagglehub_cache(model)
+    return found or _download(handle, model)
+
+
+def _cache(handle: str) -> AnyPath:
+    """Where hub keeps a handle's module (its own layout)."""
+    default = Path(tempfile.gettempdir(), "tfhub_modules")
+    folder = as_path(os.environ.get("TFHUB_CACHE_DIR") or default)
+    return folder / hashlib.sha1(handle.encode()).hexdigest()
+
+
+def _cached(handle: str) -> AnyPath | None:
+    """With a local cache, without an import of TensorFlow and without a look at the network."""
+    path = _cache(handle)
+    return path if (path / SAVED_MODEL).is_file() else None
+
+
+def _download(handle: str, model: str | None) -> AnyPath:
+    """Downloads into a folder of its own and moves it into the cache, whole.
+
+    Hub's own way is a lock file, on which a run after a killed one waits for ten minutes.
+    """
+    report(f"Looking for {handle}", event="phase", text=f"Looking for {handle}")
+    cache = _cache(model or handle)
+    try:
+        try_writing(cache.parent)
+    except io_errors() as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"backbone.handle {handle} must be downloaded, and TFHUB_CACHE_DIR ({cache.parent}) "
+            f"cannot be written: {reason}. Set TFHUB_CACHE_DIR to a folder that can be."
+        ) from error
+    beside = cache.parent if isinstance(cache, Path) else Path(tempfile.gettempdir())
+    try:
+        with unfinished_folder(beside, ".download-") as folder:
+            found = kaggle.download(model, str(folder)) if model else _resolve(handle, str(folder))
+            if not found.is_relative_to(folder):
+                return found
+            if not isinstance(cache, Path):
+                copy_tree(found, cache)
+                return cache
+            sync_tree(found)
+            try:
+                rename(found, cache)
+            except OSError:
+                # Another run may have been quicker.
+                if not (cache / SAVED_MODEL).is_file():
+                    raise
+        return cache
+    except Exception as error:  # hub raises what urllib, tarfile and TensorFlow raise.
+        reason = str(error).strip().splitlines()
+        raise UserError(
+            f"backbone.handle {handle} could not be downloaded "
+            f"({reason[0] if reason else type(error).__name__}), and TFHUB_CACHE_DIR "
+            f"({cache.parent}) does not hold it. Give a local directory, or a cache that has it."
+        ) from error
+
+
+def _resolve(handle: str, folder: str) -> Path:
+    """Hub's download, below `folder`."""
+    import tensorflow_hub as hub
+
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
+    try:
+        with variable("TFHUB_CACHE_DIR", folder):
+            return Path(hub.resolve(handle))
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,139 @@
+"""Images that TensorFlow does not decode, or not rightly, as PNGs: Pillow decodes them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from components.example_gen.screen.exif import is_bomb, orientation
+from components.example_gen.screen.headers.base import Header, damaged
+from components.example_gen.screen.headers.gif import first_frame
+from components.example_gen.screen.plugins import opened
+from components.example_gen.screen.result import Reason, UnfitError, first_line
+
+_GREY = ("1", "L", "LA")
+"""Pillow's modes without a colour."""
+_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+_OPAQUE = 255
+
+
+class _TooLongError(Exception):
+    """More was written than is allowed."""
+
+
+class _Limited(io.BytesIO):
+    """Takes so many bytes and no more: encoding further would cost seconds for nothing."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self._most:
+            raise _TooLongError
+        return super().write(data)
+
+
+def to_png(image: bytes, header: Header, max_bytes: int) -> bytes:
+    """Decodes the first frame or page and encodes it losslessly: grey or RGB, and alpha if any.
+
+    The orientation is followed, and no longer said. Transparency stays, for the background that
+    preprocessing puts below it.
+
+    Args:
+      image: an encoded image.
+      header: what its header says.
+      max_bytes: of the PNG.
+
+    Raises:
+      UnfitError: it cannot be decoded, or becomes too long.
+    """
+    pixels = upright(image, header)
+    out = _Limited(max_bytes)
+    try:
+        pixels.save(out, "PNG")
+    except _TooLongError as error:
+        detail = (
+            f"converted from {header.format.upper()} to PNG, more bytes than "
+            f"data.screen.max_bytes {max_bytes:,}"
+        )
+        raise UnfitError(Reason.TOO_MANY_BYTES, detail) from error
+    return out.getvalue()
+
+
+def upright(image: bytes, header: Header) -> Any:
+    """The first frame or page as Pillow shows it: an image of mode L, LA, RGB or RGBA.
+
+    Args:
+      image: an encoded image.
+      header: what its header says.
+
+    Raises:
+      UnfitError: it cannot be decoded.
+    """
+    with decoded(image, header) as picture:
+        pixels = plain(picture)
+        # Pillow has turned a TIFF already.
+        said = 1 if header.format == "tiff" else orientation(picture.info.get("exif") or b"")
+    # Profiles and the like are of the colours that were.
+    pixels.info = {}
+    return _turned(pixels, said)
+
+
+@contextlib.contextmanager
+def decoded(image: bytes, header: Header) -> Iterator[Any]:
+    """The first frame or page as Pillow has decoded it, in its own mode.
+
+    Args:
+      image: an encoded image.
+      header: what its header says.
+
+    Raises:
+      UnfitError: it cannot be decoded.
+    """
+    # A TIFF's own directories were looked at with its header.
+    if header.format != "tiff" and is_bomb(image):
+        raise damaged(f"{header.format.upper()} whose Exif data name more bytes than it has")
+    if header.format == "gif":
+        image = first_frame(image)
+    try:
+        with opened(image, header.format) as picture:
+            if header.page:
+                picture.seek(header.page)
+            picture.load()
+            yield picture
+    except (UnfitError, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises many types for what is damaged.
+        reason = Reason.DAMAGED if header.complete else Reason.TRUNCATED
+        detail = f"Pillow cannot decode the {header.format.upper()}: {first_line(error)}"
+        raise UnfitError(reason, detail) from error
+
+
+def plain(picture: Any) -> Any:
+    """An image of Pillow's in mode L, LA, RGB or RGBA; without alpha where all is opaque."""
+    grey = picture.mode in _GREY
+    if picture.mode in _ALPHA or "transparency" in picture.info:
+        with_alpha = picture.convert("LA" if picture.mode in ("L", "LA", "1") else "RGBA")
+        if with_alpha.getchannel("A").getextrema()[0] < _OPAQUE:
+            return with_alpha
+        return with_alpha.convert("L" if grey else "RGB")
+    return picture.convert("L" if grey else "RGB")
+
+
+def _turned(pixels: Any, said: int) -> Any:
+    from PIL import Image
+
+    turn = Image.Transpose
+    turns = {
+        2: turn.FLIP_LEFT_RIGHT,
+        3: turn.ROTATE_180,
+        4: turn.FLIP_TOP_BOTTOM,
+        5: turn.TRANSPOSE,
+        6: turn.ROTATE_270,
+        7: turn.TRANSVERSE,
+        8: turn.ROTATE_90,
+    }
+    return pixels.transpose(turns[said]) if said in turns else pixels

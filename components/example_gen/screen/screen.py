@@ -1,0 +1,138 @@
+"""Which images can be trained on: the header first, then a real decode in a guard."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.example_gen.config import ScreenConfig
+from components.example_gen.screen.convert import to_png
+from components.example_gen.screen.decode import decode
+from components.example_gen.screen.flaws import flaw
+from components.example_gen.screen.formats import CONVERTIBLE, format_of
+from components.example_gen.screen.header import DECODABLE_PIXELS, read_header
+from components.example_gen.screen.headers.base import Header
+from components.example_gen.screen.looks import looks_of, said_by_pillow
+from components.example_gen.screen.phash import phash
+from components.example_gen.screen.result import Accepted, Reason, Refused, UnfitError
+
+__all__ = ["Accepted", "Reason", "Refused", "check_label", "screen"]
+
+_MAX_HELD = 30_000_000
+"""Pixels held beyond the image: a GIF's take TensorFlow 0.6 s."""
+
+_MAX_SCANS = 500
+"""Of a JPEG, as in libjpeg-turbo's own fuzzers; cameras and tools write a dozen."""
+
+_MAX_EXTRA = 150_000_000
+"""Pixels that a JPEG's scans pass over beyond those of a usual one: 0.4 s."""
+
+
+def screen(image: bytes, limits: ScreenConfig) -> Accepted | Refused:
+    """Holds an encoded image against the limits.
+
+    Beyond what its pixels cost, the work is bounded: a second and 300 MB at the default limits.
+
+    Args:
+      image: the encoded image.
+      limits: the `data.screen` section.
+    """
+    try:
+        return _accept(image, limits)
+    except UnfitError as unfit:
+        return unfit.refused
+
+
+def check_label(label: int | None, classes: int) -> Refused | None:
+    """Refuses a label that is no class.
+
+    Args:
+      label: None where there is none.
+      classes: how many there are.
+    """
+    if label is None:
+        return Refused(Reason.LABEL, "no label", "label it or remove it")
+    if not 0 <= label < classes:
+        detail = f"label {label} is no class; they are numbered 0 to {classes - 1}"
+        return Refused(Reason.LABEL, detail, "correct the label")
+    return None
+
+
+def _accept(image: bytes, limits: ScreenConfig) -> Accepted:
+    _check_bytes(image, limits)
+    kind = format_of(image)
+    if kind in CONVERTIBLE and kind not in limits.convert:
+        detail = f"{CONVERTIBLE[kind]}, which TensorFlow does not decode"
+        raise _unfit(Reason.UNSUPPORTED, detail, kind)
+    header = read_header(image, kind)
+    _check_pixels(header, limits)
+    wrong = _beyond_pixels(header)
+    if wrong and kind != "gif":
+        raise wrong
+    if header.obstacle:
+        wrong = _unfit(Reason.UNSUPPORTED, header.obstacle, header.convert)
+    if not wrong and kind not in CONVERTIBLE:
+        pixels = decode(image, header)
+        says = flaw(image, header, pixels)
+        if not says:
+            return _accepted(image, kind, pixels)
+        wrong = _unfit(Reason.DAMAGED, says, header.convert)
+    if wrong and header.convert not in limits.convert:
+        raise wrong
+    return _converted(image, header, limits)
+
+
+def _converted(image: bytes, header: Header, limits: ScreenConfig) -> Accepted:
+    png = to_png(image, header, limits.max_bytes)
+    name = header.format if header.format in CONVERTIBLE else header.convert
+    pixels = decode(png, read_header(png, "png"))
+    return _accepted(png, name, pixels, said_by_pillow(image, header.format))
+
+
+def _accepted(image: bytes, name: str, pixels: Any, orientation: int | None = None) -> Accepted:
+    height, width = pixels.shape[:2]
+    looks = looks_of(image, pixels, orientation)
+    return Accepted(image, name, width, height, phash(pixels), looks)
+
+
+def _unfit(reason: Reason, detail: str, convert: str) -> UnfitError:
+    """With the key that lets such an image be converted, where one does."""
+    if not convert:
+        return UnfitError(reason, detail)
+    detail = f"{detail}; to convert such images add {convert} to data.screen.convert"
+    return UnfitError(reason, detail, cure="")
+
+
+def _check_bytes(image: bytes, limits: ScreenConfig) -> None:
+    if not image:
+        raise UnfitError(Reason.EMPTY, "0 bytes")
+    if len(image) > limits.max_bytes:
+        detail = f"{len(image):,} bytes, more than data.screen.max_bytes {limits.max_bytes:,}"
+        raise UnfitError(Reason.TOO_MANY_BYTES, detail)
+
+
+def _check_pixels(header: Header, limits: ScreenConfig) -> None:
+    size = f"{header.width} x {header.height} pixels"
+    pixels, limit = header.width * header.height, limits.max_pixels
+    if pixels > limit:
+        detail = f"{size}, more than data.screen.max_pixels {limit:,}"
+        raise UnfitError(Reason.TOO_MANY_PIXELS, detail)
+    if pixels > DECODABLE_PIXELS:
+        detail = f"{size}, more than the {DECODABLE_PIXELS:,} that TensorFlow decodes"
+        raise UnfitError(Reason.TOO_MANY_PIXELS, detail, "make the image smaller")
+
+
+def _beyond_pixels(header: Header) -> UnfitError | None:
+    """What a decoder would hold or pass over in vain."""
+    size = f"{header.width} x {header.height} pixels"
+    if header.held_pixels > _MAX_HELD:
+        detail = (
+            f"{header.held_pixels:,} pixels in later frames or in a tile, of which all are decoded "
+            f"for one, more than {_MAX_HELD:,}"
+        )
+        return _unfit(Reason.TOO_MANY_PIXELS, detail, "gif" if header.format == "gif" else "")
+    extra = header.extra_passes * header.width * header.height
+    if header.scans > _MAX_SCANS or extra > _MAX_EXTRA:
+        detail = f"{header.scans:,} scans of {size}, more than a JPEG needs"
+        cure = "save it again, for example with `magick IN OUT.png`"
+        return UnfitError(Reason.TOO_MANY_PIXELS, detail, cure)
+    return None

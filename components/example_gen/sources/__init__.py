@@ -1,0 +1,1 @@
+"""Where images come from: tfds, a folder, TFRecords; each gives shards of records."""

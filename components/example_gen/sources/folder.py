@@ -1,0 +1,111 @@
+"""`data.folder`: a folder of images as a data set, file by file; nothing is copied or prepared."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from components.example_gen.sources.folder_shard import FolderShard
+from components.example_gen.sources.image_files import ImageFile, ImageFiles, list_images
+from components.example_gen.sources.slices import Run, split_infos
+from components.storage import as_path
+
+_SHARD_BYTES = 64_000_000
+_SHARD_FILES = 2000
+"""An output shard holds no more: enough of them for all workers, and each is soon done again."""
+
+
+@dataclass(frozen=True)
+class FolderData:
+    """The `components.example_gen.sources.source.Data` of a folder.
+
+    Attributes:
+      data_dir: the folder, a path or a gs:// URI.
+      listed: its files.
+      limit_bytes: of a larger file the beginning alone is read.
+    """
+
+    data_dir: str
+    listed: ImageFiles
+    limit_bytes: int
+    key: str = "data.folder"
+    features: tuple[str, ...] = ("label",)
+    image_shape: tuple[None, None] = (None, None)
+
+    @property
+    def full_name(self) -> str:
+        """`folder/flower_photos`."""
+        return f"folder/{os.path.basename(self.data_dir.rstrip('/'))}"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of all splits, sorted."""
+        return self.listed.class_names
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the folder is not read, and classes that look like splits."""
+        return self.listed.notes
+
+    @functools.cached_property
+    def splits(self) -> Mapping[str, Any]:
+        """How much there is of each split."""
+        return split_infos({split: [len(files)] for split, files in self.listed.splits.items()})
+
+    def shards(self, split: str, runs: Sequence[Run]) -> list[FolderShard]:
+        """Runs of the split's order of about equal bytes."""
+        pieces = [piece for run in runs for piece in self._pieces(run)]
+        return [self._shard(split, index, len(pieces), piece) for index, piece in enumerate(pieces)]
+
+    def fingerprint(self, runs: Sequence[Run]) -> str:
+        """SHA-256 over the classes and over name, size and time of change of the slice's files.
+
+        All classes: they number the labels. No file is read; one that is rewritten differs in time.
+        """
+        digest = hashlib.sha256()
+        for text in (*self.class_names, ""):
+            digest.update(f"{text}\0".encode())
+        for run in runs:
+            for file in self._files(run):
+                digest.update(os.fsencode(f"{file.name}\0{file.size_bytes}:{file.changed}\0"))
+        return digest.hexdigest()
+
+    def _files(self, run: Run) -> tuple[ImageFile, ...]:
+        return self.listed.splits[run.split][run.begin : run.end]
+
+    def _pieces(self, run: Run) -> Iterator[Run]:
+        begin, size_bytes = run.begin, 0
+        for position, file in enumerate(self._files(run), run.begin):
+            full = size_bytes + file.size_bytes > _SHARD_BYTES or position - begin >= _SHARD_FILES
+            if full and position > begin:
+                yield Run(run.split, begin, position)
+                begin, size_bytes = position, 0
+            size_bytes += min(file.size_bytes, self.limit_bytes)
+        yield Run(run.split, begin, run.end)
+
+    def _shard(self, split: str, index: int, count: int, piece: Run) -> FolderShard:
+        files = self._files(piece)
+        return FolderShard(
+            split=split,
+            index=index,
+            count=count,
+            path=self.data_dir,
+            skip=piece.begin,
+            take=len(files),
+            names=tuple(file.name for file in files),
+            classes=tuple(file.label for file in files),
+            limit_bytes=self.limit_bytes,
+        )
+
+
+def open_folder(folder: str, limit_bytes: int) -> FolderData:
+    """Lists a folder.
+
+    Raises:
+      UserError: it is no folder of images.
+    """
+    return FolderData(folder, list_images(as_path(folder)), limit_bytes)

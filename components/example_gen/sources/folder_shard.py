@@ -1,0 +1,74 @@
+"""Image files as records: each becomes a tf.Example with `image` and `label`."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from components.example_gen.sources.shard import Shard
+from components.example_gen.sources.stored import Stored
+from components.storage import AnyPath, as_path, io_errors
+from components.transform.features import IMAGE, LABEL
+
+
+@dataclass(frozen=True)
+class FolderShard(Shard):
+    """A run of image files in the order of a folder's split.
+
+    It names its files: workers on other machines need not list the folder again.
+
+    Attributes:
+      path: of the folder.
+      skip: files of its split before the run.
+      names: of the run's files, below the folder.
+      classes: of them, by number.
+      limit_bytes: of a larger file so many bytes and one more are read.
+    """
+
+    names: tuple[str, ...] = ()
+    classes: tuple[int, ...] = ()
+    limit_bytes: int = 0
+
+    labelled: ClassVar[bool] = True
+
+    def records(self) -> Iterator[Stored]:
+        """The files that it takes, in its order.
+
+        One that cannot be read is named in its record, so that the others are read.
+        """
+        # The same message as TensorFlow's, without TensorFlow.
+        from tensorflow_datasets.proto import tf_example_pb2
+
+        for place in range(self.take) if self.drawn is None else self.drawn:
+            name, error = self.names[place], ""
+            try:
+                image, size_bytes = _read(as_path(os.path.join(self.path, name)), self.limit_bytes)
+            except io_errors() as problem:
+                image, size_bytes = b"", 0
+                error = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+            example = tf_example_pb2.Example()
+            features = example.features.feature
+            features[IMAGE].bytes_list.value.append(image)
+            features[LABEL].int64_list.value.append(self.classes[place])
+            yield Stored(name, example.SerializeToString(deterministic=True), error, size_bytes)
+
+    def labels(self) -> Iterator[int]:
+        """The classes of all its files."""
+        return iter(self.classes)
+
+
+def _read(path: AnyPath, limit_bytes: int) -> tuple[bytes, int]:
+    """A file, or the beginning of one that is longer than the limit and its length; else 0."""
+    # A pipe would be waited for without end.
+    if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(0, "It is no regular file")
+    with path.open("rb") as stream:
+        image = stream.read(limit_bytes + 1)
+    if len(image) <= limit_bytes:
+        return image, 0
+    found = path.stat()
+    return image, found.st_size if isinstance(found, os.stat_result) else found.length

@@ -1,0 +1,59 @@
+"""Takes a model that serves, and that ML Metadata knows nothing of, into the lineage."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx.types.artifact_utils import deserialize_artifact
+from tfx.types.standard_artifacts import Model
+
+from components.digests import digest_of_classes
+from components.lineage.artifacts import add_manifest, damage_of
+from components.lineage.served import put_copy
+from components.pusher.versions import CARD_JSON, model_digest
+from components.storage import AnyPath, io_errors
+
+ADOPTED_CLASSES = "class_names"
+"""Custom property of an adopted model: digest of its classes."""
+
+_logger = logging.getLogger(__name__)
+
+
+def adopt(store: Any, version: AnyPath, class_names: str, folder: AnyPath) -> Any | None:
+    """A Model artifact of a served version whose lineage was removed.
+
+    Args:
+      store: the ML Metadata store.
+      version: the folder in `serving`.
+      class_names: digest of the classes that it must have by its card.
+      folder: where it is copied to, as the Trainer would have left it.
+
+    Returns:
+      The artifact; None where its card does not say these classes, or it cannot be read.
+    """
+    try:
+        card = json.loads((version / CARD_JSON).read_text(encoding="utf-8"))
+        if digest_of_classes(card["data"]["class_names"]) != class_names:
+            return None
+        target = folder / model_digest(version)[:32]
+        kind = Model._get_artifact_type()  # Its only way to the type.
+        type_id = store.put_artifact_type(kind)
+        known = store.get_artifact_by_type_and_name(kind.name, str(target))
+        if known is not None:
+            artifact = deserialize_artifact(store.get_artifact_type(kind.name), known)
+            if not damage_of(artifact):
+                return artifact
+        put_copy(version, target)
+    except io_errors(ValueError, KeyError, TypeError) as error:
+        _logger.warning("%s is in no lineage and is compared with nothing: %s", version, error)
+        return None
+    made = known or metadata_store_pb2.Artifact(type_id=type_id, name=str(target), uri=str(target))
+    made.state = metadata_store_pb2.Artifact.LIVE
+    made.custom_properties[ADOPTED_CLASSES].string_value = class_names
+    add_manifest(made, kind.name)
+    (made.id,) = store.put_artifacts([made])
+    _logger.warning("%s is in no lineage; its copy %s is taken into it", version, target)
+    return deserialize_artifact(store.get_artifact_type(kind.name), made)

@@ -1,0 +1,238 @@
+"""One of the processes that train together (`training.strategy: multi_worker`).
+
+The Trainer step starts the chief by itself. The others are started beside it, each with its own
+TF_CONFIG and with the output folder of the pipeline, which all of them see:
+
+  .venv/bin/python -m components.trainer.workers.worker --output DIR [--forever]
+
+Such a one waits for a run, trains with it, and leaves nothing. Exit codes: 0 the training is done,
+1 it failed, here or on another worker, or none began in time, 2 usage, configuration or data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from components.commands import module_command
+from components.errors import UserError
+from components.process import ROOT, end_with_parent, leave, start
+from components.progress import LOGGER, EventHandler, read_events, report, report_epoch
+from components.storage import AnyPath, as_path
+from components.terminal import run_command
+from components.trainer.workers.cluster import read_cluster
+from components.trainer.workers.job_file import await_job, job_file, read_number, wait_for_job
+
+_logger = logging.getLogger(__name__)
+
+CHECKPOINTS = "checkpoints"
+"""The folder of all checkpoints below a pipeline's output (`pipeline.run.layout`)."""
+
+_TIMEOUT_S = 3600
+_STORAGE_S = 120
+"""Seconds after which every worker sees what the chief has written."""
+_PARTING_S = 1
+_ABORTED = "Collective ops is aborted"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    options = _parse(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    LOGGER.setLevel(logging.INFO)
+    if options.job:
+        return _train(as_path(options.job), options.timeout_s, options.events)
+    # The first process of a container has no default for it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        _serve(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (RuntimeError, TimeoutError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run_worker(file: AnyPath, timeout_s: int) -> None:
+    """Trains in a process of its own, with TF_CONFIG's other workers, and tells its epochs.
+
+    It ends with this process.
+
+    Args:
+      file: `job_file`.
+      timeout_s: seconds in which all workers must have come.
+
+    Raises:
+      UserError: the training cannot be had as configured.
+      RuntimeError: it broke off.
+    """
+    read_end, write_end = os.pipe()
+    options = ["--job", os.fspath(file), "--timeout-s", str(timeout_s), "--events", str(write_end)]
+    process = start(
+        "components.trainer.workers.worker", *options, environment=os.environ, pass_fds=(write_end,)
+    )
+    os.close(write_end)
+    assert process.stdin is not None
+    last: dict[str, Any] = {}
+    try:
+        with os.fdopen(read_end, encoding="utf-8") as pipe:
+            for last in read_events(pipe):
+                if last["event"] == "epoch":
+                    report_epoch(last["epoch"], last["epochs"], last["metrics"])
+    finally:
+        # Its end of input is what ends one that still runs.
+        process.stdin.close()
+        code = process.wait()
+    if last.get("event") == "user_error":
+        raise UserError(last["reason"])
+    if code == -signal.SIGALRM:
+        raise RuntimeError(
+            f"the workers of TF_CONFIG did not all come within {timeout_s} s: is each of them "
+            "started, and does each reach the others' addresses?"
+        )
+    if code:
+        raise RuntimeError(last.get("reason", f"the worker's process ended with code {code}"))
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=module_command("components.trainer.workers.worker"),
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--output", metavar="DIR", help="the pipeline's, which all workers see")
+    source.add_argument("--job", metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--forever", action="store_true", help="serve run after run, whatever becomes of each"
+    )
+    parser.add_argument(
+        "--timeout-s",
+        metavar="SECONDS",
+        type=int,
+        default=_TIMEOUT_S,
+        help="for a run to begin, unless --forever, and then for all its workers to come; "
+        "default: %(default)s",
+    )
+    parser.add_argument("--events", metavar="DESCRIPTOR", type=int, help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    """Takes part in the next run, or in run after run."""
+    cluster = read_cluster(os.environ)
+    if cluster.is_chief:
+        raise UserError(
+            "TF_CONFIG makes this process the chief, which the Trainer step starts by itself: give "
+            "another worker's index."
+        )
+    file = job_file(os.fspath(as_path(options.output) / CHECKPOINTS))
+    done = 0
+    while True:
+        _logger.info("worker %d of %d waits for %s", cluster.index, cluster.count, file)
+        done = wait_for_job(file, done, None if options.forever else options.timeout_s)
+        _logger.info("a training has begun")
+        try:
+            run_worker(file, options.timeout_s)
+        except (UserError, RuntimeError) as error:
+            if not options.forever:
+                raise
+            _logger.error("the training broke off: %s", error)
+        if not options.forever:
+            return
+
+
+def _train(file: AnyPath, timeout_s: int, events: int | None) -> int:
+    """The process of `run_worker`; returns its exit code, having told the reason of a failure."""
+    if events is not None:
+        end_with_parent()
+        LOGGER.addHandler(EventHandler(os.fdopen(events, "w", encoding="utf-8")))
+        # The parent says it again.
+        LOGGER.propagate = False
+    try:
+        _train_together(file, timeout_s)
+    except UserError as error:
+        report("stopped", event="user_error", reason=str(error))
+        return 2
+    except Exception as error:
+        _logger.exception("the training broke off")
+        report("stopped", event="failure", reason=_reason(error))
+        return 1
+    finally:
+        # What is on its way to the others is to arrive.
+        time.sleep(_PARTING_S)
+    return 0
+
+
+def _train_together(file: AnyPath, timeout_s: int) -> None:
+    # Not at the top: whoever starts or waits for such a process does without TensorFlow.
+    import tensorflow as tf
+
+    from components.trainer.strategy import join_workers, sum_of_workers, worker
+    from components.trainer.train import train
+
+    # Its default ends the process, which waits where Python's handlers and threads are not run.
+    signal.alarm(timeout_s)
+    workers = join_workers()
+    with workers.scope():
+        number = _agree(file, len(workers.extended.worker_devices))
+    signal.alarm(0)
+    train(await_job(file, number, _STORAGE_S), workers)
+    with workers.scope():
+        index, _ = worker()
+        try:
+            # One that left while the chief still exports would be taken for dead.
+            sum_of_workers([0.0])
+        except tf.errors.OpError:
+            if index > 0:
+                raise
+            _logger.warning("a worker was gone before the end; the model is whole", exc_info=True)
+
+
+def _agree(file: AnyPath, devices: int) -> int:
+    """The number of the chief's job: what lay there before all had joined can be another's."""
+    from components.trainer.strategy import chiefs_value, sum_of_workers
+
+    cluster = read_cluster(os.environ)
+    _logger.info("worker %d of %d, devices: %d", cluster.index, cluster.count, devices)
+    number = chiefs_value(read_number(file) if cluster.is_chief else 0)
+    code = _code()
+    same = int(sum_of_workers([float(code == chiefs_value(code))])[0])
+    if same < cluster.count:
+        raise UserError(
+            f"training.strategy multi_worker: {cluster.count - same} of the {cluster.count} "
+            "workers have other code or another TensorFlow than the chief: start all of them from "
+            "one image, or from equal checkouts."
+        )
+    return number
+
+
+def _code() -> int:
+    """Digest of what must be the same everywhere, or workers would wait for each other for ever."""
+    import tensorflow as tf
+
+    digest = hashlib.sha256(tf.__version__.encode())
+    for module in sorted((ROOT / "components").rglob("*.py")):
+        digest.update(module.read_bytes())
+    return int.from_bytes(digest.digest()[:6], "big")
+
+
+def _reason(error: Exception) -> str:
+    if _ABORTED in str(error):
+        return "another worker is gone, or has failed and says why in its log"
+    text = str(error)
+    # TensorFlow's are pages that name their kind.
+    return text if "\n" in text else f"{type(error).__name__}: {text}"
+
+
+if __name__ == "__main__":
+    leave(run_command(main, goes_on=True))

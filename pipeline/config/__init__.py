@@ -1,0 +1,219 @@
+"""The whole configuration of a run: one YAML file, typed and validated.
+
+Each section is defined beside the step that reads it. Imports neither TFX nor TensorFlow, so that a
+mistake is told in well under a second.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from components.backbone.config import BackboneConfig
+from components.data_gate.config import DataGateConfig
+from components.errors import UserError
+from components.evaluator.config import EvaluationConfig
+from components.example_gen.config import DataConfig
+from components.section import Section
+from components.trainer.config import TrainingConfig
+from components.transform.config import PreprocessingConfig
+from components.tuner.config import SearchConfig
+from pipeline.config.beam import BeamConfig
+from pipeline.config.kubeflow import KubeflowConfig
+from pipeline.config.paths import PRESETS, with_absolute_paths
+from pipeline.config.yaml_text import parse_yaml, read_text
+
+DEFAULT_PRESET = "digits"
+
+
+class Named(Section):
+    """What every configuration has, before anything else in it is looked at."""
+
+    pipeline_name: str = Field(
+        pattern="^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+        description="Names the output folder and the lineage: lower-case letters, digits, dashes.",
+    )
+
+
+class Config(Named):
+    """One run of the pipeline."""
+
+    data: DataConfig
+    data_gate: DataGateConfig = DataGateConfig()
+    preprocessing: PreprocessingConfig = PreprocessingConfig()
+    backbone: BackboneConfig
+    training: TrainingConfig = TrainingConfig()
+    search: SearchConfig | None = Field(
+        None, description="Searches hyper-parameters before the training; null trains as given."
+    )
+    evaluation: EvaluationConfig
+    beam: BeamConfig = BeamConfig()
+    kubeflow: KubeflowConfig = KubeflowConfig()
+
+    @model_validator(mode="after")
+    def _sections_go_together(self) -> Config:
+        if self.search:
+            self.search.check(self.training)
+        splits = self.data.splits
+        if self.evaluation.split == "test" and splits is not None and splits.test is None:
+            raise ValueError("evaluation.split is test, and data.splits.test is not given")
+        kubeflow = self.kubeflow
+        paths = {
+            "kubeflow.output": kubeflow.output_of(self.pipeline_name),
+            "kubeflow.metadata.sqlite": kubeflow.metadata.sqlite,
+        }
+        lost = kubeflow.lost_path(paths)
+        if lost:
+            raise ValueError(f"{lost} is on no volume that every step mounts; a pod would lose it")
+        return self
+
+
+def preset_names() -> list[str]:
+    """The shipped presets, sorted."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def load_config(
+    preset: str | None = None, file: str | None = None, overrides: Iterable[str] = ()
+) -> Config:
+    """Reads a preset or a file and applies `section.key=value` overrides.
+
+    Args:
+      preset: name of a shipped preset; the default one where neither it nor `file` is given.
+      file: path of a YAML file.
+      overrides: `section.key=value`, the value in YAML; later ones win.
+
+    Raises:
+      UserError: the source cannot be read, or the configuration is not valid. The text names each
+        key by its path and says what is wrong with it.
+    """
+    path, values = _read_source(preset, file)
+    values = with_absolute_paths(values, path.resolve().parent if file else Path.cwd())
+    return override_config(values, overrides, path.name)
+
+
+def override_config(
+    values: Mapping[str, Any], overrides: Iterable[str], name: str = "the package"
+) -> Config:
+    """Applies `section.key=value` overrides to a configuration's plain values.
+
+    Args:
+      values: as read from a file, its paths absolute.
+      overrides: `section.key=value`, the value in YAML; later ones win.
+      name: what an error calls the configuration.
+
+    Raises:
+      UserError: the configuration is not valid.
+    """
+    changed = copy.deepcopy(dict(values))
+    for override in overrides:
+        _apply_override(changed, override)
+    changed = with_absolute_paths(changed, Path.cwd(), unless_in=dict(values))
+    try:
+        return Config.model_validate(changed)
+    except ValidationError as error:
+        raise UserError(_describe(error, name)) from error
+
+
+def pipeline_name_in(preset: str | None, file: str | None, overrides: Iterable[str]) -> str:
+    """The pipeline's name in a configuration that may not be valid; empty where none is found."""
+    try:
+        _, values = _read_source(preset, file)
+        for override in overrides:
+            if override.startswith("pipeline_name="):
+                _apply_override(values, override)
+        return Named.model_validate({"pipeline_name": values.get("pipeline_name")}).pipeline_name
+    except (UserError, ValidationError):
+        return ""
+
+
+def dump_config(config: Config) -> dict[str, Any]:
+    """The resolved configuration as plain values, ready for JSON or YAML."""
+    return config.model_dump(mode="json")
+
+
+def _read_source(preset: str | None, file: str | None) -> tuple[Path, dict[str, Any]]:
+    if file is not None:
+        return Path(file), _read_yaml(Path(file))
+    name = preset or DEFAULT_PRESET
+    if name not in preset_names():
+        raise UserError(f"There is no preset {name!r}; choose from {', '.join(preset_names())}.")
+    path = PRESETS / f"{name}.yaml"
+    return path, _read_yaml(path)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    found = parse_yaml(read_text(path), str(path))
+    values = {} if found is None else found
+    if not isinstance(values, dict):
+        raise UserError(
+            f"{path} must hold `section:` blocks of `key: value`, not a {_kind(values)}."
+        )
+    return values
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise UserError(f"--set {override}: write it as section.key=value.")
+    node = values
+    for depth, part in enumerate(parts[:-1], 1):
+        child = node.get(part)
+        if not isinstance(child, dict):
+            # A scalar gives way to a mapping: training.schedule=keras_io, then schedule.steps.
+            if child is not None and depth == 1:
+                raise UserError(f"--set {override}: {part} is not a section.")
+            child = node[part] = {}
+        node = child
+    node[parts[-1]] = parse_yaml(text, f"--set {key}")
+
+
+def _describe(error: ValidationError, name: str) -> str:
+    """One line per mistake: the key's path, what is wrong, what was given."""
+    lines = []
+    for item in error.errors(include_url=False):
+        # Pydantic names the branch of a union too, which is no key of the user's.
+        location = tuple(part for part in item["loc"] if not str(part).startswith("<"))
+        key = ".".join(str(part) for part in location) or "the file"
+        if item["type"] == "extra_forbidden":
+            lines.append(f"{key}: no such key{_did_you_mean(location)}")
+        elif item["type"] == "missing":
+            lines.append(f"{key}: must be given")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            given = item["input"]
+            shown = "" if isinstance(given, dict) else f" (given: {given!r})"
+            lines.append(f"{key}: {message[0].lower()}{message[1:]}{shown}")
+    head = f"The configuration ({name} with its --set) is not valid: "
+    return head + (lines[0] + "." if len(lines) == 1 else "\n  " + "\n  ".join(lines))
+
+
+def _did_you_mean(location: tuple[int | str, ...]) -> str:
+    import difflib
+
+    models: list[type[BaseModel]] = [Config]
+    for part in (part for part in location[:-1] if isinstance(part, str)):
+        fields = [model.model_fields.get(part) for model in models]
+        # A part that is no field is the user's own key in a mapping of sections.
+        models = [
+            found for field in fields if field for found in sections_in(field.annotation)
+        ] or models
+    names = [name for model in models for name in model.model_fields]
+    close = difflib.get_close_matches(str(location[-1]), names, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a field may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in sections_in(part)]
+
+
+def _kind(value: Any) -> str:
+    return {list: "list", str: "text", int: "number", float: "number"}.get(type(value), "value")

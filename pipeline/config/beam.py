@@ -1,0 +1,270 @@
+"""The `beam` section: on which Beam runner the data-parallel steps run, and its options as flags.
+
+Imports neither TFX nor Beam: docs/beam.md says what each runner needs, and why.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from components.errors import UserError
+from components.section import Section
+
+IN_PROCESS = "FnApiRunner"
+"""Beam's in-process runner. Its default, from 2.68 on, first tries to download another one."""
+
+AUTO = "auto"
+SETUP_PY = Path(__file__).resolve().parents[2] / "setup.py"
+
+JOB_SERVER_TIMEOUT_S = 24 * 60 * 60
+"""Beam's own 300 s end every longer step: it is the deadline of the job's state stream too."""
+
+_CONNECT_TIMEOUT_S = 5
+_NO_IMAGE = "none"
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+_REFUSED = {
+    "BundleBasedDirectRunner": "it is for Beam's own tests; FnApiRunner is the in-process runner",
+    "DaskRunner": "it loses records: a split went missing and the step still ended well. Use "
+    "FnApiRunner, or PortableRunner, FlinkRunner or SparkRunner for a cluster",
+    "DirectRunner": "Beam's DirectRunner tries to download another runner; FnApiRunner is what it "
+    "falls back to, without the network",
+    "InteractiveRunner": "it is for notebooks; FnApiRunner is the in-process runner",
+    "PrismRunner": "Beam downloads it at every step; FnApiRunner is the in-process runner",
+    "SwitchingDirectRunner": "it tries to download another runner; use FnApiRunner",
+}
+_PACKAGES = {
+    "extra_package",
+    "extra_packages",
+    "requirements_file",
+    "sdk_container_image",
+    "worker_harness_container_image",
+}
+_OWN_KEYS = {"runner": "beam.runner", "setup_file": "beam.setup_file"}
+_ENVIRONMENTS = {
+    "DOCKER": "the image, which must hold the libraries of this project",
+    "EXTERNAL": "host:port of the worker pool",
+    "PROCESS": 'JSON text, {"command": "/opt/apache/beam/boot"}',
+    "LOOPBACK": "",
+}
+_CLUSTER = ("PortableRunner", "FlinkRunner", "SparkRunner")
+
+
+def _is_value(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        if not all(type(item) in (int, float, str) for item in value):
+            raise ValueError("a list holds texts and numbers")
+        return tuple(value)
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    raise ValueError("an option is a text, a number, true, false, null, or a list")
+
+
+OptionValue = Annotated[Any, AfterValidator(_is_value)]
+
+
+class BeamConfig(Section):
+    """Where ExampleGen, StatisticsGen and Evaluator run; see [beam.md](beam.md)."""
+
+    runner: Literal[
+        "FnApiRunner", "PortableRunner", "DataflowRunner", "FlinkRunner", "SparkRunner"
+    ] = Field(
+        "FnApiRunner",
+        description="`FnApiRunner` is in-process. `PortableRunner` takes any job service of "
+        "Beam's. `DataflowRunner`, `FlinkRunner` and `SparkRunner` are unproven.",
+    )
+    options: dict[str, OptionValue] = Field(
+        {},
+        description="Beam's pipeline options, by name: `true` is a bare flag, a list repeats it, "
+        "`false` and null leave it out. Beam drops what it does not know, with a line in the log.",
+    )
+    setup_file: str | None = Field(
+        None,
+        min_length=1,
+        description="A setup.py whose package Beam builds and installs on every worker: `auto` is "
+        "this project's own. null where the workers' image holds the project.",
+    )
+
+    @field_validator("runner", mode="before")
+    @classmethod
+    def _known_runner(cls, name: Any) -> Any:
+        if isinstance(name, str) and name in _REFUSED:
+            raise ValueError(_REFUSED[name])
+        return name
+
+    @field_validator("options")
+    @classmethod
+    def _names(cls, options: dict[str, Any]) -> dict[str, Any]:
+        for name in options:
+            if name in _OWN_KEYS:
+                raise ValueError(f"{name} has a key of its own, {_OWN_KEYS[name]}")
+            if not re.fullmatch("[a-z][a-z0-9_]*", name):
+                raise ValueError(
+                    f"{name!r} is no name of a Beam option: lower-case letters, digits and "
+                    "underscores, without the dashes"
+                )
+        return options
+
+    @model_validator(mode="after")
+    def _complete(self) -> BeamConfig:
+        missing = _missing(self.runner, self.given())
+        if missing:
+            raise ValueError(f"runner {self.runner} needs {missing}")
+        if self.setup_file and self.runner == IN_PROCESS:
+            raise ValueError("setup_file is for the workers of another runner than FnApiRunner")
+        return self
+
+    def given(self) -> dict[str, Any]:
+        """The options that become flags."""
+        return {
+            name: value
+            for name, value in self.options.items()
+            if value is not None and value is not False and value != ()
+        }
+
+
+def _missing(runner: str, given: dict[str, Any]) -> str:
+    """What a runner cannot do without and is not given; empty where nothing is."""
+    if runner == "DataflowRunner":
+        return _missing_on_dataflow(given)
+    if runner not in _CLUSTER:
+        return ""
+    where = {
+        "PortableRunner": (("job_endpoint",),),
+        "FlinkRunner": (("job_endpoint",), ("flink_master",)),
+        "SparkRunner": (
+            ("job_endpoint",),
+            ("spark_master_url",),
+            ("spark_submit_uber_jar", "spark_rest_url"),
+        ),
+    }[runner]
+    if not any(all(name in given for name in names) for names in where):
+        return " or ".join(" and ".join(f"beam.options.{n}" for n in names) for names in where)
+    endpoint = given.get("job_endpoint")
+    if endpoint is not None and _address(endpoint) is None:
+        return f"beam.options.job_endpoint as host:port, not {endpoint!r}"
+    return _missing_environment(given)
+
+
+def _missing_environment(given: dict[str, Any]) -> str:
+    kind = given.get("environment_type")
+    if kind not in _ENVIRONMENTS:
+        # Beam's default is a Docker image of its own, which has none of our libraries.
+        return (
+            f"beam.options.environment_type, one of {', '.join(_ENVIRONMENTS)}: it says where "
+            "the workers' Python is"
+        )
+    config = _ENVIRONMENTS[kind]
+    if config and not {"environment_config", "environment_options"} & given.keys():
+        return f"beam.options.environment_config with environment_type {kind}: {config}"
+    return ""
+
+
+def _missing_on_dataflow(given: dict[str, Any]) -> str:
+    for name in ("project", "region", "temp_location", "sdk_container_image"):
+        if name not in given:
+            why = ": Beam's own image has no TFX" if name == "sdk_container_image" else ""
+            return f"beam.options.{name}{why}"
+    for name in ("temp_location", "staging_location"):
+        if name in given and not str(given[name]).startswith("gs://"):
+            return f"beam.options.{name} in Cloud Storage, gs://..., not {given[name]!r}"
+    return ""
+
+
+def beam_pipeline_args(beam: BeamConfig, setup_py: str = str(SETUP_PY)) -> list[str]:
+    """The flags of every step's Beam pipeline.
+
+    Args:
+      beam: the section.
+      setup_py: what `setup_file: auto` stands for, where the steps will run.
+    """
+    flags = [f"--runner={beam.runner}"]
+    given = beam.given()
+    for name, value in given.items():
+        values = value if isinstance(value, tuple) else (value,)
+        flags += [f"--{name}" if item is True else f"--{name}={item}" for item in values]
+    if beam.setup_file:
+        flags.append(f"--setup_file={setup_py if beam.setup_file == AUTO else beam.setup_file}")
+    elif not _PACKAGES & given.keys():
+        # Without a word on packages, TFX packs itself anew for every step (1.7 s, 20 MB left in
+        # /tmp), with requirements that no worker can install. No runner but Dataflow reads this.
+        flags.append(f"--sdk_container_image={_NO_IMAGE}")
+    if beam.runner in _CLUSTER and "job_server_timeout" not in given:
+        flags.append(f"--job_server_timeout={JOB_SERVER_TIMEOUT_S}")
+    if beam.runner == "DataflowRunner" and not _names_main_session(given):
+        # On by default there; what we run is in modules, and __main__ holds pipes.
+        flags.append("--no_save_main_session")
+    return flags
+
+
+def _names_main_session(given: dict[str, Any]) -> bool:
+    return bool({"save_main_session", "no_save_main_session"} & given.keys())
+
+
+def check_reachable(beam: BeamConfig, path: str) -> None:
+    """Whether the workers can reach a folder of data or artifacts, as far as that can be told.
+
+    Workers of a job service may share a disk with this machine; Dataflow's never do.
+
+    Raises:
+      UserError: they cannot.
+    """
+    if beam.runner == "DataflowRunner" and not path.startswith("gs://"):
+        raise UserError(
+            f"beam.runner DataflowRunner: its workers cannot reach {path}. The data set and the "
+            "output must be in Cloud Storage, gs://..."
+        )
+
+
+def check_workers(beam: BeamConfig) -> None:
+    """Whether somebody listens at the services that can be seen from here, and setup_file is there.
+
+    Beam waits for its job server as long as for a job, and for a worker pool for ever. A pool is
+    looked for where the job service is on this machine: another one has a view of its own.
+
+    Raises:
+      UserError: there is nobody, after at most 5 s each, or no such file.
+    """
+    if beam.setup_file not in (None, AUTO) and not Path(str(beam.setup_file)).is_file():
+        raise UserError(f"beam.setup_file {beam.setup_file}: there is no such file.")
+    if beam.runner not in _CLUSTER:
+        return
+    for name, endpoint in _endpoints(beam.given()):
+        address = _address(endpoint)
+        if address is not None:
+            _connect(f"beam.options.{name} {endpoint}", address)
+
+
+def _endpoints(given: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Name of the option and what it names."""
+    for name in ("job_endpoint", "artifact_endpoint"):
+        yield name, given.get(name)
+    job_service = _address(given.get("job_endpoint"))
+    if given.get("environment_type") != "EXTERNAL" or job_service is None:
+        return
+    if job_service[0] in _THIS_MACHINE:
+        yield "environment_config", given.get("environment_config")
+        options = given.get("environment_options", ())
+        for option in options if isinstance(options, tuple) else (options,):
+            key, _, value = str(option).partition("=")
+            if key == "external_service_address":
+                yield "environment_options", value
+
+
+def _connect(what: str, address: tuple[str, int]) -> None:
+    try:
+        socket.create_connection(address, timeout=_CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"{what}: nobody listens there ({reason}). Start the service.") from error
+
+
+def _address(endpoint: Any) -> tuple[str, int] | None:
+    """Host and port of `host:port`; None for anything else."""
+    found = re.fullmatch(r"\[?([^\s/\[\]]+)\]?:(\d{1,5})", str(endpoint))
+    return (found[1], int(found[2])) if found and 0 < int(found[2]) < 65536 else None

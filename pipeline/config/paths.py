@@ -1,0 +1,91 @@
+"""Which values of a configuration are paths, and what they count from."""
+
+from __future__ import annotations
+
+import copy
+import glob
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from components.backbone.config import SHIPPED
+from components.errors import UserError
+from pipeline.config.beam import AUTO
+
+PRESETS = Path(__file__).resolve().parent / "presets"
+SCHEMAS = PRESETS / "schemas"
+
+
+def with_absolute_paths(
+    values: dict[str, Any], base: Path, unless_in: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Paths in a file count from the file; from the command line or a preset, from here.
+
+    Args:
+      values: as read, not yet validated.
+      base: the folder that relative paths count from.
+      unless_in: values whose paths are absolute already; what is the same there stays.
+
+    Raises:
+      UserError: a path begins with the home folder of nobody.
+    """
+    found = copy.deepcopy(values)
+    for keys, is_path in _PATHS:
+        # The base of a pattern is none itself.
+        start = Path(glob.escape(str(base))) if keys == _PATTERNS else base
+        _make_absolute(found, unless_in, keys, is_path, start)
+    return found
+
+
+def _make_absolute(
+    node: Any,
+    before: Any,
+    keys: tuple[str, ...],
+    is_path: Callable[[str, Path], bool],
+    base: Path,
+    above: str = "",
+) -> None:
+    """Changes the texts at a place in `node` that were not the same `before`."""
+    if not isinstance(node, dict):
+        return
+    for key in list(node) if keys[0] == "*" else [keys[0]]:
+        value, old = node.get(key), before.get(key) if isinstance(before, dict) else None
+        if len(keys) > 1:
+            _make_absolute(value, old, keys[1:], is_path, base, f"{above}{key}.")
+        elif not isinstance(value, str) or not value or "://" in value or value == old:
+            continue
+        elif is_path(value, base):
+            node[key] = str(Path(base, _expanded(f"{above}{key}", value)))
+
+
+def _expanded(key: str, value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        name = value.partition("/")[0]
+        raise UserError(
+            f"{key} {value}: there is no home folder of {name}; a folder of that name is ./{value}."
+        ) from error
+
+
+def _is_folder(handle: str, base: Path) -> bool:
+    if handle in SHIPPED:
+        return False
+    return handle.startswith((".", "~", "/")) or Path(base, handle).is_dir()
+
+
+def _is_schema_file(name: str, base: Path) -> bool:
+    return not (SCHEMAS / f"{name}.pbtxt").exists()
+
+
+_PATTERNS = ("data", "tfrecords", "files", "*")
+_PATHS: tuple[tuple[tuple[str, ...], Callable[[str, Path], bool]], ...] = (
+    (("data", "data_dir"), lambda text, base: True),
+    (("data", "folder"), lambda text, base: True),
+    (_PATTERNS, lambda text, base: True),
+    (("data", "curated_schema"), _is_schema_file),
+    (("data", "write_schema"), lambda text, base: True),
+    (("backbone", "handle"), _is_folder),
+    (("beam", "setup_file"), lambda text, base: text != AUTO),
+)
+"""Keys, `*` being any, and whether a value there is a path."""

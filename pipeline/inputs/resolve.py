@@ -1,0 +1,153 @@
+"""What a run reads, found and identified before TFX starts."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from components.backbone.handle import Backbone, find_backbone
+from components.errors import UserError
+from components.evaluator.config import EvaluationConfig
+from components.example_gen.config import SplitsConfig
+from components.example_gen.sources.source import Source, open_source
+from components.progress import report
+from components.pusher.versions import served_digest
+from components.storage import AnyPath
+from components.trainer.hyperrule import resolution
+from components.transform.config import KERAS_IO_SIZES, ImageSizes
+from components.transform.features import IMAGE, LABEL, SLICE_FEATURES
+from components.tuner.holdout import held_out_count
+from pipeline.config import Config, dump_config
+from pipeline.config.beam import check_reachable, check_workers
+from pipeline.inputs.code import project_digest, step_digests
+from pipeline.inputs.schema import settle_schema
+from pipeline.run.layout import Layout
+from pipeline.run.output_path import check_folder
+from pipeline.steps import graph_of
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Data, backbone, code and serving folder as they are now.
+
+    Attributes:
+      config: the configuration, with the splits that the data have where it gives none.
+      source: the prepared data set.
+      backbone: the pre-trained network on this machine.
+      sizes: of images, in training and evaluation.
+      schema: the curated schema's file, named by its content; None infers one.
+      code: digest of the code of each step of this configuration.
+      served: digest of the served model; empty where there is none.
+      key: digest of everything that a run depends on, but for what is served.
+      image: the container image that the steps run in, and its commit; empty outside of one.
+    """
+
+    config: Config
+    source: Source
+    backbone: Backbone
+    sizes: ImageSizes
+    schema: AnyPath | None
+    code: dict[str, str]
+    served: str
+    key: str
+    image: tuple[str, str] = ("", "")
+
+
+def resolve(config: Config, layout: Layout) -> Inputs:
+    """Finds all that the run reads, prepares the data set where it must.
+
+    Raises:
+      UserError: something cannot be had, or does not fit together.
+    """
+    check_reachable(config.beam, str(layout.output))
+    check_workers(config.beam)
+    backbone = find_backbone(config.backbone)
+    check_folder(f"backbone.handle {backbone.handle}: its folder", backbone.path)
+    source = open_source(config.data)
+    config = _with_splits(config, source)
+    for text in source.notes:
+        report(text, event="note", text=text)
+    check_reachable(config.beam, source.data_dir)
+    _check_classes(source)
+    _check_gates(config.evaluation, source)
+    if config.search:
+        classes = len(source.class_names)
+        held_out_count(source.num_examples("train"), config.search.holdout, classes)
+    schema = settle_schema(config.data, layout)
+    depends_on = [
+        dump_config(config),
+        source.fingerprint,
+        backbone.sha256,
+        # Of a schema the digest counts, and not where the output folder is now.
+        schema.parent.name if schema else "",
+        project_digest(),
+    ]
+    return Inputs(
+        config=config,
+        source=source,
+        backbone=backbone,
+        sizes=settle_sizes(config, source),
+        schema=schema,
+        code={step: digest for step, digest in step_digests().items() if step in graph_of(config)},
+        served=served_digest(layout.serving),
+        key=hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest(),
+        image=(os.environ.get("BIT_IMAGE", ""), os.environ.get("BIT_COMMIT", "")),
+    )
+
+
+def _with_splits(config: Config, source: Source) -> Config:
+    """The configuration with the slices that the source settled.
+
+    Raises:
+      UserError: the split that is to be judged is none of them.
+    """
+    split = config.evaluation.split
+    if split not in source.slices:
+        raise UserError(
+            f"evaluation.split is {split}, and {source.full_name} has no {split} split beside "
+            "train and eval. Give data.splits.test."
+        )
+    splits = SplitsConfig(**source.slices)
+    data = config.data.model_copy(update={"splits": splits})
+    return config.model_copy(update={"data": data})
+
+
+def _check_classes(source: Source) -> None:
+    classes = len(source.class_names)
+    if classes < 2:
+        raise UserError(f"{source.full_name} has {classes} class; a classifier needs two or more.")
+
+
+def settle_sizes(config: Config, source: Source) -> ImageSizes:
+    """The sides of images: the configuration's, the seed's, or the paper's for images like these.
+
+    Raises:
+      UserError: the images' size is asked for, and none can be read.
+    """
+    paper = config.training.schedule == "hyperrule"
+    auto = KERAS_IO_SIZES
+    if paper and config.preprocessing.resize == "auto":
+        auto = resolution(*source.image_size)
+    return config.preprocessing.sizes(auto, paper)
+
+
+def _check_gates(evaluation: EvaluationConfig, source: Source) -> None:
+    """Whether what the gates name is there."""
+    for name, key in evaluation.classes_named().items():
+        _check_name(f"{key}: {source.full_name} has no class", name, source.class_names)
+    features = [*SLICE_FEATURES, *(f for f in source.features if f not in (IMAGE, LABEL))]
+    for position, gate in enumerate(evaluation.slices):
+        key = f"evaluation.slices.{position}.feature"
+        _check_name(f"{key}: there is nothing to slice by called", gate.feature, features)
+
+
+def _check_name(mistake: str, name: str, known: Sequence[str]) -> None:
+    if name in known:
+        return
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}."
+    raise UserError(f"{mistake} {name!r}{hint if len(hint) < 500 else '.'}")

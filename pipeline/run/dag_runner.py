@@ -1,0 +1,55 @@
+"""BeamDagRunner, in process whatever the network offers, and with a word on every step."""
+
+from __future__ import annotations
+
+from apache_beam.options.pipeline_options import StandardOptions
+from tfx.dsl.compiler import compiler, constants
+from tfx.orchestration import metadata
+from tfx.orchestration.beam import beam_dag_runner
+from tfx.orchestration.pipeline import Pipeline
+from tfx.orchestration.portable import runtime_parameter_utils
+
+from pipeline.config.beam import IN_PROCESS
+from pipeline.run.launcher import CheckedLauncher
+from pipeline.run.node import run_step
+
+
+class StepDoFn(beam_dag_runner.PipelineNodeAsDoFn):
+    """One node of the pipeline."""
+
+    def _run_node(self) -> None:
+        run_step(self._pipeline_node, self._mlmd_connection_config, self._launch)
+
+    def _launch(self) -> None:
+        CheckedLauncher(
+            pipeline_node=self._pipeline_node,
+            mlmd_connection=metadata.Metadata(self._mlmd_connection_config),
+            pipeline_info=self._pipeline_info,
+            pipeline_runtime_spec=self._pipeline_runtime_spec,
+            executor_spec=self._executor_spec,
+            custom_driver_spec=self._custom_driver_spec,
+        ).launch()
+
+
+class LocalDagRunner(beam_dag_runner.BeamDagRunner):
+    """Runs a pipeline under a run id of the caller's."""
+
+    _PIPELINE_NODE_DO_FN_CLS = StepDoFn
+
+    def run_as(self, pipeline: Pipeline, run_id: str) -> None:
+        """Runs `pipeline` to its end.
+
+        Raises:
+          Exception: what the first failing step raised, through Beam.
+        """
+        ir = compiler.Compiler().compile(pipeline)
+        runtime_parameter_utils.substitute_runtime_parameter(
+            ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
+        )
+        default = StandardOptions.DEFAULT_RUNNER
+        # The pipeline that BeamDagRunner makes of the nodes takes no options: only the default.
+        StandardOptions.DEFAULT_RUNNER = IN_PROCESS
+        try:
+            self.run_with_ir(ir)
+        finally:
+            StandardOptions.DEFAULT_RUNNER = default

@@ -1,0 +1,32 @@
+"""Does a step's work, and says as events that it began and how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from components.errors import UserError
+from components.progress import report_step
+from pipeline.run.error_line import gist, without_place
+
+
+def run_reported(name: str, work: Callable[[], str]) -> None:
+    """Runs `work`, whose result is the step's state: `complete` or `cached`.
+
+    Raises:
+      Exception: what `work` raised.
+    """
+    report_step(name, "running")
+    started = time.monotonic()
+    try:
+        state = work()
+    except Exception as error:
+        report_step(
+            name,
+            "failed",
+            seconds=time.monotonic() - started,
+            error=gist(error),
+            user_error=without_place(str(error)) if isinstance(error, UserError) else None,
+        )
+        raise
+    report_step(name, state, seconds=time.monotonic() - started)

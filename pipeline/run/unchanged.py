@@ -1,0 +1,60 @@
+"""Whether a run would do nothing: the last one read the same, and what it left is whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from components.lineage.artifacts import manifest_text
+from components.manifest import damage, from_text
+from components.progress import report
+from pipeline.run.layout import Layout
+from pipeline.run.summary import Summary
+
+if TYPE_CHECKING:
+    # NumPy and the sources, which the command's own process does without.
+    from pipeline.inputs.resolve import Inputs
+
+
+def files_of(outputs: Mapping[str, Any], layout: Layout) -> dict[str, str]:
+    """The files that a run's steps wrote: manifests by their folder, relative to the output.
+
+    Args:
+      outputs: of the run (`pipeline.run.outcome.read_outputs`).
+      layout: of its output folder.
+    """
+    output = f"{layout.output}/"
+    return {
+        artifact.uri.removeprefix(output): text
+        for artifact in outputs.values()
+        if artifact.uri.startswith(output) and (text := manifest_text(artifact))
+    }
+
+
+def is_unchanged(inputs: Inputs, layout: Layout) -> bool:
+    """Whether the last finished run read the same, and what it left is still there, whole."""
+    try:
+        last = json.loads(layout.last_run.read_text(encoding="utf-8"))
+        same = (last["key"], last["served"]) == (inputs.key, inputs.served)
+        # A run that failed since has left a report of its own.
+        if not same or last["summary"]["run_id"] not in layout.report.read_text(encoding="utf-8"):
+            return False
+        for folder, text in last["files"].items():
+            found = damage(layout.output / folder, from_text(text))
+            if found:
+                told = f"Nothing changed, but {found}"
+                report(told, event="note", text=told)
+                return False
+        return True
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def repeated(summary: Summary, layout: Layout) -> Summary:
+    """The last run's summary with its paths in this output, which may have been moved since."""
+    if summary.report:
+        summary.report = str(layout.report)
+    if summary.quarantine:
+        summary.quarantine = str(layout.moved(summary.quarantine))
+    return summary
