@@ -123,6 +123,7 @@ def run_steps(given: dict[str, Any]) -> measure.Figures:
     from tfx.orchestration import metadata
     from tfx.orchestration.portable import runtime_parameter_utils
 
+    from components.lineage.outputs import read_outputs
     from kubeflow.launch import launch_node
     from pipeline.config import override_config
     from pipeline.inputs.resolve import resolve
@@ -130,7 +131,7 @@ def run_steps(given: dict[str, Any]) -> measure.Figures:
     from pipeline.run.beam_flags import checked_flags
     from pipeline.run.layout import Layout
     from pipeline.run.node import run_step
-    from pipeline.run.outcome import read_outcome, read_outputs
+    from pipeline.run.outcome import read_outcome
 
     output = given.pop("output")
     config = override_config(

@@ -13,15 +13,14 @@ from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.proto.orchestration import pipeline_pb2
 
+from components.lineage.outputs import read_outputs
 from components.progress import report_step
-from components.report.settings import ReportSettings
 from kubeflow import shown
 from kubeflow.connection import connection_config
-from kubeflow.finish import conclude
-from kubeflow.run_folder import RunFolder, read_ir
+from kubeflow.finish import end_run
 from pipeline.run.launcher import CheckedLauncher
 from pipeline.run.node import run_step, state_of
-from pipeline.run.outcome import read_outputs
+from pipeline.run.run_folder import RunFolder, read_ir
 
 _logger = logging.getLogger(__name__)
 
@@ -43,12 +42,13 @@ def launch(options: argparse.Namespace, folder: RunFolder) -> None:
     else:
         run_step(node, connection, lambda: launch_node(ir, node, connection))
     if options.task == "Evaluator":
-        settings = ReportSettings.model_validate_json(folder.settings() or "")
+        settings = folder.settings()
+        assert settings is not None
         outputs = read_outputs(connection, options.run_id)
         shown.show_evaluation(outputs, settings.class_names, options)
     elif options.task == "Report":
         shown.show_page(read_outputs(connection, options.run_id), options)
-        conclude(folder, ir.pipeline_info.id, options.metadata)
+        end_run(folder, ir.pipeline_info.id, options.metadata)
 
 
 def launch_node(

@@ -18,9 +18,9 @@ from components.errors import UserError
 from components.process import importing, leave
 from components.progress import LOGGER
 from components.terminal import run_command
-from kubeflow.run_folder import RunFolder, StepRecorder
 from pipeline.config.kubeflow import FINISH, PREPARE, REJECTED_TASK
 from pipeline.run.layout import Layout
+from pipeline.run.run_folder import RunFolder, StepRecorder
 from pipeline.run.summary import COMPLETED, MODEL_REJECTED, STEP_FAILED, USAGE
 from pipeline.steps import STEPS
 

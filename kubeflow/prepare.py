@@ -10,19 +10,18 @@ from pathlib import Path
 
 from google.protobuf import json_format
 
-from components.backbone.handle import check_whole
 from components.errors import UserError
 from components.storage import io_errors
 from kubeflow import parameters
 from kubeflow.connection import connection_config, open_first
-from kubeflow.run_folder import RunFolder
-from pipeline.config import Config, dump_config, override_config
+from pipeline.config import Config, override_config
 from pipeline.config.kubeflow import PREPARE
 from pipeline.inputs.resolve import resolve
 from pipeline.run.preflight import check_output, check_stores
 from pipeline.run.reported import run_reported
-from pipeline.run.summary import UNFINISHED, Summary, keep_summary, steps_named, write_summary
-from pipeline.steps import graph_of, steps_of
+from pipeline.run.run_folder import RunFolder
+from pipeline.run.summary import begin
+from pipeline.steps import graph_of
 
 _logger = logging.getLogger(__name__)
 
@@ -47,16 +46,9 @@ def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
 
 
 def _begin(config: Config, folder: RunFolder) -> None:
-    """Takes the place of the last run's summary, as a run that is killed would leave it."""
-    summary = Summary(
-        pipeline=config.pipeline_name,
-        run_id=folder.run_id,
-        steps=steps_named(steps_of(config)),
-        reasons=[UNFINISHED],
-    )
+    """Takes the place of the last run's summary."""
     try:
-        write_summary(folder.layout.summary, summary)
-        keep_summary(folder.path, summary, over=False)
+        begin(config, folder.layout, folder.run_id)
     except io_errors() as error:
         raise UserError(
             f"kubeflow.output {folder.layout.output} cannot be written by user {os.getuid()}: "
@@ -102,36 +94,15 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     connection = connection_config(options.metadata)
     open_first(connection, layout.artifacts)
     inputs = resolve(config, layout)
-    check_whole(inputs.backbone.path)
-    config = inputs.config
+    # Not at the top: a configuration that is refused does without TFX.
+    from pipeline.run.compile import compile_run
 
-    from tfx.dsl.compiler import compiler, constants
-    from tfx.orchestration.portable import runtime_parameter_utils
-
-    from pipeline.inputs.span import settle_span
-    from pipeline.pipeline import create_pipeline
-    from pipeline.run.beam_flags import checked_flags
-    from pipeline.run.moved import settle_place
-    from pipeline.run.report import report_settings
-
-    settle_place(connection, config.pipeline_name, layout, own_store=False)
-    settings = report_settings(config, inputs, options.run_id)
-    folder.write_config(dump_config(config), settings.model_dump_json())
-    pipeline = create_pipeline(
-        config,
+    ir = compile_run(
         inputs,
-        settle_span(connection, config.pipeline_name, inputs.source.fingerprint),
-        pipeline_root=str(layout.artifacts),
-        serving=str(layout.serving),
-        checkpoints=str(layout.checkpoints),
-        run_id=options.run_id,
-        # TFX writes it into what it compiles.
-        metadata=connection_config(options.metadata, with_password=False),
-        beam_pipeline_args=checked_flags(config.beam),
-        enable_cache=options.use_cache == "true",
-    )
-    ir = compiler.Compiler().compile(pipeline)
-    runtime_parameter_utils.substitute_runtime_parameter(
-        ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: options.run_id}
+        folder,
+        connection,
+        own_store=False,
+        use_cache=options.use_cache == "true",
+        public=connection_config(options.metadata, with_password=False),
     )
     return json_format.MessageToJson(ir)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from components.evaluator.gates import OVERALL
-from components.evaluator.predictions import read_predictions
+from components.evaluator.prediction_table import read_predictions
 from components.evaluator.results import ACCURACY, read_metrics
 from components.finite import finite
 from components.report.content import BLESSED, REJECTED
@@ -28,7 +28,7 @@ def show_evaluation(
     """Writes the verdict, and KFP's executor output with both artifacts' metadata.
 
     Args:
-      outputs: of the run so far (`pipeline.run.outcome.read_outputs`).
+      outputs: of the run so far (`components.lineage.outputs.read_outputs`).
       class_names: names by class index.
       options: `verdict_to`, a file; `executor_input`, KFP's ExecutorInput as JSON.
     """

@@ -104,3 +104,12 @@ def as_nobody():
                     path.chmod(mode)
 
     return enter
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The log folder of one run on this disk."""
+    from pipeline.run.layout import Layout
+    from pipeline.run.run_folder import RunFolder
+
+    return RunFolder(Layout(tmp_path), "run-1")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import tensorflow_data_validation as tfdv
+from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from components.data_gate.checks import TRAIN, Anomaly
@@ -18,12 +18,14 @@ _COMPARATOR = "COMPARATOR_"
 
 def read_statistics(uri: str, split: str) -> statistics_pb2.DatasetFeatureStatisticsList:
     """The statistics of a split from an ExampleStatistics artifact."""
-    return tfdv.load_stats_binary(os.path.join(uri, f"Split-{split}", "FeatureStats.pb"))
+    path = as_path(os.path.join(uri, f"Split-{split}", "FeatureStats.pb"))
+    return statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
 
 
 def read_schema(uri: str) -> schema_pb2.Schema:
     """The schema from a Schema artifact."""
-    return tfdv.load_schema_text(os.path.join(uri, "schema.pbtxt"))
+    text = as_path(os.path.join(uri, "schema.pbtxt")).read_text(encoding="utf-8")
+    return text_format.Parse(text, schema_pb2.Schema())
 
 
 def found_by_validator(uri: str, split: str) -> Iterator[Anomaly]:
@@ -51,6 +53,9 @@ def found_by_comparators(
       judged: of the split that models are judged on; TFDV calls it serving.
       judged_split: its name.
     """
+    # Only here: the report reads what TFDV found without loading it and TensorFlow.
+    import tensorflow_data_validation as tfdv
+
     found = tfdv.validate_statistics(
         statistics, schema, previous_statistics=previous, serving_statistics=judged
     )

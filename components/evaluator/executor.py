@@ -19,7 +19,8 @@ from components.digests import digest_of_classes
 from components.evaluator.eval_config import make_eval_config
 from components.evaluator.gates import OVERALL, judge
 from components.evaluator.measure import measure
-from components.evaluator.predictions import predictions_writer, read_predictions
+from components.evaluator.prediction_table import read_predictions
+from components.evaluator.predictions import predictions_writer
 from components.evaluator.results import (
     BASELINE,
     CANDIDATE,

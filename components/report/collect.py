@@ -12,11 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import tensorflow as tf
-from tfx.components.evaluator import constants
 
 from components.evaluator.gates import OVERALL, Measured
-from components.evaluator.predictions import read_predictions
+from components.evaluator.prediction_table import read_predictions
 from components.evaluator.results import ACCURACY, Metrics, read_findings, read_gates
 from components.example_gen.index import read_index
 from components.lineage.artifacts import warnings_of
@@ -41,11 +39,12 @@ from components.report.figures import (
 )
 from components.report.pictures import make_album
 from components.report.settings import ReportSettings
+from components.storage import as_path
 from components.transform.config import WHITE
 from components.transform.features import LABEL
 
-_BASELINE_ID = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY
-_BASELINE_URI = constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY
+_BASELINE_ID, _BASELINE_URI = "baseline_model_id", "baseline_model"
+"""TFX's names (tfx.components.evaluator.constants), without importing it."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ def collect(
     """The content of the report.
 
     Args:
-      artifacts: TFX artifacts by `<node>.<output>`: `ImageExampleGen.examples`, ...; the outputs of
-        steps that did not run are absent.
+      artifacts: TFX's or `components.lineage.outputs`', by `<node>.<output>`:
+        `ImageExampleGen.examples`, ...; the outputs of steps that did not run are absent.
       settings: what is in no artifact.
       failure: of a run that broke off; it is said first.
     """
@@ -75,8 +74,8 @@ def collect(
         parts |= _evaluation(artifacts, evaluation, settings)
     parts |= data_parts(artifacts, len(settings.class_names))
     if run := _uri(artifacts, "Trainer.model_run"):
-        with tf.io.gfile.GFile(os.path.join(run, "history.json")) as stream:
-            parts["history"] = tuple(json.loads(stream.read()))
+        history = (as_path(run) / "history.json").read_text(encoding="utf-8")
+        parts["history"] = tuple(json.loads(history))
     failed = [gate.sentence for gate in gates if not gate.passed]
     verdict = FAILED if failure else (REJECTED if failed or not gates else BLESSED)
     return Report(
@@ -188,6 +187,9 @@ def _records(artifacts: Mapping[str, Any], split: str) -> Iterator[bytes]:
     examples = artifacts.get("ImageExampleGen.examples")
     if examples is None:
         return
+    # Only here: a run that broke off before its Evaluator has no image to show.
+    import tensorflow as tf
+
     folder = os.path.join(examples.uri, f"Split-{split}")
     files = sorted(tf.io.gfile.glob(os.path.join(folder, "*")))
     yield from tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
-import tensorflow_data_validation as tfdv
-from tfx.types import artifact_utils
-
 from components.data_gate.checks import read_checks
-from components.data_gate.validation import found_by_validator
+from components.data_gate.validation import found_by_validator, read_statistics
 from components.example_gen.counts import counts_of
 from components.example_gen.index import read_index
+from components.lineage.outputs import splits_of
 from components.pictures.grid import smaller
 from components.pictures.settings import AFTER, BEFORE
 from components.report.content import CheckRow, FeatureRow, Images
@@ -35,7 +32,7 @@ def data_parts(artifacts: Mapping[str, Any], num_classes: int) -> dict[str, Any]
     if examples := artifacts.get("ImageExampleGen.examples"):
         found["counts"] = counts_of(examples)
         if index := artifacts.get("ImageExampleGen.index"):
-            found["images"] = _images(index.uri, _splits(examples), num_classes)
+            found["images"] = _images(index.uri, splits_of(examples), num_classes)
     if pictures := artifacts.get("Pictures.pictures"):
         folder = as_path(pictures.uri)
         found["stored_images"] = smaller((folder / BEFORE).read_bytes())
@@ -44,12 +41,12 @@ def data_parts(artifacts: Mapping[str, Any], num_classes: int) -> dict[str, Any]
         found["checks"] = _checks(checks.uri)
     if statistics := artifacts.get("StatisticsGen.statistics"):
         found["statistics"] = tuple(
-            row for split in _splits(statistics) for row in _feature_rows(statistics.uri, split)
+            row for split in splits_of(statistics) for row in _feature_rows(statistics.uri, split)
         )
     if anomalies := artifacts.get("ExampleValidator.anomalies"):
         found["anomalies"] = tuple(
             sentence
-            for split in _splits(anomalies)
+            for split in splits_of(anomalies)
             for sentence in _anomalies(anomalies.uri, split)
         )
     return found
@@ -71,8 +68,7 @@ def _checks(uri: str) -> tuple[CheckRow, ...]:
 
 
 def _feature_rows(uri: str, split: str) -> Iterator[FeatureRow]:
-    path = os.path.join(uri, f"Split-{split}", "FeatureStats.pb")
-    for dataset in tfdv.load_stats_binary(path).datasets:
+    for dataset in read_statistics(uri, split).datasets:
         for feature in dataset.features:
             common = feature.num_stats.common_stats or feature.string_stats.common_stats
             details: dict[str, str] = {}
@@ -120,7 +116,3 @@ def _formats(feature: Any) -> dict[str, str]:
 def _anomalies(uri: str, split: str) -> Iterator[str]:
     for found in found_by_validator(uri, split):
         yield ": ".join(filter(None, [split, found.feature, found.short, found.description]))
-
-
-def _splits(artifact: Any) -> list[str]:
-    return list(artifact_utils.decode_split_names(artifact.split_names))

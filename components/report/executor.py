@@ -11,9 +11,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from components.report.collect import collect
-from components.report.settings import ReportSettings
-
-PAGE = "index.html"
+from components.report.settings import PAGE, ReportSettings
 
 
 class Executor(base_executor.BaseExecutor):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from components.evaluator.predictions import example_key
+from components.evaluator.prediction_table import example_key
 from components.evaluator.ranking import NO_CLASS
 from components.report.content import Picture
 from components.transform.config import WHITE, Colour

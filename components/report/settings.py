@@ -8,6 +8,9 @@ from pydantic import Field
 
 from components.section import Section
 
+PAGE = "index.html"
+"""The report's file in its artifact."""
+
 
 class ReportSettings(Section):
     """What a report says that is in no artifact.

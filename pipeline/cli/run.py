@@ -10,7 +10,8 @@ from rich.console import Console
 from components.errors import UserError
 from pipeline.cli.command_line import add_source_options, end, take_signals_as_interrupts
 from pipeline.config import load_config, pipeline_name_in
-from pipeline.run.local import run, write_failed_summary
+from pipeline.run.claim import write_failed_summary
+from pipeline.run.local import run
 from pipeline.run.output_path import resolved_output
 from pipeline.run.summary import STEP_FAILED, USAGE
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from apache_beam.options.pipeline_options import StandardOptions
-from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
 from tfx.orchestration.beam import beam_dag_runner
-from tfx.orchestration.pipeline import Pipeline
-from tfx.orchestration.portable import runtime_parameter_utils
 
 from pipeline.config.beam import IN_PROCESS
 from pipeline.run.launcher import CheckedLauncher
@@ -32,24 +31,20 @@ class StepDoFn(beam_dag_runner.PipelineNodeAsDoFn):
 
 
 class LocalDagRunner(beam_dag_runner.BeamDagRunner):
-    """Runs a pipeline under a run id of the caller's."""
+    """Runs the IR of one run (`pipeline.run.compile`)."""
 
     _PIPELINE_NODE_DO_FN_CLS = StepDoFn
 
-    def run_as(self, pipeline: Pipeline, run_id: str) -> None:
-        """Runs `pipeline` to its end.
+    def run_with_ir(self, ir: Any, *args: Any, **kwargs: Any) -> None:
+        """Runs every node to its end.
 
         Raises:
           Exception: what the first failing step raised, through Beam.
         """
-        ir = compiler.Compiler().compile(pipeline)
-        runtime_parameter_utils.substitute_runtime_parameter(
-            ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
-        )
         default = StandardOptions.DEFAULT_RUNNER
         # The pipeline that BeamDagRunner makes of the nodes takes no options: only the default.
         StandardOptions.DEFAULT_RUNNER = IN_PROCESS
         try:
-            self.run_with_ir(ir)
+            super().run_with_ir(ir, *args, **kwargs)
         finally:
             StandardOptions.DEFAULT_RUNNER = default

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from components.unfinished import remove_dead_files
 from pipeline.cli.command_line import undisturbed
 from pipeline.config import Config, dump_config
 from pipeline.config.yaml_text import write_yaml
+from pipeline.run.claim import claim
 from pipeline.run.error_line import gist
 from pipeline.run.layout import Layout
 from pipeline.run.metadata_file import check_metadata
@@ -29,14 +29,15 @@ from pipeline.run.record import Record
 from pipeline.run.report import on_the_page, publish_runs
 from pipeline.run.summary import (
     KEPT,
-    STEP_FAILED,
-    UNFINISHED,
     USAGE,
     Summary,
+    as_values,
+    begin,
     keep_summary,
     steps_named,
     write_summary,
 )
+from pipeline.run.unchanged import repeat, write_last_run
 from pipeline.run.view import View, print_verdict
 from pipeline.steps import steps_of
 
@@ -57,27 +58,20 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
       UserError: the output folder cannot be used.
     """
     layout = Layout(output)
-    started = datetime.datetime.now()
-    run_id = started.strftime("%Y%m%d-%H%M%S-%f")
-    with _claim(layout, config) as lock:
+    run_id = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
+    with claim(layout, config) as lock:
         for warning in _look_ahead(layout, config):
             console.print(f"warning: {warning}", markup=False, highlight=False)
         logs = layout.logs(run_id)
         logs.mkdir(parents=True)
         write_yaml(dump_config(config), logs / "config.yaml")
-        summary = _begin(config, layout, run_id)
-        request = {
-            "config": summary.config,
-            "output": str(layout.output),
-            "run_id": run_id,
-            "use_cache": use_cache,
-        }
-        record = Record(summary, layout, logs)
+        summary = begin(config, layout, run_id)
+        local = _LocalRun(layout, summary, lock)
         try:
-            _follow(request, record, console, lock)
+            local.follow(console, use_cache)
         finally:
             with undisturbed():
-                _leave_summaries(record, layout, logs)
+                local.leave()
         print_verdict(console, summary, config, served(layout.serving), logs)
         try:
             if not on_the_page(layout):
@@ -110,104 +104,62 @@ def _look_ahead(layout: Layout, config: Config) -> list[str]:
     return warnings
 
 
-def _follow(request: dict[str, Any], record: Record, console: Console, lock: TextIO) -> None:
-    """Shows the run and enters it into the summary, to its end or to what breaks it off."""
-    summary, logs = record.summary, record.logs
-    try:
-        with View(console, summary) as view:
-            for event in _work(request, logs, lock):
-                record.take(event)
-                view.show(event)
-            if summary.exit_code == STEP_FAILED and not summary.reasons:
+class _LocalRun:
+    """A run whose worker does the work."""
+
+    def __init__(self, layout: Layout, summary: Summary, lock: TextIO):
+        self._layout, self._lock = layout, lock
+        self._logs = layout.logs(summary.run_id)
+        self._record = Record(summary, lambda name: str(self._logs / f"{name}.log"))
+        self._is_unchanged = False
+
+    def follow(self, console: Console, use_cache: bool) -> None:
+        """Shows the run and enters it into the summary, to its end or to what breaks it off."""
+        record, summary = self._record, self._record.summary
+        request = {
+            "config": summary.config,
+            "output": str(self._layout.output),
+            "run_id": summary.run_id,
+        }
+        try:
+            with View(console, summary) as view:
+                for event in _work({**request, "use_cache": use_cache}, self._logs, self._lock):
+                    self._take(event)
+                    view.show(event)
                 record.break_off("the worker process ended without a word")
-                failure = {
-                    "reason": summary.reasons[0],
-                    "steps": [(step.id, step.state, step.seconds) for step in summary.steps],
-                }
-                for event in _work({**request, "failure": failure}, logs, lock):
-                    record.take_report(event)
-    except KeyboardInterrupt:
-        record.break_off("interrupted")
-    except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        record.break_off(f"{error.strerror or error}{where}")
-    except Exception as error:
-        record.break_off(gist(error))
-        raise
+                if record.is_broken:
+                    # `inputs` has settled the configuration.
+                    broken = {"config": summary.config, "broken": as_values(summary)}
+                    for event in _work({**request, **broken}, self._logs, self._lock):
+                        record.take(event)
+                        view.show(event)
+        except KeyboardInterrupt:
+            record.break_off("interrupted")
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            record.break_off(f"{error.strerror or error}{where}")
+        except Exception as error:
+            record.break_off(gist(error))
+            raise
 
+    def _take(self, event: dict[str, Any]) -> None:
+        self._record.take(event)
+        if event["event"] == "outcome":
+            # Without it the next run takes longer, and this one is over all the same.
+            with contextlib.suppress(OSError):
+                write_last_run(event, self._record.summary, self._layout)
+        elif event["event"] == "unchanged":
+            self._is_unchanged = True
+            repeat(self._record.summary, self._layout)
 
-def _leave_summaries(record: Record, layout: Layout, logs: Path) -> None:
-    """Writes how the run ended, for programs and for the page of all runs."""
-    write_summary(layout.summary, record.summary)
-    if record.unchanged:
-        # It did nothing that a row would be worth.
-        (logs / KEPT).unlink()
-    else:
-        keep_summary(logs, record.summary)
-
-
-def _begin(config: Config, layout: Layout, run_id: str) -> Summary:
-    """The summary of a run of which nothing is done; as it is left, should the run be killed."""
-    summary = Summary(
-        pipeline=config.pipeline_name,
-        run_id=run_id,
-        config=dump_config(config),
-        steps=steps_named(steps_of(config)),
-        reasons=[UNFINISHED],
-    )
-    write_summary(layout.summary, summary)
-    keep_summary(layout.logs(run_id), summary, over=False)
-    summary.reasons = []
-    return summary
-
-
-def write_failed_summary(output: Path, reason: str) -> None:
-    """Leaves a summary of a run that could not start.
-
-    An output that cannot be had gets none, and neither does one that a run is writing.
-    """
-    layout = Layout(output)
-    with contextlib.suppress(OSError), _lock(layout):
-        summary = Summary(pipeline=_pipeline_of(layout), exit_code=USAGE, reasons=[reason])
-        write_summary(layout.summary, summary)
-
-
-@contextlib.contextmanager
-def _claim(layout: Layout, config: Config) -> Iterator[TextIO]:
-    """The output folder, made, writable, of this pipeline, and in no other run's use."""
-    try:
-        lock = _lock(layout)
-    except BlockingIOError as error:
-        raise UserError(f"--output {layout.output} is in use by another run.") from error
-    except OSError as error:
-        raise UserError(f"--output {layout.output} cannot be written: {error.strerror}.") from error
-    with lock:
-        other = _pipeline_of(layout)
-        if other not in ("", config.pipeline_name):
-            raise UserError(
-                f"--output {layout.output} belongs to the pipeline {other!r}, and this one is "
-                f"{config.pipeline_name!r}: give another folder."
-            )
-        yield lock
-
-
-def _lock(layout: Layout) -> TextIO:
-    """Makes the folder and locks it until the file is closed; OSError where it cannot be."""
-    layout.output.mkdir(parents=True, exist_ok=True)
-    lock = layout.lock.open("w", encoding="utf-8")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise
-    return lock
-
-
-def _pipeline_of(layout: Layout) -> str:
-    try:
-        return str(json.loads(layout.summary.read_text(encoding="utf-8"))["pipeline"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    def leave(self) -> None:
+        """Writes how the run ended, for programs and for the page of all runs."""
+        write_summary(self._layout.summary, self._record.summary)
+        if self._is_unchanged:
+            # It did nothing that a row would be worth.
+            (self._logs / KEPT).unlink()
+        else:
+            keep_summary(self._logs, self._record.summary)
 
 
 def _work(request: dict[str, Any], logs: Path, lock: TextIO) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ import time
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from components.errors import UserError
 
@@ -64,6 +65,16 @@ def check_metadata(path: Path, artifacts: Path) -> None:
         raise UserError(f"The metadata database {path} cannot be used: {error}. {cure}") from error
     except sqlite3.DatabaseError as error:
         raise UserError(f"The metadata database {path} is damaged: {error}. {cure}") from error
+
+
+def connection_of(path: Path) -> Any:
+    """ML Metadata's ConnectionConfig of a database file, which is made where it is missing."""
+    from ml_metadata.proto import metadata_store_pb2
+
+    connection = metadata_store_pb2.ConnectionConfig()
+    connection.sqlite.filename_uri = str(path)
+    connection.sqlite.connection_mode = connection.sqlite.READWRITE_OPENCREATE
+    return connection
 
 
 def _holds_something(artifacts: Path) -> bool:

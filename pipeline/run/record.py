@@ -1,115 +1,93 @@
-"""Enters what the worker says into the summary."""
+"""Enters the events of a run into its summary: from the worker's pipe, or from the tasks' files.
+
+>>> from pipeline.run.summary import Summary
+>>> record = Record(Summary())
+>>> record.take({"event": "step", "id": "Trainer", "state": "running"})
+>>> record.break_off("out of memory")
+>>> record.summary.step("Trainer").state, record.summary.reasons
+('failed', ['Trainer: out of memory'])
+"""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from pipeline.run.layout import Layout
-from pipeline.run.summary import (
-    COMPLETED,
-    MODEL_REJECTED,
-    STEP_FAILED,
-    USAGE,
-    Summary,
-    as_values,
-    write_json,
-)
-from pipeline.run.unchanged import repeated
+from pipeline.run.summary import COMPLETED, MODEL_REJECTED, STEP_FAILED, USAGE, Summary
+
+
+def _nowhere(name: str) -> str:
+    del name
+    return ""
 
 
 class Record:
-    """The summary of a run that goes on."""
+    """The summary of a run that goes on.
 
-    def __init__(self, summary: Summary, layout: Layout, logs: Path):
+    Every failure is a reason of the summary, in their order; the first decides the exit code.
+    """
+
+    def __init__(self, summary: Summary, log_of: Callable[[str], str] = _nowhere):
+        """Enters into `summary`; `log_of` gives the place of a step's log, or of `run`'s."""
         self.summary = summary
-        self.unchanged = False
-        self._layout = layout
-        self.logs = logs
+        self._log_of = log_of
         self._running: dict[str, float] = {}
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether the run ended, and not by a verdict, after its first step began."""
+        began = any(step.state != "skipped" for step in self.summary.steps)
+        return began and self.summary.exit_code in (STEP_FAILED, USAGE)
+
     def take(self, event: dict[str, Any]) -> None:
-        """Enters one event of the worker."""
+        """Enters one event; those that are only shown change nothing."""
         kind, summary = event["event"], self.summary
         if kind == "step":
             self._step(event)
         elif kind == "inputs":
             summary.config = event["config"]
-        elif kind == "user_error":
-            summary.exit_code, summary.reasons = USAGE, [event["reason"]]
-        elif kind == "failure" and not summary.reasons:
-            summary.reasons = [f"{event['reason']} (see {self.logs / 'run.log'})"]
-        elif kind == "report":
-            self.take_report(event)
-        elif kind == "outcome":
+        elif kind == "conclusion":
             summary.enter(event["outcome"])
-            summary.exit_code = COMPLETED if summary.blessed else MODEL_REJECTED
-            state = {key: event[key] for key in ("key", "served", "files")}
-            # Without it the next run takes longer, and this one is over all the same.
-            with contextlib.suppress(OSError):
-                write_json(self._layout.last_run, {**state, "summary": as_values(summary)})
-        elif kind == "partial":
-            # Of a run that failed: its reasons and its exit code are the failure's.
-            summary.enter(event["outcome"], but=("reasons",))
-        elif kind == "unchanged":
-            self.unchanged = True
-            last = json.loads(self._layout.last_run.read_text(encoding="utf-8"))
-            _repeat(summary, repeated(Summary.from_dict(last["summary"]), self._layout))
-
-    def take_report(self, event: dict[str, Any]) -> None:
-        """Enters nothing but where the report is: of a worker that only draws it."""
-        if event["event"] == "report":
-            self.summary.report = event["path"]
+        elif kind == "outcome":
+            summary.enter_verdict(event["outcome"])
+        elif kind == "stopped" and not summary.reasons:
+            # Else a step has said why.
+            self._fail("", event)
 
     def break_off(self, reason: str) -> None:
-        """Ends a run that has no verdict: the step that was running failed for `reason`.
-
-        A run that has one, or a reason for its failure, stays as it is.
-        """
-        if self.summary.exit_code != STEP_FAILED or self.summary.reasons:
+        """Ends a run that has no verdict: steps that were running failed for `reason`."""
+        if self.summary.exit_code in (COMPLETED, MODEL_REJECTED):
             return
-        log = self.logs / "run.log"
         for name, started in self._running.items():
-            step = self.summary.step(name)
-            step.state, step.seconds = "failed", round(time.monotonic() - started, 3)
-            reason, log = f"{name}: {reason}", self.logs / f"{name}.log"
-        self.summary.reasons = [f"{reason} (see the end of {log})"]
+            seconds = time.time() - started
+            self._end(name, {"state": "failed", "seconds": seconds, "error": reason})
+        self._running.clear()
+        if not self.summary.reasons:
+            self._fail("", {"error": reason})
 
     def _step(self, event: dict[str, Any]) -> None:
-        name, state = event["id"], event["state"]
-        if state == "running":
-            self._running[name] = time.monotonic()
-            return
+        name = event["id"]
         self._running.pop(name, None)
-        step = self.summary.step(name)
-        step.state, step.seconds = state, round(event["seconds"], 3)
-        if state == "failed":
-            self.summary.exit_code = USAGE if event["user_error"] else STEP_FAILED
-            log = self.logs / f"{name}.log"
-            reason = event["user_error"] or f"{event['error']} (see {log})"
-            self.summary.reasons = [f"{name}: {reason}"]
+        if event["state"] == "running":
+            self._running[name] = event.get("time", time.time())
+        else:
+            self._end(name, event)
 
+    def _end(self, name: str, event: dict[str, Any]) -> None:
+        # A task of Kubeflow's that is no step of TFX can fail too.
+        for step in self.summary.steps:
+            if step.id == name:
+                step.state, step.seconds = event["state"], round(event["seconds"], 3)
+        if event["state"] == "failed":
+            self._fail(name, event)
 
-_REPEATED = (
-    "exit_code",
-    "span",
-    "counts",
-    "quarantine",
-    "metrics",
-    "baseline_metrics",
-    "blessed",
-    "reasons",
-    "warnings",
-    "report",
-)
-
-
-def _repeat(summary: Summary, last: Summary) -> None:
-    """An unchanged run ends as the last one did, with every step cached and nothing pushed."""
-    for name in _REPEATED:
-        setattr(summary, name, getattr(last, name))
-    for step in last.steps:
-        summary.step(step.id).state = "cached"
+    def _fail(self, name: str, event: dict[str, Any]) -> None:
+        is_users = bool(event.get("user_error"))
+        if not self.summary.reasons:
+            self.summary.exit_code = USAGE if is_users else STEP_FAILED
+        log = "" if is_users else self._log_of(name or "run")
+        reason = event["user_error"] if is_users else event["error"]
+        self.summary.reasons.append(
+            f"{f'{name}: ' if name else ''}{reason}{f' (see {log})' if log else ''}"
+        )

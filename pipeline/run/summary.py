@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from components.finite import to_json
 from components.storage import AnyPath, write_whole
-from pipeline.steps import ALWAYS
+from pipeline.config import Config, dump_config
+from pipeline.run.layout import Layout
+from pipeline.steps import ALWAYS, steps_of
 
 COMPLETED = 0
 STEP_FAILED = 1
@@ -84,11 +86,15 @@ class Summary:
         self.steps.append(StepState(step_id))
         return self.steps[-1]
 
-    def enter(self, outcome: Mapping[str, Any], but: Container[str] = ()) -> None:
-        """Enters what a run came to (`pipeline.run.outcome.read_outcome`), but for some keys."""
+    def enter(self, outcome: Mapping[str, Any]) -> None:
+        """Enters what a run left (`pipeline.run.conclude.conclude`)."""
         for name, value in outcome.items():
-            if name not in but:
-                setattr(self, name, value)
+            setattr(self, name, value)
+
+    def enter_verdict(self, outcome: Mapping[str, Any]) -> None:
+        """Enters what a run left whose steps are all done, and with it the exit code."""
+        self.enter(outcome)
+        self.exit_code = COMPLETED if self.blessed else MODEL_REJECTED
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Summary:
@@ -123,6 +129,24 @@ def as_values(summary: Summary) -> dict[str, Any]:
 def write_summary(path: AnyPath, summary: Summary) -> None:
     """Writes run_summary.json."""
     write_json(path, as_values(summary))
+
+
+def begin(config: Config, layout: Layout, run_id: str) -> Summary:
+    """The summary of a run of which nothing is done.
+
+    What is written of it says that the run did not finish, should it be killed. It takes the place
+    of the last run's.
+
+    Raises:
+      OSError: it cannot be written (`components.storage.io_errors`).
+    """
+    summary = Summary(config.pipeline_name, run_id, config=dump_config(config))
+    summary.steps = steps_named(steps_of(config))
+    summary.reasons = [UNFINISHED]
+    write_summary(layout.summary, summary)
+    keep_summary(layout.logs(run_id), summary, over=False)
+    summary.reasons = []
+    return summary
 
 
 KEPT = "run_summary.json"

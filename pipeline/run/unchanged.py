@@ -10,7 +10,7 @@ from components.lineage.artifacts import manifest_text
 from components.manifest import damage, from_text
 from components.progress import report
 from pipeline.run.layout import Layout
-from pipeline.run.summary import Summary
+from pipeline.run.summary import Summary, as_values, write_json
 
 if TYPE_CHECKING:
     # NumPy and the sources, which the command's own process does without.
@@ -51,10 +51,41 @@ def is_unchanged(inputs: Inputs, layout: Layout) -> bool:
         return False
 
 
-def repeated(summary: Summary, layout: Layout) -> Summary:
-    """The last run's summary with its paths in this output, which may have been moved since."""
+def write_last_run(event: Mapping[str, Any], summary: Summary, layout: Layout) -> None:
+    """Writes what a finished run read and left, for `is_unchanged` and `repeat`.
+
+    Args:
+      event: `outcome`, with `key`, `served` and `files`.
+      summary: of the run.
+      layout: of its output folder.
+    """
+    state = {key: event[key] for key in ("key", "served", "files")}
+    write_json(layout.last_run, {**state, "summary": as_values(summary)})
+
+
+_REPEATED = (
+    "exit_code",
+    "span",
+    "counts",
+    "quarantine",
+    "metrics",
+    "baseline_metrics",
+    "blessed",
+    "reasons",
+    "warnings",
+    "report",
+)
+
+
+def repeat(summary: Summary, layout: Layout) -> None:
+    """An unchanged run ends as the last one did, with every step cached and nothing pushed."""
+    last = Summary.from_dict(json.loads(layout.last_run.read_text(encoding="utf-8"))["summary"])
+    for name in _REPEATED:
+        setattr(summary, name, getattr(last, name))
+    for step in last.steps:
+        summary.step(step.id).state = "cached"
+    # The output may have been moved since.
     if summary.report:
         summary.report = str(layout.report)
     if summary.quarantine:
         summary.quarantine = str(layout.moved(summary.quarantine))
-    return summary

@@ -1,8 +1,8 @@
 """The process that runs the pipeline: all of TFX and TensorFlow is here, and none in its parent.
 
 Its standard input is the request, one JSON line, and then stays open as long as the parent lives.
-Its standard output and error are the run's log files. What it has to say goes to the pipe whose
-descriptor is its one argument (`components.progress`).
+Its standard output and error are the run's log files. Its events go to the pipe whose descriptor is
+its one argument (`components.progress`).
 """
 
 from __future__ import annotations
@@ -23,34 +23,36 @@ from pipeline.config import Config, dump_config
 from pipeline.inputs.resolve import Inputs, resolve
 from pipeline.run.error_line import gist, without_place
 from pipeline.run.layout import Layout
-from pipeline.run.metadata_file import check_metadata
+from pipeline.run.metadata_file import check_metadata, connection_of
 from pipeline.run.preflight import check_stores
+from pipeline.run.run_folder import RunFolder
 from pipeline.run.step_logs import StepLogs
-from pipeline.run.unchanged import is_unchanged
+from pipeline.run.summary import Summary
+from pipeline.run.unchanged import files_of, is_unchanged
 
 
 def main() -> None:
-    """Runs one request; how it ended is in the events."""
+    """Does what one request asks for; how it ended is in the events."""
     request = json.loads(sys.stdin.readline())
     end_with_parent()
     settle_streams(_log_lost, _log_lost)
-    layout, run_id = Layout(Path(request["output"])), request["run_id"]
+    folder = RunFolder(Layout(Path(request["output"])), request["run_id"])
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
     LOGGER.setLevel(logging.INFO)
     with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as pipe:
-        LOGGER.addHandler(StepLogs(layout.logs(run_id)))
+        LOGGER.addHandler(StepLogs(folder.path))
         LOGGER.addHandler(EventHandler(pipe))
         try:
             config = Config.model_validate_json(json.dumps(request["config"]))
-            if "failure" in request:
-                _report_failure(config, layout, run_id, request["failure"])
+            if "broken" in request:
+                _conclude(config, folder, Summary.from_dict(request["broken"]))
             else:
-                _run(config, layout, run_id, request["use_cache"])
+                _run(config, folder, request["use_cache"])
         except UserError as error:
-            report("stopped", event="user_error", reason=without_place(str(error)))
+            report("stopped", event="stopped", user_error=without_place(str(error)))
         except Exception as error:
             logging.exception("the run failed")
-            report("stopped", event="failure", reason=gist(error))
+            report("stopped", event="stopped", error=gist(error))
 
 
 def _log_lost(error: OSError) -> None:
@@ -59,12 +61,12 @@ def _log_lost(error: OSError) -> None:
     report(text, event="note", text=text)
 
 
-def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
+def _run(config: Config, folder: RunFolder, use_cache: bool) -> None:
+    layout = folder.layout
     report("reading", event="phase", text="Looking at data, backbone and code")
     inputs = resolve(config, layout)
-    config = inputs.config
     report("inputs", event="inputs", **_facts(inputs))
-    # A schema that was asked for, written and taken away again is asked for anew.
+    # A schema that was asked for, written and taken away again is asked for again.
     wanted = inputs.schema is None and config.data.write_schema is not None
     if use_cache and not wanted and is_unchanged(inputs, layout):
         report("unchanged", event="unchanged")
@@ -72,30 +74,47 @@ def _run(config: Config, layout: Layout, run_id: str, use_cache: bool) -> None:
     report("importing", event="phase", text="Loading TFX")
     # Not at the top: this is where ten seconds go, and an unchanged run does without.
     with importing():
-        from pipeline.run.execute import execute
+        from tfx.orchestration import metadata
 
-    check_stores(layout, config)
+        from pipeline.run.compile import compile_run
+        from pipeline.run.conclude import conclude
+        from pipeline.run.dag_runner import LocalDagRunner
+
+    # Not ten tries of 22 s each at a database that another process holds: the retries are for
+    # many that make its tables at once, and this output is one run's.
+    metadata._MAX_INIT_RETRY = 1
+    check_stores(layout, inputs.config)
+    layout.metadata.parent.mkdir(parents=True, exist_ok=True)
+    connection = connection_of(Path(layout.metadata))
     try:
-        outcome, files = execute(config, inputs, layout, run_id, use_cache)
+        ir = compile_run(inputs, folder, connection, own_store=True, use_cache=use_cache)
+        LocalDagRunner().run_with_ir(ir)
+        outcome, outputs = conclude(connection, folder, inputs.config)
     except Exception:
         # ML Metadata names neither file nor cure of a database that was taken meanwhile.
         check_metadata(Path(layout.metadata), Path(layout.artifacts))
         raise
-    served = served_digest(layout.serving)
-    report("outcome", event="outcome", key=inputs.key, served=served, outcome=outcome, files=files)
+    report(
+        "outcome",
+        event="outcome",
+        outcome=outcome,
+        key=inputs.key,
+        served=served_digest(layout.serving),
+        files=files_of(outputs, layout),
+    )
 
 
-def _report_failure(config: Config, layout: Layout, run_id: str, failure: dict[str, Any]) -> None:
-    """Draws the report of a run whose own worker is gone."""
+def _conclude(config: Config, folder: RunFolder, summary: Summary) -> None:
+    """Reads and shows what a run left that broke off."""
+    layout = folder.layout
     report("drawing", event="phase", text="Drawing the report")
     with importing():
-        from components.report.collect import Failure
-        from components.report.content import StepRow
-        from pipeline.run.execute import report_failure
+        from pipeline.run.conclude import conclude_broken
 
-    steps = tuple(StepRow(*step) for step in failure["steps"])
-    inputs = resolve(config, layout)
-    report_failure(inputs.config, inputs, layout, run_id, Failure(failure["reason"], steps))
+    check_metadata(Path(layout.metadata), Path(layout.artifacts))
+    connection = connection_of(Path(layout.metadata))
+    outcome = conclude_broken(connection, folder, config, summary)
+    report("conclusion", event="conclusion", outcome=outcome)
 
 
 def _facts(inputs: Inputs) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from components.evaluator.predictions import read_predictions
+from components.evaluator.prediction_table import read_predictions
 from components.evaluator.results import read_gates
 from tests.e2e.conftest import QUICK
 

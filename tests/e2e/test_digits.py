@@ -174,7 +174,7 @@ from sklearn.calibration import calibration_curve
 from tfx.orchestration import metadata
 from components.report.collect import collect
 from components.report.settings import ReportSettings
-from pipeline.run.outcome import read_outputs
+from components.lineage.outputs import read_outputs
 path = {str(first.output)!r} + "/metadata/metadata.sqlite"
 store = metadata.sqlite_metadata_connection_config(path)
 names = tuple("0123456789")

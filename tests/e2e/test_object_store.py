@@ -27,8 +27,10 @@ from pipeline.config import load_config
 from pipeline.inputs.resolve import resolve
 from pipeline.run.layout import Layout
 from pipeline.config.beam import IN_PROCESS
+from pipeline.run.compile import compiled
 from pipeline.run.dag_runner import LocalDagRunner
-from pipeline.run.outcome import read_outcome, read_outputs
+from components.lineage.outputs import read_outputs
+from pipeline.run.outcome import read_outcome
 from pipeline.pipeline import create_pipeline
 from pipeline.run.report import publish, publish_runs
 from pipeline.inputs.span import settle_span
@@ -56,7 +58,7 @@ def run(name, output, handle):
             metadata=connection,
             beam_pipeline_args=[f"--runner={IN_PROCESS}"],
         )
-        LocalDagRunner().run_as(pipeline, run_id)
+        LocalDagRunner().run_with_ir(compiled(pipeline, run_id))
         outputs = read_outputs(connection, run_id)
         outcome = read_outcome(outputs, inputs.source.class_names)
         ended[f"{name} {run_id}"] = outcome

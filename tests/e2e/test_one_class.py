@@ -42,9 +42,9 @@ def content(ended):
     """What the report of a run shows, as data."""
     from tfx.orchestration import metadata
 
+    from components.lineage.outputs import read_outputs
     from components.report.collect import collect
     from components.report.settings import ReportSettings
-    from pipeline.run.outcome import read_outputs
 
     path = str(ended.output / "metadata" / "metadata.sqlite")
     connection = metadata.sqlite_metadata_connection_config(path)

@@ -105,42 +105,53 @@ class TestParameters:
         assert parse_yaml(parameters.as_text(value), "here") == value
 
 
+def settings_of(config):
+    return ReportSettings(
+        pipeline="digits",
+        run_id="run-1",
+        split="eval",
+        class_names=("0", "1"),
+        config=dump_config(config),
+        sources=(),
+        links={},
+    )
+
+
 class TestFinish:
     COMPLETE: ClassVar = {"state": "complete", "seconds": 1.25}
 
-    def events(self, **given):
-        return {name: given.get(name) for name in (PREPARE, *STEPS)}
-
-    def entered(self, **given):
-        summary = Summary(reasons=[])
-        enter_steps(summary, self.events(**given))
+    def entered(self, folder, **given):
+        summary = Summary()
+        for name, event in given.items():
+            folder.write_step({"event": "step", "id": name, **event})
+        enter_steps(summary, folder)
         return summary
 
-    def test_states_and_seconds(self):
-        summary = self.entered(prepare=self.COMPLETE, ImageExampleGen=self.COMPLETE)
+    def test_states_and_seconds(self, folder):
+        summary = self.entered(folder, prepare=self.COMPLETE, ImageExampleGen=self.COMPLETE)
         assert summary.step("ImageExampleGen").state == "complete"
         assert summary.step("ImageExampleGen").seconds == 1.25
         assert summary.step("Trainer").state == "skipped"
         assert [step.id for step in summary.steps] == list(STEPS)
 
-    def test_a_refused_configuration(self):
+    def test_a_refused_configuration(self, folder):
         refused = {"state": "failed", "seconds": 1.0, "error": "x", "user_error": "no such key"}
-        summary = self.entered(prepare=refused)
+        summary = self.entered(folder, prepare=refused)
         assert (summary.exit_code, summary.reasons) == (2, ["prepare: no such key"])
 
-    def test_a_step_that_failed(self):
+    def test_steps_that_failed_in_the_order_of_their_ends(self, folder):
         failed = {"state": "failed", "seconds": 1.0, "error": "boom", "user_error": None}
-        summary = self.entered(prepare=self.COMPLETE, Trainer=failed)
-        assert (summary.exit_code, summary.reasons) == (1, ["Trainer: boom"])
+        summary = self.entered(folder, prepare=self.COMPLETE, Trainer=failed, Pictures=failed)
+        assert (summary.exit_code, summary.reasons) == (1, ["Trainer: boom", "Pictures: boom"])
 
-    def test_a_step_whose_pod_was_killed(self):
-        summary = self.entered(prepare=self.COMPLETE, Trainer={"state": "running"})
+    def test_a_step_whose_pod_was_killed(self, folder):
+        summary = self.entered(folder, prepare=self.COMPLETE, Trainer={"state": "running"})
         assert summary.exit_code == 1
         assert summary.step("Trainer").state == "failed"
         assert "its pod ended without a word" in summary.reasons[0]
 
-    def test_a_step_that_never_reported_is_named(self):
-        summary = self.entered(prepare=self.COMPLETE, ImageExampleGen=self.COMPLETE)
+    def test_a_step_that_never_reported_is_named(self, folder):
+        summary = self.entered(folder, prepare=self.COMPLETE, ImageExampleGen=self.COMPLETE)
         assert summary.exit_code == 1
         assert summary.reasons[0].startswith("StatisticsGen never reported")
 
@@ -157,7 +168,7 @@ class TestFinish:
 
     @pytest.mark.parametrize("config", [DIGITS, SEARCH], ids=["no search", "search"])
     def test_the_steps_are_those_of_the_configuration(self, folder, tmp_path, config):
-        folder.write_config(dump_config(config), "")
+        folder.write_config(dump_config(config), settings_of(config))
         for name in (PREPARE, "ImageExampleGen"):
             folder.write_step({"id": name, "event": "step", **self.COMPLETE})
         assert self.finish(folder, json.dumps({"sqlite": str(tmp_path / "m")})) == 0
@@ -166,16 +177,7 @@ class TestFinish:
 
     def test_a_store_that_is_gone_leaves_no_older_runs_summary(self, folder):
         write_summary(folder.layout.summary, Summary(run_id="older", exit_code=0, blessed=True))
-        settings = ReportSettings(
-            pipeline="digits",
-            run_id="run-1",
-            split="eval",
-            class_names=("0", "1"),
-            config={},
-            sources=(),
-            links={},
-        )
-        folder.write_config({}, settings.model_dump_json())
+        folder.write_config(dump_config(DIGITS), settings_of(DIGITS))
         for name in (PREPARE, *STEPS):
             folder.write_step({"id": name, "event": "step", **self.COMPLETE})
         mysql = {"host": "127.0.0.1", "port": 9, "database": "bit", "user": "me"}

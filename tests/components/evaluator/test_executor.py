@@ -15,7 +15,7 @@ from tfx.types.standard_artifacts import ModelBlessing, ModelEvaluation, Transfo
 from components.evaluator.config import EvaluationConfig
 from components.evaluator.executor import Executor
 from components.evaluator.gates import Measured
-from components.evaluator.predictions import read_predictions
+from components.evaluator.prediction_table import read_predictions
 from components.evaluator.results import read_gates, read_metrics
 from components.evaluator.settings import EvaluatorSettings
 from tests.parity import BATCH, COUNT, NAMES, write_examples, write_model

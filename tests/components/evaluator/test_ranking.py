@@ -13,7 +13,7 @@ from sklearn import metrics as sklearn_metrics
 from tensorflow_model_analysis.metrics import metric_types
 
 from components.evaluator.metrics import CrossEntropy, TopK
-from components.evaluator.predictions import tabulate
+from components.evaluator.prediction_table import tabulate
 from components.evaluator.ranking import (
     LEAST_PROBABILITY,
     NO_CLASS,

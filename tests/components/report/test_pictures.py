@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.evaluator.predictions import tabulate
+from components.evaluator.prediction_table import tabulate
 from components.report.pictures import (
     LIMIT,
     MISTAKES,

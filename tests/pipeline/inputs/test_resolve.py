@@ -66,6 +66,6 @@ def test_the_summary_has_the_resolved_configuration(tmp_path, photos):
     summary = Summary(config=dump_config(config))
     resolved = resolve(config, Layout(tmp_path / "out")).config
     event = {"event": "inputs", "config": dump_config(resolved)}
-    Record(summary, Layout(tmp_path / "out"), tmp_path).take(event)
+    Record(summary).take(event)
     assert summary.config["data"]["splits"] == {"train": "train", "eval": "val", "test": "test"}
     assert summary.config["evaluation"] == dump_config(config)["evaluation"]

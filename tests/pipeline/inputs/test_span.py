@@ -11,10 +11,12 @@ from tfx.orchestration.pipeline import Pipeline
 from components.example_gen.component import ImageExampleGen
 from components.example_gen.config import DataConfig, SplitsConfig
 from components.example_gen.sources.source import open_source
+from components.lineage.outputs import read_outputs
 from pipeline.config.beam import IN_PROCESS
 from pipeline.inputs.span import settle_span
+from pipeline.run.compile import compiled
 from pipeline.run.dag_runner import LocalDagRunner
-from pipeline.run.outcome import read_outcome, read_outputs
+from pipeline.run.outcome import read_outcome
 
 LIVE = mlmd.Artifact.LIVE
 
@@ -56,7 +58,7 @@ class Lineage:
             beam_pipeline_args=[f"--runner={IN_PROCESS}"],
         )
         self._runs += 1
-        LocalDagRunner().run_as(pipeline, str(self._runs))
+        LocalDagRunner().run_with_ir(compiled(pipeline, str(self._runs)))
         return span, read_outputs(self.connection, str(self._runs))
 
     def leave(self, fingerprint, span=None, state=LIVE, name="digits"):

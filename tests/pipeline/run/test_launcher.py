@@ -17,11 +17,12 @@ from tfx.types import Channel, artifact
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
 from components.errors import UserError
+from components.lineage.outputs import read_outputs
 from components.progress import EVENT, LOGGER
+from pipeline.run.compile import compiled
 from pipeline.run.dag_runner import LocalDagRunner
 from pipeline.run.layout import Layout
 from pipeline.run.moved import settle_place
-from pipeline.run.outcome import read_outputs
 from pipeline.run.unchanged import files_of, is_unchanged
 
 LARGE = b"x" * (5 << 20)
@@ -120,7 +121,7 @@ class Runs:
         )
         run_id = uuid.uuid4().hex
         try:
-            LocalDagRunner().run_as(pipeline, run_id)
+            LocalDagRunner().run_with_ir(compiled(pipeline, run_id))
         finally:
             LOGGER.removeHandler(events)
             self.ended = {e["id"]: e for e in events.seen if e["event"] == "step"}

@@ -8,10 +8,9 @@ import pytest
 from components.evaluator.config import EvaluationConfig
 from components.progress import read_events
 from pipeline.run.layout import Layout
-from pipeline.run.record import Record
 from pipeline.run.report import on_the_page, publish_runs
 from pipeline.run.summary import KEPT, StepState, Summary, keep_summary, write_json, write_summary
-from pipeline.run.unchanged import is_unchanged
+from pipeline.run.unchanged import is_unchanged, repeat, write_last_run
 
 CONTRACT = {
     "pipeline", "run_id", "exit_code", "config", "steps", "span", "counts", "quarantine",
@@ -37,11 +36,11 @@ def layout(tmp_path):
     return Layout(tmp_path)
 
 
-def take(summary, layout, *events):
-    record = Record(summary, layout, layout.logs("1"))
-    for event in events:
-        record.take(event)
-    return record
+def finished(layout, **fields):
+    """The summary of a run that is done, written for the next."""
+    steps = [StepState(name, "complete", 1.5) for name in STEPS]
+    summary = Summary(exit_code=0, steps=steps, **{**OUTCOME, **fields})
+    write_last_run(ENDED, summary, layout)
 
 
 def step(name, state, **fields):
@@ -73,90 +72,16 @@ def test_a_file_is_replaced_whole(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["file.json"]
 
 
-@pytest.mark.parametrize(("blessed", "code"), [(True, 0), (False, 3)])
-def test_the_verdict_is_the_exit_code(layout, blessed, code):
-    summary = Summary()
-    outcome = {**OUTCOME, "blessed": blessed}
-    take(summary, layout, {**ENDED, "outcome": outcome})
-    assert (summary.exit_code, summary.blessed) == (code, blessed)
-    assert json.loads(layout.last_run.read_text())["key"] == "k"
-
-
-def test_a_failed_step_is_named_with_its_log(layout):
-    summary = Summary()
-    failed = step("Trainer", "failed", error="ValueError: no", user_error=None)
-    failure = {"event": "failure", "reason": "RuntimeError: ValueError: no [while running ...]"}
-    take(summary, layout, step("Transform", "complete"), failed, failure)
-    assert summary.exit_code == 1
-    assert summary.reasons == [f"Trainer: ValueError: no (see {layout.logs('1') / 'Trainer.log'})"]
-    states = {item.id: item.state for item in summary.steps}
-    assert states["Transform"] == "complete"
-    assert states["Trainer"] == "failed"
-    assert states["Pusher"] == "skipped"
-
-
-def test_a_step_that_runs_when_the_worker_dies_has_failed(layout):
-    summary = Summary()
-    record = take(
-        summary,
-        layout,
-        step("Transform", "running"),
-        step("Transform", "complete"),
-        step("Trainer", "running"),
-    )
-    record.break_off("the worker process ended without a word")
-    assert summary.exit_code == 1
-    log = layout.logs("1") / "Trainer.log"
-    assert summary.reasons == [
-        f"Trainer: the worker process ended without a word (see the end of {log})"
-    ]
-    assert summary.step("Trainer").state == "failed"
-    assert summary.step("Trainer").seconds >= 0
-    assert summary.step("Transform").state == "complete"
-    assert summary.step("Pusher").state == "skipped"
-
-
-def test_a_worker_that_dies_between_steps_points_to_the_runs_log(layout):
-    summary = Summary()
-    take(summary, layout).break_off("interrupted")
-    assert summary.reasons == [f"interrupted (see the end of {layout.logs('1') / 'run.log'})"]
-
-
 def test_a_number_that_is_not_finite_is_null_in_valid_json(layout):
     write_summary(layout.summary, Summary(metrics={"loss": float("nan"), "per_class": {}}))
     assert "NaN" not in layout.summary.read_text()
     assert json.loads(layout.summary.read_text())["metrics"] == {"loss": None, "per_class": {}}
 
 
-def test_a_run_that_fails_after_the_push_says_what_was_pushed(layout):
-    summary = Summary()
-    failed = step("Report", "failed", error="ValueError: no", user_error=None)
-    take(summary, layout, failed, {"event": "partial", "outcome": OUTCOME})
-    assert (summary.exit_code, summary.blessed, summary.pushed) == (1, True, "/serving/1")
-    assert summary.metrics == {"accuracy": 0.5}
-    assert summary.reasons[0].startswith("Report: ")
-    assert not layout.last_run.exists()
-
-
-def test_a_users_mistake_found_by_a_step_is_2(layout):
-    summary = Summary()
-    failed = step("Trainer", "failed", error="UserError: use x", user_error="use x")
-    take(summary, layout, failed, {"event": "failure", "reason": "UserError: use x"})
-    assert (summary.exit_code, summary.reasons) == (2, ["Trainer: use x"])
-
-
-def test_a_mistake_found_before_the_first_step_is_2(layout):
-    summary = Summary()
-    take(summary, layout, {"event": "user_error", "reason": "no such data"})
-    assert (summary.exit_code, summary.reasons) == (2, ["no such data"])
-
-
 def test_an_unchanged_run_ends_as_the_last_one_and_pushes_nothing(layout):
-    first = Summary()
-    outcome = {**ENDED, "outcome": {**OUTCOME, "warnings": ["a part is gone"]}}
-    take(first, layout, *(step(name, "complete") for name in STEPS), outcome)
+    finished(layout, warnings=["a part is gone"])
     second = Summary(run_id="2")
-    take(second, layout, {"event": "unchanged"})
+    repeat(second, layout)
     assert (second.exit_code, second.blessed, second.metrics) == (0, True, {"accuracy": 0.5})
     assert second.pushed is None
     assert second.warnings == ["a part is gone"]
@@ -168,7 +93,7 @@ def test_an_unchanged_run_ends_as_the_last_one_and_pushes_nothing(layout):
 def test_a_run_is_unchanged_only_while_what_it_left_is_there(layout):
     inputs = SimpleNamespace(key="k", served="s")
     assert not is_unchanged(inputs, layout)
-    take(Summary(run_id="7"), layout, {**ENDED, "outcome": OUTCOME})
+    finished(layout, run_id="7")
     assert not is_unchanged(inputs, layout)
     layout.report.parent.mkdir()
     layout.report.write_text("the page of run 8, which failed")
@@ -259,21 +184,6 @@ def test_every_end_but_a_completed_run_has_a_reason(layout, code, reasons):
         assert any(json.loads(path.read_text())["reasons"]) == (code != 0)
 
 
-def test_the_first_reason_stays(layout):
-    summary = Summary()
-    failed = step("Trainer", "failed", error="UserError: use x", user_error="use x")
-    record = take(summary, layout, failed)
-    record.break_off("interrupted")
-    assert (summary.exit_code, summary.reasons) == (2, ["Trainer: use x"])
-
-
-def test_a_verdict_stays_when_the_end_is_interrupted(layout):
-    summary = Summary()
-    outcome = {"event": "outcome", "key": "k", "served": "s", "files": {}, "outcome": OUTCOME}
-    take(summary, layout, outcome).break_off("interrupted")
-    assert (summary.exit_code, summary.reasons) == (0, [])
-
-
 def test_a_run_that_began_is_on_the_page_until_it_is_over(layout):
     keep_summary(layout.logs("1"), Summary(run_id="1", exit_code=0))
     publish_runs("digits", layout)
@@ -292,10 +202,9 @@ def test_a_run_that_began_is_on_the_page_until_it_is_over(layout):
 
 
 def test_an_unchanged_run_in_a_folder_that_was_moved_names_the_new_place(layout, tmp_path):
-    first = Summary(report="/old/digits/report/index.html")
     quarantine = "/old/digits/artifacts/ImageExampleGen/quarantine/3"
-    take(first, layout, {**ENDED, "outcome": {**OUTCOME, "quarantine": quarantine}})
+    finished(layout, report="/old/digits/report/index.html", quarantine=quarantine)
     second = Summary()
-    take(second, layout, {"event": "unchanged"})
+    repeat(second, layout)
     assert second.report == str(layout.report)
     assert second.quarantine == str(tmp_path / "artifacts" / "ImageExampleGen" / "quarantine" / "3")

@@ -8,7 +8,7 @@ import pytest
 
 from components.errors import UserError
 from components.progress import LOGGER, report_step
-from kubeflow.run_folder import StepRecorder, read_ir
+from pipeline.run.run_folder import StepRecorder, read_ir
 
 
 def test_the_compiled_pipeline_comes_back(folder):

@@ -1,4 +1,8 @@
-"""What the tasks of one run leave for each other: small files in the run's log folder."""
+"""What the parts of one run leave for each other: small files in the run's log folder.
+
+On this machine the parts are the worker and the conclusion of a run that broke off; on Kubeflow
+they are the tasks.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from typing import Any
 
 from components.errors import UserError
 from components.progress import EVENT
+from components.report.settings import ReportSettings
 from components.storage import AnyPath, as_path, io_errors, write_whole
 from pipeline.run.layout import Layout
 from pipeline.run.summary import write_json
@@ -30,33 +35,35 @@ class RunFolder:
         """`<output>/logs/<run id>`."""
         return self.layout.logs(self.run_id)
 
-    def write_config(self, config: dict[str, Any], settings: str) -> None:
-        """Keeps the resolved configuration, and the report's settings (JSON)."""
+    def write_config(self, config: dict[str, Any], settings: ReportSettings) -> None:
+        """Writes the resolved configuration, and the settings of the report."""
         write_json(self.path / _CONFIG, config)
-        write_whole(self.path / _SETTINGS, settings)
+        write_whole(self.path / _SETTINGS, settings.model_dump_json())
 
     def config(self) -> dict[str, Any]:
         """The resolved configuration; {} where the run never came to one."""
         path = self.path / _CONFIG
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
-    def settings(self) -> str | None:
-        """The report's settings as JSON; None where the run never came to them."""
+    def settings(self) -> ReportSettings | None:
+        """The settings of the report; None where the run never came to them."""
         path = self.path / _SETTINGS
-        return path.read_text(encoding="utf-8") if path.exists() else None
+        if not path.exists():
+            return None
+        return ReportSettings.model_validate_json(path.read_text(encoding="utf-8"))
 
     def write_ir(self, ir: str) -> tuple[str, str]:
-        """Keeps the compiled pipeline; returns its address and SHA-256."""
+        """Writes the compiled pipeline; returns its address and SHA-256."""
         path = self.path / _IR
         write_whole(path, ir)
         return str(path), _sha256(ir)
 
     def write_step(self, event: dict[str, Any]) -> None:
-        """Keeps the newest event of a step."""
+        """Writes the newest event of a step."""
         write_json(self.path / _STEPS / f"{event['id']}.json", {**event, "time": time.time()})
 
     def step(self, name: str) -> dict[str, Any] | None:
-        """The newest event of a step; None where it never started."""
+        """The newest event of a step, with its `time`; None where it never started."""
         path = self.path / _STEPS / f"{name}.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
@@ -80,7 +87,7 @@ def read_ir(address: str, sha256: str) -> str:
 
 
 class StepRecorder(logging.Handler):
-    """Keeps the step events of `components.progress` in the run's folder."""
+    """Writes the step events of `components.progress` into the run's folder."""
 
     def __init__(self, folder: RunFolder):
         super().__init__()

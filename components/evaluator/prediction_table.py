@@ -1,0 +1,100 @@
+"""The table of an evaluation's predictions: one row an image, as Parquet.
+
+table = read_predictions("gs://bucket/artifacts/Evaluator/evaluation/12")
+wrong = table.filter(pc.not_equal(table["label"], table["predicted"]))
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from components.errors import UserError
+from components.evaluator.gates import Slice
+from components.evaluator.ranking import NO_CLASS, label_ranks, predicted_classes
+from components.storage import as_path
+
+FOLDER = "predictions"
+TOP = 5
+
+SCHEMA = pa.schema(
+    [
+        ("example", pa.string()),  # `example_key` of the serialized tf.Example
+        ("label", pa.int64()),
+        ("predicted", pa.int64()),  # -1 where the probabilities name no class (`ranking.NO_CLASS`)
+        ("probability", pa.float32()),  # of the predicted class; NaN where there is none
+        ("label_probability", pa.float32()),
+        ("label_rank", pa.int64()),  # classes before the label (`ranking.label_ranks`); 0 is right
+        ("top_classes", pa.list_(pa.int64())),
+        ("top_probabilities", pa.list_(pa.float32())),
+        # Those that the image is in, but for all images together and its class.
+        ("slices", pa.list_(pa.struct([("feature", pa.string()), ("value", pa.string())]))),
+    ]
+)
+
+
+def example_key(serialized: bytes) -> str:
+    """Names a record by its content, so that its image can be found again."""
+    return hashlib.sha256(serialized).hexdigest()[:24]
+
+
+def tabulate(
+    serialized: Sequence[bytes], labels: np.ndarray, probabilities: np.ndarray
+) -> pa.Table:
+    """One row of `SCHEMA` an example, in no slice of a feature.
+
+    Args:
+      serialized: N tf.Examples.
+      labels: int64 [N].
+      probabilities: float32 [N, C].
+
+    Raises:
+      UserError: a label is no class.
+    """
+    return to_table(
+        [example_key(each) for each in serialized], labels, probabilities, [()] * len(labels)
+    )
+
+
+def to_table(
+    examples: Sequence[str],
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    slices: Sequence[Sequence[Slice]],
+) -> pa.Table:
+    """The same of examples by their keys (`example_key`), with the slices that each is in."""
+    classes = probabilities.shape[1]
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        wrong = labels[(labels < 0) | (labels >= classes)][0]
+        raise UserError(f"the label {wrong} is none of the {classes} classes, which start at 0")
+    predicted = predicted_classes(probabilities)
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+    best = np.take_along_axis(probabilities, order, axis=1)
+    named = predicted != NO_CLASS
+    columns = [
+        examples,
+        labels,
+        predicted,
+        np.where(named, best[:, 0], np.nan),
+        probabilities[np.arange(len(labels)), labels],
+        label_ranks(labels, probabilities),
+        [row.tolist() if known else [] for row, known in zip(order, named, strict=True)],
+        [row.tolist() if known else [] for row, known in zip(best, named, strict=True)],
+        [[{"feature": feature, "value": value} for feature, value in of_row] for of_row in slices],
+    ]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def read_predictions(evaluation: str) -> pa.Table:
+    """The table of one evaluation, sorted by `example`; empty where nothing was judged."""
+    import pyarrow.parquet as pq
+
+    folder = as_path(evaluation) / FOLDER
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    tables = [pq.read_table(pa.BufferReader(file.read_bytes())) for file in files]
+    table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+    return table.take(pa.compute.sort_indices(table, [("example", "ascending")]))
