@@ -10,11 +10,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 from tfx.types import standard_artifacts
 
+from components.artifacts import DataPictures, ImageIndex
 from components.data_gate.checks import Check, write_checks
 from components.example_gen import index
-from components.example_gen.artifacts import ImageIndex
 from components.example_gen.counts import SplitCounts, set_counts
-from components.pictures.artifacts import DataPictures
 from components.report.collect_data import data_parts
 from components.report.content import CheckRow
 
