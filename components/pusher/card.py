@@ -102,18 +102,6 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class AppliedGate:
-    """One gate with its verdict."""
-
-    key: str
-    passed: bool
-    sentence: str
-    value: float | None
-    limit: float | None
-    baseline: float | None
-
-
-@dataclass(frozen=True)
 class ModelCard:
     """The whole card.
 
@@ -153,7 +141,7 @@ class ModelCard:
     split: str
     metrics: Judgement
     baseline_metrics: Judgement | None
-    gates: tuple[AppliedGate, ...]
+    gates: tuple[Gate, ...]
     code: CodeFacts
 
 
@@ -209,10 +197,7 @@ def make_card(settings: CardSettings, evidence: Evidence, version: int, pushed: 
         split=settings.split,
         metrics=metrics,
         baseline_metrics=_judgement(evidence.baseline, names) if evidence.baseline else None,
-        gates=tuple(
-            AppliedGate(each.key, each.passed, each.sentence, each.value, each.limit, each.baseline)
-            for each in evidence.gates
-        ),
+        gates=tuple(evidence.gates),
         code=settings.code,
     )
 

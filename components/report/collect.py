@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 from tfx.components.evaluator import constants
 
-from components.evaluator.gates import OVERALL, Measured
+from components.evaluator.gates import OVERALL, Gate, Measured
 from components.evaluator.predictions import read_predictions
 from components.evaluator.results import ACCURACY, Metrics, read_findings, read_gates
 from components.example_gen.index import read_index
@@ -26,7 +26,6 @@ from components.report.content import (
     FAILED,
     REJECTED,
     Confusion,
-    GateRow,
     LineageRow,
     Number,
     Report,
@@ -68,7 +67,7 @@ def collect(
       failure: of a run that broke off; it is said first.
     """
     parts: dict[str, Any] = {}
-    gates = []
+    gates: list[Gate] = []
     evaluation = _uri(artifacts, "Evaluator.evaluation")
     if evaluation:
         gates = read_gates(evaluation)
@@ -86,7 +85,7 @@ def collect(
         verdict=verdict,
         reasons=(failure.reason,) if failure else tuple(failed),
         warnings=tuple(warnings_of(artifacts)),
-        gates=tuple(_gate_row(gate) for gate in gates),
+        gates=tuple(gates),
         split=settings.split,
         class_names=settings.class_names,
         config=settings.config,
@@ -152,18 +151,6 @@ def _slice_rows(metrics: Metrics, baseline: Metrics) -> tuple[SliceRow, ...]:
 def _number(measured: Measured, baseline: Measured | None) -> Number:
     before = baseline.value if baseline else None
     return Number(measured.value, measured.lower, measured.upper, before)
-
-
-def _gate_row(gate: Any) -> GateRow:
-    return GateRow(
-        key=gate.key,
-        subject=gate.subject,
-        passed=gate.passed,
-        value=gate.value,
-        limit=gate.limit,
-        baseline=gate.baseline,
-        sentence=gate.sentence,
-    )
 
 
 def _lineage(artifacts: Mapping[str, Any], settings: ReportSettings) -> tuple[LineageRow, ...]:

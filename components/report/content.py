@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.example_gen.counts import SplitCounts, total
+
+if TYPE_CHECKING:
+    # The Kubeflow SDK's environment has no NumPy, and takes names from here.
+    from components.data_gate.checks import Check
+    from components.evaluator.gates import Gate
 
 BLESSED, REJECTED, FAILED = "blessed", "rejected", "failed"
 
@@ -18,19 +23,6 @@ class Number:
     lower: float | None = None
     upper: float | None = None
     baseline: float | None = None
-
-
-@dataclass(frozen=True)
-class GateRow:
-    """One gate: `sentence` says it in words."""
-
-    key: str
-    subject: str
-    passed: bool
-    value: float | None
-    limit: float | None
-    baseline: float | None
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -179,23 +171,6 @@ class Images:
 
 
 @dataclass(frozen=True)
-class CheckRow:
-    """One check of the data gate, as `components.data_gate.checks.Check` has it.
-
-    `value` and `limit` are what was found and what is allowed, if they are numbers; `stops` says
-    whether a run ends where it did not pass.
-    """
-
-    key: str
-    subject: str
-    passed: bool
-    stops: bool
-    value: float | None
-    limit: float | None
-    sentence: str
-
-
-@dataclass(frozen=True)
 class LineageRow:
     """One artifact or input of the run: `kind` is Data, Backbone, Code, Library or a type.
 
@@ -265,7 +240,7 @@ class Report:
     verdict: str
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    gates: tuple[GateRow, ...] = ()
+    gates: tuple[Gate, ...] = ()
     metrics: dict[str, Number] = field(default_factory=dict)
     has_baseline: bool = False
     split: str = "eval"
@@ -287,7 +262,7 @@ class Report:
     trained_images: bytes = b""
     images: Images | None = None
     counts: dict[str, SplitCounts] = field(default_factory=dict)
-    checks: tuple[CheckRow, ...] = ()
+    checks: tuple[Check, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     lineage: tuple[LineageRow, ...] = ()
     steps: tuple[StepRow, ...] = ()
