@@ -13,9 +13,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from components.durable import make_folder, rename
+from components.durable import make_folder, rename, unfinished_file
 from components.errors import UserError
-from components.unfinished import unfinished_file
 
 if TYPE_CHECKING:
     from etils import epath

@@ -17,9 +17,9 @@ from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing
 
 from components.artifacts import DataChecks
 from components.data_gate.component import DataGate
-from components.data_gate.settings import DataGateSettings
+from components.data_gate.config import DataGateSettings
 from components.digests import digest_of_classes
-from components.evaluator.settings import EvaluatorSettings
+from components.evaluator.config import EvaluatorSettings
 from components.lineage.baseline import BestServedStrategy, LastServedStrategy
 from components.lineage.passed_span import LastPassedStrategy
 from components.pictures.component import Pictures

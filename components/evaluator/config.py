@@ -116,6 +116,20 @@ class EvaluationConfig(Section):
         }
 
 
+class EvaluatorSettings(Section):
+    """The gates, and what they are applied to.
+
+    Attributes:
+      evaluation: the section of the configuration.
+      class_names: names by class index.
+      evaluation_data: digest of the judged split; models are compared on the same data alone.
+    """
+
+    evaluation: EvaluationConfig
+    class_names: Annotated[tuple[str, ...], Field(strict=False)]
+    evaluation_data: str
+
+
 def limit_for(limits: Any, class_name: str) -> float | None:
     """The number that a `RatioByClass` gives a class; None for none."""
     return limits.get(class_name) if isinstance(limits, dict) else limits

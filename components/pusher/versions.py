@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from components.digests import digest_of_folder
-from components.durable import rename, sync_tree
+from components.durable import STALE_S, remove_dead, rename, sync_tree, unfinished_folder
 from components.storage import SAVED_MODEL, AnyPath, copy_tree, is_local, remove_tree
-from components.unfinished import STALE_S, remove_dead, unfinished_folder
 
 CARD_JSON = "assets.extra/model_card.json"
 CARD_MARKDOWN = "assets.extra/model_card.md"
@@ -72,7 +71,7 @@ def add_version(
     """Copies a SavedModel into `serving` as a new highest version.
 
     A server never loads half of it, not even after a power cut. What a dead push left is removed
-    (`components.unfinished`); in an object store, where no one knows whether it goes on, after a
+    (`components.durable`); in an object store, where no one knows whether it goes on, after a
     day.
 
     Args:
