@@ -10,7 +10,7 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from components.data_gate.checks import TRAIN, Anomaly
-from components.storage import as_path
+from components.storage import split_folder
 
 _COMPARATOR = "COMPARATOR_"
 """How the types of anomalies begin that need other data to compare with."""
@@ -18,7 +18,7 @@ _COMPARATOR = "COMPARATOR_"
 
 def read_statistics(uri: str, split: str) -> statistics_pb2.DatasetFeatureStatisticsList:
     """The statistics of a split from an ExampleStatistics artifact."""
-    return tfdv.load_stats_binary(os.path.join(uri, f"Split-{split}", "FeatureStats.pb"))
+    return tfdv.load_stats_binary(str(split_folder(uri, split) / "FeatureStats.pb"))
 
 
 def read_schema(uri: str) -> schema_pb2.Schema:
@@ -28,7 +28,7 @@ def read_schema(uri: str) -> schema_pb2.Schema:
 
 def found_by_validator(uri: str, split: str) -> Iterator[Anomaly]:
     """The anomalies of a split from an ExampleAnomalies artifact."""
-    path = as_path(os.path.join(uri, f"Split-{split}", "SchemaDiff.pb"))
+    path = split_folder(uri, split) / "SchemaDiff.pb"
     found = anomalies_pb2.Anomalies.FromString(path.read_bytes())
     if found.data_missing:
         yield Anomaly(split, "", "Data missing", "The statistics hold no example.")

@@ -34,8 +34,8 @@ _DECIMALS = 9
 def wilson(successes: float, trials: int) -> Interval:
     """Wilson's interval of a share (Wilson 1927, JASA 22:209).
 
-    By its formula: scipy's `binomtest(...).proportion_ci` makes the whole test first, and takes 1.7 s
-    for 1,000 classes where this takes 8 ms.
+    By its formula: `scipy.stats.binomtest` with `proportion_ci` makes the test first: 1.7 s for
+    1,000 classes, where this takes 8 ms.
 
     Args:
       successes: how many of the trials, between 0 and `trials`.

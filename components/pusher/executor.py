@@ -12,10 +12,11 @@ from typing import Any
 from tfx.components.pusher import executor as tfx_pusher
 from tfx.types import artifact_utils
 
+from components.evaluator.results import read_findings, read_gates
+from components.example_gen.counts import counts_of
 from components.lineage.served import MODEL_PROPERTY, VERSION_PROPERTY
-from components.pusher.card import make_card
+from components.pusher.card import Evidence, make_card
 from components.pusher.card_text import render_json, render_markdown
-from components.pusher.evidence import read_evidence
 from components.pusher.settings import CardSettings
 from components.pusher.versions import (
     CARD_JSON,
@@ -27,6 +28,7 @@ from components.pusher.versions import (
     served,
 )
 from components.storage import AnyPath, as_path, copy_tree, write_whole
+from components.trainer.history import read_history, read_hyperparameters
 
 _logger = logging.getLogger(__name__)
 
@@ -99,10 +101,18 @@ def _card(
       now: seconds since 1970.
     """
     settings = CardSettings.model_validate_json(exec_properties["card"])
-    evidence = read_evidence(
-        artifact_utils.get_single_instance(input_dict["examples"]),
-        artifact_utils.get_single_uri(input_dict["model_run"]),
-        artifact_utils.get_single_uri(input_dict["evaluation"]),
+    model_run = artifact_utils.get_single_uri(input_dict["model_run"])
+    evaluation = artifact_utils.get_single_uri(input_dict["evaluation"])
+    findings = read_findings(evaluation)
+    counts = counts_of(artifact_utils.get_single_instance(input_dict["examples"]))
+    evidence = Evidence(
+        counts={split: of_split.kept for split, of_split in counts.items()},
+        history=read_history(model_run),
+        trained=read_hyperparameters(model_run),
+        metrics=findings.candidate,
+        baseline=findings.baseline,
+        gates=read_gates(evaluation),
+        clipped=findings.clipped,
     )
     pushed = datetime.datetime.fromtimestamp(now, datetime.timezone.utc).isoformat()
 

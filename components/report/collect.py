@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +38,8 @@ from components.report.figures import (
 )
 from components.report.pictures import make_album
 from components.report.settings import ReportSettings
+from components.storage import split_folder
+from components.trainer.history import read_history
 from components.transform.config import WHITE
 from components.transform.features import LABEL
 
@@ -74,8 +74,7 @@ def collect(
         parts |= _evaluation(artifacts, evaluation, settings)
     parts |= data_parts(artifacts, len(settings.class_names))
     if run := _uri(artifacts, "Trainer.model_run"):
-        with tf.io.gfile.GFile(os.path.join(run, "history.json")) as stream:
-            parts["history"] = tuple(json.loads(stream.read()))
+        parts["history"] = tuple(read_history(run))
     failed = [gate.sentence for gate in gates if not gate.passed]
     verdict = FAILED if failure else (REJECTED if failed or not gates else BLESSED)
     return Report(
@@ -175,8 +174,7 @@ def _records(artifacts: Mapping[str, Any], split: str) -> Iterator[bytes]:
     examples = artifacts.get("ImageExampleGen.examples")
     if examples is None:
         return
-    folder = os.path.join(examples.uri, f"Split-{split}")
-    files = sorted(tf.io.gfile.glob(os.path.join(folder, "*")))
+    files = sorted(map(str, split_folder(examples.uri, split).iterdir()))
     yield from tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()
 
 

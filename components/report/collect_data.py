@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import tensorflow_data_validation as tfdv
 from tfx.types import artifact_utils
 
 from components.data_gate.checks import read_checks
-from components.data_gate.validation import found_by_validator
+from components.data_gate.validation import found_by_validator, read_statistics
 from components.example_gen.counts import counts_of
 from components.example_gen.index import read_index
 from components.pictures.grid import smaller
@@ -63,8 +61,7 @@ def _images(uri: str, splits: list[str], num_classes: int) -> Images | None:
 
 
 def _feature_rows(uri: str, split: str) -> Iterator[FeatureRow]:
-    path = os.path.join(uri, f"Split-{split}", "FeatureStats.pb")
-    for dataset in tfdv.load_stats_binary(path).datasets:
+    for dataset in read_statistics(uri, split).datasets:
         for feature in dataset.features:
             common = feature.num_stats.common_stats or feature.string_stats.common_stats
             details: dict[str, str] = {}

@@ -10,11 +10,13 @@ from typing import Any
 import tensorflow as tf
 
 from components import progress
-from components.finite import to_json
+from components.finite import read_json, write_json
+from components.storage import as_path
 from components.trainer.plan import Plan
 from components.trainer.settings import Job
 
 _METRICS = ("loss", "accuracy")
+_HISTORY, _HYPERPARAMETERS = "history.json", "hyperparameters.json"
 
 
 class Record:
@@ -64,12 +66,16 @@ def write_history(rows: list[dict[str, Any]], folder: str) -> None:
 
     A loss that is not finite is null there.
     """
-    tf.io.gfile.makedirs(folder)
-    write_json(os.path.join(folder, "history.json"), rows)
+    write_json(as_path(folder) / _HISTORY, rows)
     with tf.io.gfile.GFile(os.path.join(folder, "history.csv"), "w") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def read_history(folder: str) -> list[dict[str, Any]]:
+    """The row of every epoch (`components.trainer.loop.Loop.run`)."""
+    return list(read_json(as_path(folder) / _HISTORY))
 
 
 def write_hyperparameters(job: Job, plan: Plan) -> None:
@@ -84,10 +90,10 @@ def write_hyperparameters(job: Job, plan: Plan) -> None:
         "plan": asdict(plan),
         "base_model": job.base_model,
     }
-    write_json(os.path.join(job.model_run, "hyperparameters.json"), values)
+    write_json(as_path(job.model_run) / _HYPERPARAMETERS, values)
 
 
-def write_json(path: str, value: Any) -> None:
-    """Writes plain values; a number that is not finite is null."""
-    with tf.io.gfile.GFile(path, "w") as stream:
-        stream.write(to_json(value, indent=1))
+def read_hyperparameters(folder: str) -> dict[str, Any]:
+    """The same by key; {} of a training that left none."""
+    path = as_path(folder) / _HYPERPARAMETERS
+    return dict(read_json(path)) if path.exists() else {}

@@ -13,6 +13,7 @@ from tfx.utils import io_utils, path_utils
 
 from components.example_gen.counts import counts_of
 from components.executor import Artifacts, SettingsExecutor
+from components.finite import write_json
 from components.progress import report
 from components.storage import as_path, write_whole
 from components.trainer.input_pipeline import files_of
@@ -48,11 +49,11 @@ class Executor(SettingsExecutor[TunerSettings]):
             shown = Shown(settings.search.most_trials)
             found = search(settings.search, trials.run, shown.show)
         results = as_path(outputs["tuner_results"].uri)
-        write_whole(results / ROWS, json.dumps([asdict(trial) for trial in found], indent=1) + "\n")
+        write_json(results / ROWS, [asdict(trial) for trial in found])
         write_whole(results / TABLE, table_of(found))
         best = best_of(found)
         chosen = as_path(outputs["best_hyperparameters"].uri)
-        write_whole(chosen / BEST, json.dumps(best.values, indent=1) + "\n")
+        write_json(chosen / BEST, best.values)
 
 
 class Shown:
