@@ -17,6 +17,8 @@ class Section(BaseModel):
 
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+"""A list will do."""
 
 
 def told_apart(

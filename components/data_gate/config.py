@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.section import Ratio, Section
+from components.section import Names, Ratio, Section
 from components.transform.config import WHITE, Colour
 
 Action = Literal["stop", "report"]
@@ -75,7 +75,7 @@ class DataGateSettings(Section):
 
     data_gate: DataGateConfig
     split: str
-    class_names: Annotated[tuple[str, ...], Field(strict=False)]
+    class_names: Names
     span: int
     slices: dict[str, str] = Field(default_factory=dict)
     background: Annotated[Colour, Field(strict=False)] = WHITE

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from components.section import Ratio, Section
+from components.section import Names, Ratio, Section
 
 _Named = Annotated[dict[str, Ratio], Field(min_length=1)]
 RatioByClass = Annotated[
@@ -126,7 +126,7 @@ class EvaluatorSettings(Section):
     """
 
     evaluation: EvaluationConfig
-    class_names: Annotated[tuple[str, ...], Field(strict=False)]
+    class_names: Names
     evaluation_data: str
 
 

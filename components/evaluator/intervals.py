@@ -54,12 +54,6 @@ def wilson(successes: float, trials: int) -> Interval:
     return max(lower, 0.0), min(upper, 1.0)
 
 
-def of_mean(values: NDArray[np.floating], highest: float) -> Interval | None:
-    """The interval of the mean of one sample, None where there is none; see `of_means`."""
-    (lower,), (upper,) = of_means(np.asarray(values)[np.newaxis], highest)
-    return (float(lower), float(upper)) if math.isfinite(lower + upper) else None
-
-
 def of_means(
     samples: NDArray[np.floating], highest: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from components.section import Section
+from components.section import Names, Section
 
 
 class ReportSettings(Section):
@@ -25,7 +25,7 @@ class ReportSettings(Section):
     pipeline: str
     run_id: str
     split: str
-    class_names: Annotated[tuple[str, ...], Field(strict=False)]
+    class_names: Names
     config: dict[str, Any]
     sources: Annotated[
         tuple[Annotated[tuple[str, str, str, str], Field(strict=False)], ...], Field(strict=False)
