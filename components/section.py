@@ -26,7 +26,7 @@ def told_apart(
 ) -> Discriminator:
     """Tells the branches of a union apart by the type of what is given.
 
-    By hand, so that a mistake in one branch is not told as a mistake in all.
+    By hand, so that a mistake in one branch is not reported as a mistake in all.
 
     Args:
       by_type: the types of each branch by its tag, which is of the form `<name>`.

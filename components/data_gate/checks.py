@@ -1,4 +1,4 @@
-"""The checks of the data: what is held against which limit, as numbers and as sentences."""
+"""The checks of the data: what is compared with which limit, as numbers and as sentences."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ class DataGateConfig(Section):
     )
     max_label_skew: Ratio | None = Field(
         None,
-        description="How far it may be from that in the judged split of the same span, likewise.",
+        description="How far the share of any class in the train split may be from that in the "
+        "judged split of the same span (L-infinity); null only reports.",
     )
     missing_classes: Action = Field(
         "stop",

@@ -1,4 +1,4 @@
-"""Holds the data against the limits, and stops the run where they do not keep them."""
+"""Checks the data against the limits, and stops the run where one is exceeded."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Executor(SettingsExecutor[DataGateSettings]):
         """Fills `checks`.
 
         Raises:
-          UserError: a check that stops a run was not passed; all of these are told.
+          UserError: a check that stops a run was not passed; the error lists all of them.
         """
         splits = artifact_utils.decode_split_names(inputs["examples"].split_names)
         tables = {split: read_index(inputs["index"].uri, split) for split in splits}

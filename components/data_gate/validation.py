@@ -56,7 +56,7 @@ def found_by_comparators(
     )
     note = f"previous: the last data that passed; serving: the {judged_split} split"
     for anomaly, kind in _reasons(found, TRAIN):
-        # All other types are ExampleValidator's, which has told them.
+        # All other types are ExampleValidator's, which has reported them.
         if kind.startswith(_COMPARATOR):
             yield anomaly._replace(note=note)
     for kind, control in (("drift_comparator", previous), ("skew_comparator", judged)):
@@ -76,10 +76,10 @@ def _reasons(found: anomalies_pb2.Anomalies, split: str) -> Iterator[tuple[Anoma
     for feature, info in infos:
         warning = info.severity == anomalies_pb2.AnomalyInfo.WARNING
         for reason in info.reason:
-            told = Anomaly(
+            anomaly = Anomaly(
                 split, feature, reason.short_description, reason.description, warning=warning
             )
-            yield told, anomalies_pb2.AnomalyInfo.Type.Name(reason.type)
+            yield anomaly, anomalies_pb2.AnomalyInfo.Type.Name(reason.type)
 
 
 def _not_measured(

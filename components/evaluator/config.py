@@ -59,7 +59,9 @@ class EvaluationConfig(Section):
         "or `{class name: number}`.",
     )
     max_class_regression: RatioByClass | None = Field(
-        None, description="How far it may fall below the baseline's, likewise."
+        None,
+        description="How far the accuracy on the images of each class may fall below the "
+        "baseline's: one number, or `{class name: number}`.",
     )
     slices: Annotated[tuple[SliceGate, ...], Field(strict=False)] = Field(
         (), description="Gates on slices by other features."

@@ -1,4 +1,4 @@
-"""Evaluates a model with TFMA in bounded batches, keeps its predictions, and applies the gates."""
+"""Evaluates a model with TFMA in bounded batches, stores its predictions, and applies the gates."""
 
 from __future__ import annotations
 

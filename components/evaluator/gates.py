@@ -24,8 +24,8 @@ class Measured:
 
     Attributes:
       value: None where it could not be measured; never NaN or infinite.
-      lower: of the interval; None where there is none.
-      upper: likewise.
+      lower: end of the interval; None where there is none.
+      upper: end of the interval; None where there is none.
       count: of images.
     """
 

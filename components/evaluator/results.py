@@ -114,7 +114,7 @@ def summarise(metrics: Mapping[Slice, dict[str, Measured]], class_names: Sequenc
 
 
 def write_gates(gates: Sequence[Gate], evaluation: str) -> None:
-    """Keeps the gates with the evaluation that they were applied to."""
+    """Writes the gates beside the evaluation that they were applied to."""
     write_json(as_path(evaluation) / _GATES, [asdict(gate) for gate in gates])
 
 

@@ -15,7 +15,7 @@ DAMAGED = "damaged"
 _MANIFEST = "manifest"
 _MODEL = "Model"
 SERVING_MODEL = "Format-Serving"
-"""Where TFX's Trainer keeps the SavedModel in a Model artifact."""
+"""Where TFX's Trainer writes the SavedModel in a Model artifact."""
 _logger = logging.getLogger(__name__)
 
 

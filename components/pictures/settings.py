@@ -1,4 +1,4 @@
-"""All that the Pictures step is told, as one value in its execution properties."""
+"""The settings of the Pictures step, as one value in its execution properties."""
 
 from __future__ import annotations
 

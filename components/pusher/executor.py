@@ -52,10 +52,10 @@ class Executor(tfx_pusher.Executor):
         serving = as_path(
             json.loads(exec_properties["push_destination"])["filesystem"]["base_directory"]
         )
-        kept = as_path(pushed_model.uri)
+        copy = as_path(pushed_model.uri)
         # Beside the artifact, which a retry of this execution empties. No name begins with another:
         # TensorFlow's ram:// takes such a file for one of the folder.
-        note = kept.parent / f"version-{kept.name}"
+        note = copy.parent / f"version-{copy.name}"
         current = served(serving)
         if current and model_digest(current) == model_digest(model):
             if not note.exists() or note.read_text(encoding="utf-8") != str(current):
@@ -65,16 +65,16 @@ class Executor(tfx_pusher.Executor):
                 _note_served(pushed_model, input_dict, current)
                 return
             _logger.info("an earlier attempt pushed to %s", current)
-            copy_tree(current, kept)
+            copy_tree(current, copy)
             target = current
         else:
             now = int(time.time())
             card = _card(input_dict, exec_properties, now)
             # Serving comes last: what fails before it leaves it as it was.
-            copy_tree(model, kept)
+            copy_tree(model, copy)
 
             def chosen(version: AnyPath) -> None:
-                add_card(kept, card(version))
+                add_card(copy, card(version))
                 write_whole(note, str(version))
 
             target = add_version(model, serving, now, chosen, card)

@@ -78,7 +78,7 @@ def add_version(
       model: the SavedModel's folder.
       serving: the folder of versions; made where it is missing.
       now: seconds since 1970; the number, unless a higher one is there.
-      chosen: told the new version's folder just before a server can see it.
+      chosen: is given the new version's folder just before a server can see it.
       card: makes the card of the new version's folder; a server never sees that without its card.
 
     Returns:

@@ -36,8 +36,8 @@ class ClassRow:
       recall: right among those that are it.
       f1: harmonic mean of the two.
       change: recall minus the baseline's recall; None without a baseline.
-      lower: of the recall's 95 % interval; None without images.
-      upper: likewise.
+      lower: end of the recall's 95 % interval; None without images.
+      upper: end of the recall's 95 % interval; None without images.
     """
 
     name: str
@@ -134,8 +134,8 @@ class SplitImages:
       labels: how many there are of each class, by index.
       formats: how many there are of each format, by name.
       width: in pixels; None where there is no image.
-      height: in pixels, likewise.
-      num_bytes: of the encoded image, likewise.
+      height: in pixels; None where there is no image.
+      num_bytes: of the encoded image; None where there is no image.
       sides: how many have a shorter side in each bin of `Images.side_edges`.
       sizes: how many have so many bytes, in each bin of `Images.size_edges`.
     """
@@ -162,7 +162,7 @@ class Images:
     Attributes:
       splits: in the order of the examples.
       side_edges: of the bins of shorter sides in pixels, rising; empty where all are the same.
-      size_edges: of the bins of encoded sizes in bytes, likewise.
+      size_edges: of the bins of encoded sizes in bytes, rising; empty where all are the same.
     """
 
     splits: tuple[SplitImages, ...]
@@ -224,9 +224,9 @@ class Report:
       statistics: rows of TFDV.
       anomalies: TFDV's sentences; None where the validator did not run.
       stored_images: some training images as they are stored, in one picture, PNG or JPEG.
-      trained_images: some as the network sees them, likewise.
+      trained_images: some as the network sees them, in one picture.
       images: what the images are like; None where there is no index of them.
-      counts: records read, kept and set aside, by split.
+      counts: records read, accepted and set aside, by split.
       checks: of the data gate.
       config: the resolved configuration.
       lineage: where everything came from.

@@ -1,4 +1,4 @@
-"""All that the Report step is told, as one value in its execution properties."""
+"""The settings of the Report step, as one value in its execution properties."""
 
 from __future__ import annotations
 

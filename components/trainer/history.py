@@ -62,7 +62,7 @@ def _writer(folder: str | None, name: str) -> tf.summary.SummaryWriter:
 
 
 def write_history(rows: list[dict[str, Any]], folder: str) -> None:
-    """Keeps the history in the model run: `history.csv` for people, `history.json` for programs.
+    """Writes the history into the model run: `history.csv` for people, `history.json` for programs.
 
     A loss that is not finite is null there.
     """
@@ -79,10 +79,10 @@ def read_history(folder: str) -> list[dict[str, Any]]:
 
 
 def write_hyperparameters(job: Job, plan: Plan) -> None:
-    """Keeps what was trained with, what a search chose among it: `hyperparameters.json`.
+    """Writes what was trained with, what a search chose included: `hyperparameters.json`.
 
-    Its keys are `mode`, `training` with every key of that section, `plan`, what came of it, and
-    `base_model`, the folder of the model that it started from; null for the backbone alone.
+    Its keys are `mode`, `training` with every key of that section, `plan`, which follows from
+    it, and `base_model`, the folder of the model that it started from; null for the backbone alone.
     """
     values = {
         "mode": job.settings.mode,
