@@ -31,9 +31,8 @@ from tfx.types.standard_artifacts import (
 
 from components.backbone.architecture import PUBLISHED
 from components.backbone.bit import BiT
-from components.evaluator.config import EvaluationConfig
+from components.evaluator.config import EvaluationConfig, EvaluatorSettings
 from components.evaluator.executor import Executor
-from components.evaluator.settings import EvaluatorSettings
 from components.transform.config import WHITE
 from components.transform.preprocessing import decode_and_resize
 

@@ -67,7 +67,7 @@ def copy_examples(config: DataConfig, folder: Path) -> Stored:
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.types.standard_artifacts import Examples
 
-    from components.example_gen.artifacts import ImageIndex, Quarantine
+    from components.artifacts import ImageIndex, Quarantine
     from components.example_gen.counts import counts_of
     from components.example_gen.executor import Executor
     from components.example_gen.sources.source import open_source

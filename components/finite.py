@@ -1,10 +1,16 @@
-"""Numbers for JSON, which has neither NaN nor infinity."""
+"""JSON files, and numbers for them: JSON has neither NaN nor infinity.
+
+>>> to_json({"loss": float("nan"), "accuracy": 0.5})
+'{"loss": null, "accuracy": 0.5}'
+"""
 
 from __future__ import annotations
 
 import json
 import math
 from typing import Any
+
+from components.storage import AnyPath, write_whole
 
 
 def finite(value: Any) -> Any:
@@ -21,3 +27,18 @@ def finite(value: Any) -> Any:
 def to_json(value: Any, **options: Any) -> str:
     """JSON in which a number that is not finite is null; `options` are `json.dumps`'s."""
     return json.dumps(finite(value), allow_nan=False, **options)
+
+
+def write_json(path: AnyPath, value: Any) -> None:
+    """Writes a JSON file whole, its folder too; a number that is not finite is null."""
+    write_whole(path, to_json(value, indent=1) + "\n")
+
+
+def read_json(path: AnyPath) -> Any:
+    """The value of a JSON file.
+
+    Raises:
+      OSError, or TensorFlow's errors (`components.storage.io_errors`): it cannot be read.
+      ValueError: it is no JSON.
+    """
+    return json.loads(path.read_text(encoding="utf-8"))

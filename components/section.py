@@ -17,6 +17,8 @@ class Section(BaseModel):
 
 
 Ratio = Annotated[float, Field(ge=0, le=1)]
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+"""A list will do."""
 
 
 def told_apart(
@@ -24,7 +26,7 @@ def told_apart(
 ) -> Discriminator:
     """Tells the branches of a union apart by the type of what is given.
 
-    By hand, so that a mistake in one branch is not told as a mistake in all.
+    By hand, so that a mistake in one branch is not reported as a mistake in all.
 
     Args:
       by_type: the types of each branch by its tag, which is of the form `<name>`.

@@ -13,9 +13,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from components.durable import make_folder, rename
+from components.durable import make_folder, rename, unfinished_file
 from components.errors import UserError
-from components.unfinished import unfinished_file
 
 if TYPE_CHECKING:
     from etils import epath
@@ -27,6 +26,7 @@ SAVED_MODEL = "saved_model.pb"
 """The file of a SavedModel that whoever loads it opens first."""
 
 _CHUNK_BYTES = 1 << 20
+_SPLIT = "Split-"
 
 AnyPath: TypeAlias = "Path | epath.Path"
 
@@ -62,6 +62,18 @@ def io_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
     # It has none of them where it is not loaded, and this must not load it.
     tf = sys.modules.get("tensorflow")
     return (OSError, *others) if tf is None else (OSError, tf.errors.OpError, *others)
+
+
+def split_folder(uri: str, split: str) -> AnyPath:
+    """The folder of a split in an artifact, by TFX's rule."""
+    return as_path(uri) / f"{_SPLIT}{split}"
+
+
+def splits_in(uri: str) -> list[str]:
+    """The splits that have a folder in an artifact, sorted; [] where there is no artifact."""
+    folder = as_path(uri)
+    names = (path.name for path in folder.iterdir()) if folder.exists() else ()
+    return sorted(name.removeprefix(_SPLIT) for name in names if name.startswith(_SPLIT))
 
 
 def files_below(folder: AnyPath) -> list[str]:

@@ -15,11 +15,11 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.types import BaseChannel, Channel
 from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing, PushedModel
 
-from components.data_gate.artifacts import DataChecks
+from components.artifacts import DataChecks
 from components.data_gate.component import DataGate
-from components.data_gate.settings import DataGateSettings
+from components.data_gate.config import DataGateSettings
 from components.digests import digest_of_classes
-from components.evaluator.settings import EvaluatorSettings
+from components.evaluator.config import EvaluatorSettings
 from components.lineage.baseline import BestServedStrategy, LastServedStrategy
 from components.lineage.passed_span import LastPassedStrategy
 from components.pictures.component import Pictures
@@ -80,7 +80,7 @@ def data_gate(config: Config, inputs: Inputs, span: int, **channels: BaseChannel
         slices=inputs.source.slices,
         background=config.preprocessing.background,
     )
-    return DataGate(channels, settings, inputs.code["DataGate"])
+    return DataGate(settings, inputs.code["DataGate"], **channels)
 
 
 def transform(
@@ -118,7 +118,8 @@ def pictures(
         mixup=mixup_rule(training),
         background=config.preprocessing.background,
     )
-    return Pictures(examples, transform_graph, settings, inputs.code["Pictures"])
+    channels = {"examples": examples, "transform_graph": transform_graph}
+    return Pictures(settings, inputs.code["Pictures"], **channels)
 
 
 def warm_start(config: Config, inputs: Inputs, served: dict[str, str]) -> Resolver | None:
@@ -144,7 +145,13 @@ def tuner(
     if config.search is None:
         return None
     settings = TunerSettings(trainer=trainer_settings(config, inputs), search=config.search)
-    return OptunaTuner(examples, transform_graph, settings, inputs.code["Tuner"], base_model)
+    return OptunaTuner(
+        settings,
+        inputs.code["Tuner"],
+        examples=examples,
+        transform_graph=transform_graph,
+        base_model=base_model,
+    )
 
 
 def baseline(
@@ -191,7 +198,7 @@ def _models() -> dict[str, Channel]:
 def report(config: Config, inputs: Inputs, run_id: str, **channels: BaseChannel) -> Report:
     """The page of this run."""
     settings = report_settings(config, inputs, run_id)
-    return Report(channels, settings, inputs.code["Report"])
+    return Report(settings, inputs.code["Report"], **channels)
 
 
 def evaluation_data(config: Config, inputs: Inputs) -> str:

@@ -2,7 +2,7 @@
 
 from markdown_it import MarkdownIt
 
-from components.evaluator.gates import OVERALL, Gate, Measured
+from components.evaluator.gates import OVERALL, Measured, compare
 from components.pusher.card import Evidence, make_card
 from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
 
@@ -63,8 +63,8 @@ def evidence(**changed):
         "metrics": METRICS,
         "baseline": BASELINE,
         "gates": (
-            Gate("evaluation.min_accuracy", "accuracy", 0.9875, 0.95),
-            Gate("evaluation.min_class_accuracy", f"accuracy of class {EVIL!r}", 0.98, 0.9),
+            compare("evaluation.min_accuracy", "accuracy", 0.9875, 0.95),
+            compare("evaluation.min_class_accuracy", f"accuracy of class {EVIL!r}", 0.98, 0.9),
         ),
     }
     return Evidence(**{**values, **changed})

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from components.backbone import kaggle
-from components.durable import rename, sync_tree
+from components.durable import rename, sync_tree, unfinished_folder
 from components.errors import UserError
 from components.process import variable
 from components.progress import report
@@ -21,7 +21,6 @@ from components.storage import (
     io_errors,
     try_writing,
 )
-from components.unfinished import unfinished_folder
 
 _DOWNLOAD_TIMEOUT_S = 8
 

@@ -29,10 +29,9 @@ from components.backbone.architecture import (
 )
 from components.commands import module_command
 from components.digests import digest_of_file, digest_of_folder
-from components.durable import rename, sync_tree
+from components.durable import rename, sync_tree, unfinished_folder
 from components.errors import UserError
 from components.terminal import run_command
-from components.unfinished import unfinished_folder
 
 HEAD = ("head/conv2d/kernel", "head/conv2d/bias")
 """The classifier of what the network was trained on; our models get one of their own."""

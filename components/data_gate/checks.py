@@ -1,12 +1,10 @@
-"""The checks of the data: what is held against which limit, as numbers and as sentences."""
+"""The checks of the data: what is compared with which limit, as numbers and as sentences."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +12,8 @@ from numpy.typing import NDArray
 from components.commands import module_command
 from components.data_gate.config import Action
 from components.example_gen.counts import SplitCounts, total
-from components.storage import as_path, write_whole
+from components.finite import read_json, write_json
+from components.storage import as_path
 
 TRAIN = "train"
 CHECKS = "checks.json"
@@ -228,26 +227,19 @@ def write_checks(
       class_counts: images by class name, by split.
       uri: the artifact's folder.
     """
-    for name, value in (
-        (CHECKS, [asdict(check) for check in checks]),
-        (CLASS_COUNTS, class_counts),
-    ):
-        write_whole(as_path(os.path.join(uri, name)), json.dumps(value, indent=1) + "\n")
+    write_json(as_path(uri) / CHECKS, [asdict(check) for check in checks])
+    write_json(as_path(uri) / CLASS_COUNTS, class_counts)
 
 
 def read_checks(uri: str) -> list[Check]:
     """The checks as they were made."""
-    return [Check(**check) for check in _read(uri, CHECKS)]
+    return [Check(**check) for check in read_json(as_path(uri) / CHECKS)]
 
 
 def read_class_counts(uri: str, split: str, class_names: Sequence[str]) -> NDArray[np.int64]:
     """Images of a split by class index [C], as a gate counted them."""
-    counts = _read(uri, CLASS_COUNTS)[split]
+    counts = read_json(as_path(uri) / CLASS_COUNTS)[split]
     return np.array([counts.get(name, 0) for name in class_names], np.int64)
-
-
-def _read(uri: str, name: str) -> Any:
-    return json.loads(as_path(os.path.join(uri, name)).read_text(encoding="utf-8"))
 
 
 def percent(share: float) -> str:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.section import Ratio, Section
+from components.section import Names, Ratio, Section
+from components.transform.config import WHITE, Colour
 
 Action = Literal["stop", "report"]
 
@@ -29,7 +30,8 @@ class DataGateConfig(Section):
     )
     max_label_skew: Ratio | None = Field(
         None,
-        description="How far it may be from that in the judged split of the same span, likewise.",
+        description="How far the share of any class in the train split may be from that in the "
+        "judged split of the same span (L-infinity); null only reports.",
     )
     missing_classes: Action = Field(
         "stop",
@@ -58,3 +60,23 @@ class DataGateConfig(Section):
         description="Bits that may differ. 0 finds nine of ten photographs that were re-encoded or "
         "resized, 2 nearly all; more finds retouched ones too, and some that only look alike.",
     )
+
+
+class DataGateSettings(Section):
+    """The limits, and what they are applied to.
+
+    Attributes:
+      data_gate: the section of the configuration.
+      split: the split that models are judged on.
+      class_names: names by class index.
+      span: number of these data.
+      slices: `data.splits`, by split.
+      background: RGB behind what is transparent.
+    """
+
+    data_gate: DataGateConfig
+    split: str
+    class_names: Names
+    span: int
+    slices: dict[str, str] = Field(default_factory=dict)
+    background: Annotated[Colour, Field(strict=False)] = WHITE

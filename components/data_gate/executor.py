@@ -1,4 +1,4 @@
-"""Holds the data against the limits, and stops the run where they do not keep them."""
+"""Checks the data against the limits, and stops the run where one is exceeded."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
 from components.data_gate import checks as policy
 from components.data_gate.checks import TRAIN, Check, Compared
+from components.data_gate.config import DataGateSettings
 from components.data_gate.coverage import ORDER_KEY, missing_classes, ordered_slices
 from components.data_gate.duplicates import duplicates, images_of, near_duplicates
 from components.data_gate.looks import looks, looks_of_splits
-from components.data_gate.settings import DataGateSettings
 from components.data_gate.validation import (
     found_by_comparators,
     found_by_validator,
@@ -29,6 +28,7 @@ from components.digests import digest_of_classes
 from components.errors import UserError
 from components.example_gen.counts import counts_of
 from components.example_gen.index import read_index
+from components.executor import Artifacts, SettingsExecutor
 from components.lineage.passed_span import (
     CLASSES_PROPERTY,
     PASSED_PROPERTY,
@@ -45,27 +45,17 @@ _SUBJECTS = 4
 ClassCounts = dict[str, NDArray[np.int64]]
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(SettingsExecutor[DataGateSettings]):
     """Looks at what the steps before it found, never at an image."""
 
-    def Do(  # noqa: N802  # TFX's name.
-        self,
-        input_dict: dict[str, list[Any]],
-        output_dict: dict[str, list[Any]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    SETTINGS = DataGateSettings
+
+    def run(self, inputs: Artifacts, outputs: Artifacts, settings: DataGateSettings) -> None:
         """Fills `checks`.
 
         Raises:
-          UserError: a check that stops a run was not passed; all of these are told.
+          UserError: a check that stops a run was not passed; the error lists all of them.
         """
-        self._log_startup(input_dict, output_dict, exec_properties)
-        settings = DataGateSettings.model_validate_json(exec_properties["settings"])
-        inputs = {
-            name: artifact_utils.get_single_instance(found)
-            for name, found in input_dict.items()
-            if found
-        }
         splits = artifact_utils.decode_split_names(inputs["examples"].split_names)
         tables = {split: read_index(inputs["index"].uri, split) for split in splits}
         images = images_of(tables)
@@ -97,10 +87,10 @@ class Executor(base_executor.BaseExecutor):
         refusal = policy.refusal(made)
         if refusal:
             raise UserError(refusal)
-        _keep(made, counts, settings, inputs, output_dict)
+        _keep(made, counts, settings, inputs, outputs["checks"])
 
 
-def _tfdv(settings: DataGateSettings, inputs: dict[str, Any], splits: list[str]) -> Iterator[Check]:
+def _tfdv(settings: DataGateSettings, inputs: Artifacts, splits: list[str]) -> Iterator[Check]:
     """ExampleValidator's anomalies, and those that show beside other data."""
     statistics = inputs["statistics"].uri
     previous = inputs.get("previous_statistics")
@@ -119,9 +109,7 @@ def _tfdv(settings: DataGateSettings, inputs: dict[str, Any], splits: list[str])
     return policy.anomalies(found, splits, settings.data_gate.anomalies)
 
 
-def _classes(
-    settings: DataGateSettings, inputs: dict[str, Any], counts: ClassCounts
-) -> Iterator[Check]:
+def _classes(settings: DataGateSettings, inputs: Artifacts, counts: ClassCounts) -> Iterator[Check]:
     """How the images spread over the classes."""
     config, names, judged = settings.data_gate, settings.class_names, settings.split
     yield from policy.imbalance(counts[TRAIN], names, config.max_imbalance)
@@ -163,11 +151,10 @@ def _keep(
     made: list[Check],
     counts: ClassCounts,
     settings: DataGateSettings,
-    inputs: dict[str, Any],
-    output_dict: dict[str, list[Any]],
+    inputs: Artifacts,
+    artifact: Any,
 ) -> None:
     """Writes the artifact that says that these data passed."""
-    artifact = artifact_utils.get_single_instance(output_dict["checks"])
     by_name = {
         split: dict(zip(settings.class_names, of_split.tolist(), strict=True))
         for split, of_split in counts.items()

@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from components.data_gate.checks import TRAIN, Anomaly
-from components.storage import as_path
+from components.storage import as_path, split_folder
 
 _COMPARATOR = "COMPARATOR_"
 """How the types of anomalies begin that need other data to compare with."""
@@ -18,7 +18,7 @@ _COMPARATOR = "COMPARATOR_"
 
 def read_statistics(uri: str, split: str) -> statistics_pb2.DatasetFeatureStatisticsList:
     """The statistics of a split from an ExampleStatistics artifact."""
-    path = as_path(os.path.join(uri, f"Split-{split}", "FeatureStats.pb"))
+    path = split_folder(uri, split) / "FeatureStats.pb"
     return statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
 
 
@@ -30,7 +30,7 @@ def read_schema(uri: str) -> schema_pb2.Schema:
 
 def found_by_validator(uri: str, split: str) -> Iterator[Anomaly]:
     """The anomalies of a split from an ExampleAnomalies artifact."""
-    path = as_path(os.path.join(uri, f"Split-{split}", "SchemaDiff.pb"))
+    path = split_folder(uri, split) / "SchemaDiff.pb"
     found = anomalies_pb2.Anomalies.FromString(path.read_bytes())
     if found.data_missing:
         yield Anomaly(split, "", "Data missing", "The statistics hold no example.")
@@ -61,7 +61,7 @@ def found_by_comparators(
     )
     note = f"previous: the last data that passed; serving: the {judged_split} split"
     for anomaly, kind in _reasons(found, TRAIN):
-        # All other types are ExampleValidator's, which has told them.
+        # All other types are ExampleValidator's, which has reported them.
         if kind.startswith(_COMPARATOR):
             yield anomaly._replace(note=note)
     for kind, control in (("drift_comparator", previous), ("skew_comparator", judged)):
@@ -81,10 +81,10 @@ def _reasons(found: anomalies_pb2.Anomalies, split: str) -> Iterator[tuple[Anoma
     for feature, info in infos:
         warning = info.severity == anomalies_pb2.AnomalyInfo.WARNING
         for reason in info.reason:
-            told = Anomaly(
+            anomaly = Anomaly(
                 split, feature, reason.short_description, reason.description, warning=warning
             )
-            yield told, anomalies_pb2.AnomalyInfo.Type.Name(reason.type)
+            yield anomaly, anomalies_pb2.AnomalyInfo.Type.Name(reason.type)
 
 
 def _not_measured(

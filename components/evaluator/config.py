@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from components.section import Ratio, Section
+from components.section import Names, Ratio, Section
 
 _Named = Annotated[dict[str, Ratio], Field(min_length=1)]
 RatioByClass = Annotated[
@@ -59,7 +59,9 @@ class EvaluationConfig(Section):
         "or `{class name: number}`.",
     )
     max_class_regression: RatioByClass | None = Field(
-        None, description="How far it may fall below the baseline's, likewise."
+        None,
+        description="How far the accuracy on the images of each class may fall below the "
+        "baseline's: one number, or `{class name: number}`.",
     )
     slices: Annotated[tuple[SliceGate, ...], Field(strict=False)] = Field(
         (), description="Gates on slices by other features."
@@ -114,6 +116,20 @@ class EvaluationConfig(Section):
             if isinstance(value := getattr(self, key), dict)
             for name in value
         }
+
+
+class EvaluatorSettings(Section):
+    """The gates, and what they are applied to.
+
+    Attributes:
+      evaluation: the section of the configuration.
+      class_names: names by class index.
+      evaluation_data: digest of the judged split; models are compared on the same data alone.
+    """
+
+    evaluation: EvaluationConfig
+    class_names: Names
+    evaluation_data: str
 
 
 def limit_for(limits: Any, class_name: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Evaluates a model with TFMA in bounded batches, keeps its predictions, and applies the gates."""
+"""Evaluates a model with TFMA in bounded batches, stores its predictions, and applies the gates."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.digests import digest_of_classes
+from components.evaluator.config import EvaluatorSettings
 from components.evaluator.eval_config import make_eval_config
 from components.evaluator.gates import OVERALL, judge
 from components.evaluator.measure import measure
@@ -28,8 +29,8 @@ from components.evaluator.results import (
     write_findings,
     write_gates,
 )
-from components.evaluator.settings import EvaluatorSettings
 from components.evaluator.slice_features import slice_features
+from components.executor import Artifacts, SettingsExecutor
 from components.lineage.baseline import (
     ACCURACY_PROPERTY,
     CLASSES_PROPERTY,
@@ -40,23 +41,18 @@ from components.transform.features import SLICE_FEATURES
 _logger = logging.getLogger(__name__)
 
 
-class Executor(base_beam_executor.BaseBeamExecutor):
+class Executor(SettingsExecutor[EvaluatorSettings], base_beam_executor.BaseBeamExecutor):
     """TFX's Evaluator cannot bound its batches (tensorflow/tfx#1350), and knows fewer gates."""
 
-    def Do(  # noqa: N802  # TFX's name.
-        self,
-        input_dict: dict[str, list[Any]],
-        output_dict: dict[str, list[Any]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    SETTINGS = EvaluatorSettings
+
+    def run(self, inputs: Artifacts, outputs: Artifacts, settings: EvaluatorSettings) -> None:
         """Fills `evaluation` (TFMA's EvalResult, predictions, metrics, gates) and `blessing`."""
-        self._log_startup(input_dict, output_dict, exec_properties)
-        settings = EvaluatorSettings.model_validate_json(exec_properties["settings"])
-        evaluation = artifact_utils.get_single_uri(output_dict["evaluation"])
-        models = {CANDIDATE: artifact_utils.get_single_instance(input_dict["model"])}
-        if input_dict.get("baseline_model"):
-            models[BASELINE] = artifact_utils.get_single_instance(input_dict["baseline_model"])
-        self._evaluate(settings, input_dict, models, evaluation)
+        evaluation, blessing = outputs["evaluation"].uri, outputs["blessing"]
+        models = {CANDIDATE: inputs["model"]}
+        if baseline := inputs.get("baseline_model"):
+            models[BASELINE] = baseline
+        self._evaluate(settings, inputs, models, evaluation)
 
         findings = measure(evaluation, read_predictions(evaluation))
         write_findings(findings, evaluation)
@@ -69,7 +65,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             findings.unanswered,
         )
         write_gates(gates, evaluation)
-        blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         accuracy = judged.get(OVERALL)
         blessing.set_float_custom_property(
             ACCURACY_PROPERTY, accuracy.value if accuracy and accuracy.value is not None else -1.0
@@ -83,7 +78,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     def _evaluate(
         self,
         settings: EvaluatorSettings,
-        input_dict: dict[str, list[Any]],
+        inputs: Artifacts,
         models: dict[str, Any],
         evaluation: str,
     ) -> None:
@@ -111,12 +106,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             gate.feature for gate in settings.evaluation.slices if gate.feature in SLICE_FEATURES
         )
         if features:
-            graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
-            extractors.insert(1, slice_features(graph, features))
+            extractors.insert(1, slice_features(inputs["transform_graph"].uri, features))
         with self._make_beam_pipeline() as pipeline:
             _ = (
                 pipeline
-                | "Read" >> _read(input_dict["examples"], settings)
+                | "Read" >> _read([inputs["examples"]], settings)
                 | "Evaluate"
                 >> tfma.ExtractEvaluateAndWriteResults(
                     eval_shared_model=model,

@@ -24,8 +24,8 @@ class Measured:
 
     Attributes:
       value: None where it could not be measured; never NaN or infinite.
-      lower: of the interval; None where there is none.
-      upper: likewise.
+      lower: end of the interval; None where there is none.
+      upper: end of the interval; None where there is none.
       count: of images.
     """
 
@@ -41,54 +41,62 @@ Accuracies = Mapping[Slice, Measured]
 
 @dataclass(frozen=True)
 class Gate:
-    """One condition on a model.
+    """One condition on a model, and whether it is met.
 
     Attributes:
       key: where it is configured, `evaluation.min_accuracy`.
       subject: what it looks at: `accuracy`, `accuracy of class 'rose'`.
-      value: the number that is held against the limit; None where it could not be measured.
+      passed: whether the number is there and reaches the limit.
+      value: the number that is compared; None where it could not be measured.
       limit: what `value` must reach; None where the baseline's number is missing.
       baseline: the baseline's number, for gates that compare.
-      point: the accuracy itself where `value` is the lower end of its interval.
-      missing: why there is no number.
-      says: the whole sentence, of a condition that is no comparison.
+      sentence: the gate with its numbers, as the user reads it.
     """
 
     key: str
     subject: str
+    passed: bool
     value: float | None
     limit: float | None
-    baseline: float | None = None
-    point: float | None = None
-    missing: str = ""
-    says: str = ""
+    baseline: float | None
+    sentence: str
 
-    @property
-    def passed(self) -> bool:
-        """Whether the number is there and reaches the limit; no number and NaN never pass."""
-        if self.value is None or self.limit is None or not math.isfinite(self.value + self.limit):
-            return False
-        return self.value >= self.limit - TOLERANCE
 
-    @property
-    def sentence(self) -> str:
-        """The gate with its numbers, as the user reads it."""
-        if self.says:
-            return self.says
-        if self.value is None or self.limit is None or not math.isfinite(self.value + self.limit):
-            why = f": {self.missing}" if self.missing else ""
-            return f"{self.subject} could not be measured, which {self.key} needs{why}"
-        verb = "reaches" if self.passed else "is below"
-        value = f"{self.subject} {number(self.value)}"
-        if self.point is not None:
-            value = (
-                f"the lower end {number(self.value)} of the 95 % interval (Wilson) of "
-                f"{self.subject} {number(self.point)}"
-            )
-        compared = ""
-        if self.baseline is not None:
-            compared = f" (the baseline has {number(self.baseline)})"
-        return f"{value} {verb} {self.key} {number(self.limit)}{compared}"
+def compare(
+    key: str,
+    subject: str,
+    value: float | None,
+    limit: float | None,
+    baseline: float | None = None,
+    point: float | None = None,
+    missing: str = "",
+) -> Gate:
+    """The gate that `value` reaches `limit`; no number and NaN never pass.
+
+    Args:
+      key: where it is configured.
+      subject: what it looks at.
+      value: the number that is compared; None where it could not be measured.
+      limit: what it must reach; None where the baseline's number is missing.
+      baseline: the baseline's number, for gates that compare.
+      point: the accuracy itself where `value` is the lower end of its interval.
+      missing: why there is no number.
+    """
+    if value is None or limit is None or not math.isfinite(value + limit):
+        why = f": {missing}" if missing else ""
+        sentence = f"{subject} could not be measured, which {key} needs{why}"
+        return Gate(key, subject, False, value, limit, baseline, sentence)
+    passed = value >= limit - TOLERANCE
+    verb = "reaches" if passed else "is below"
+    measured = f"{subject} {number(value)}"
+    if point is not None:
+        measured = (
+            f"the lower end {number(value)} of the 95 % interval (Wilson) of {subject} "
+            f"{number(point)}"
+        )
+    compared = f" (the baseline has {number(baseline)})" if baseline is not None else ""
+    sentence = f"{measured} {verb} {key} {number(limit)}{compared}"
+    return Gate(key, subject, passed, value, limit, baseline, sentence)
 
 
 def number(value: float) -> str:
@@ -142,10 +150,10 @@ def judge(
             )
     if not_finite:
         says = f"the model gave {not_finite} images probabilities that are no finite numbers"
-        found.append(Gate("evaluation", "probabilities", None, None, says=says))
+        found.append(Gate("evaluation", "probabilities", False, None, None, None, says))
     if not found:
         says = "no gate applies: there is nothing to compare with yet; give evaluation.min_accuracy"
-        found.append(Gate("evaluation", "gates", None, None, says=says))
+        found.append(Gate("evaluation", "gates", False, None, None, None, says))
     return found
 
 
@@ -180,13 +188,13 @@ class _Gates:
             confident = self.config.confident
             value = measured.lower if confident else measured.value
             point = measured.value if confident else None
-            yield Gate(
+            yield compare(
                 f"{section}.{floor}", subject, value, floor_limit, point=point, missing=missing
             )
         if change_limit is not None and self.baseline is not None:
             before = self.baseline.get(slice_, nothing).value
             limit = before - change_limit if before is not None and _known(before) else None
-            yield Gate(
+            yield compare(
                 f"{section}.{change}", subject, measured.value, limit, before, missing=missing
             )
 

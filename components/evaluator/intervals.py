@@ -34,6 +34,9 @@ _DECIMALS = 9
 def wilson(successes: float, trials: int) -> Interval:
     """Wilson's interval of a share (Wilson 1927, JASA 22:209).
 
+    By its formula: `scipy.stats.binomtest` with `proportion_ci` makes the test first: 1.7 s for
+    1,000 classes, where this takes 8 ms.
+
     Args:
       successes: how many of the trials, between 0 and `trials`.
       trials: at least 1.
@@ -49,12 +52,6 @@ def wilson(successes: float, trials: int) -> Interval:
     lower = 0.0 if successes <= 0 else (centre - spread) / scale
     upper = 1.0 if successes >= trials else (centre + spread) / scale
     return max(lower, 0.0), min(upper, 1.0)
-
-
-def of_mean(values: NDArray[np.floating], highest: float) -> Interval | None:
-    """The interval of the mean of one sample, None where there is none; see `of_means`."""
-    (lower,), (upper,) = of_means(np.asarray(values)[np.newaxis], highest)
-    return (float(lower), float(upper)) if math.isfinite(lower + upper) else None
 
 
 def of_means(

@@ -34,7 +34,7 @@ _DECIMALS = 12
 def measure(evaluation: str, table: Any) -> Findings:
     """The metrics of both models with their intervals.
 
-    The loss of the baseline has none: its predictions are not kept.
+    The loss of the baseline has none: its predictions are not stored.
 
     Args:
       evaluation: folder of the ModelEvaluation artifact, with TFMA's result.

@@ -42,30 +42,22 @@ def example_key(serialized: bytes) -> str:
 
 
 def tabulate(
-    serialized: Sequence[bytes], labels: np.ndarray, probabilities: np.ndarray
-) -> pa.Table:
-    """One row of `SCHEMA` an example, in no slice of a feature.
-
-    Args:
-      serialized: N tf.Examples.
-      labels: int64 [N].
-      probabilities: float32 [N, C].
-
-    Raises:
-      UserError: a label is no class.
-    """
-    return to_table(
-        [example_key(each) for each in serialized], labels, probabilities, [()] * len(labels)
-    )
-
-
-def to_table(
     examples: Sequence[str],
     labels: np.ndarray,
     probabilities: np.ndarray,
     slices: Sequence[Sequence[Slice]],
 ) -> pa.Table:
-    """The same of examples by their keys (`example_key`), with the slices that each is in."""
+    """One row of `SCHEMA` an example.
+
+    Args:
+      examples: N times `example_key`.
+      labels: int64 [N].
+      probabilities: float32 [N, C].
+      slices: of features that each is in.
+
+    Raises:
+      UserError: a label is no class.
+    """
     classes = probabilities.shape[1]
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         wrong = labels[(labels < 0) | (labels >= classes)][0]

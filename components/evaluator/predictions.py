@@ -12,7 +12,7 @@ import pyarrow as pa
 import tensorflow_model_analysis as tfma
 
 from components.evaluator.gates import OVERALL, Slice
-from components.evaluator.prediction_table import FOLDER, SCHEMA, example_key, to_table
+from components.evaluator.prediction_table import FOLDER, SCHEMA, example_key, tabulate
 from components.transform.features import LABEL
 
 _PROBABILITIES = "probabilities"
@@ -77,4 +77,4 @@ def _judged(extract: dict[str, Any], candidate: str) -> _Judged:
 
 def _tabulate_batch(batch: Sequence[_Judged]) -> pa.Table:
     keys, labels, probabilities, slices = zip(*batch, strict=True)
-    return to_table(keys, np.array(labels, np.int64), np.stack(probabilities), slices)
+    return tabulate(keys, np.array(labels, np.int64), np.stack(probabilities), slices)

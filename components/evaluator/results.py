@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from components.evaluator.gates import OVERALL, Gate, Measured, Slice
-from components.finite import to_json
+from components.finite import read_json, write_json
 from components.storage import as_path
 from components.transform.features import LABEL
 
@@ -47,7 +46,7 @@ def write_findings(findings: Findings, evaluation: str) -> None:
         "unanswered": findings.unanswered,
         "clipped": findings.clipped,
     }
-    (as_path(evaluation) / _METRICS).write_text(to_json(value, indent=1), encoding="utf-8")
+    write_json(as_path(evaluation) / _METRICS, value)
 
 
 def read_findings(evaluation: str) -> Findings:
@@ -56,7 +55,7 @@ def read_findings(evaluation: str) -> Findings:
     Args:
       evaluation: folder of the ModelEvaluation artifact.
     """
-    value = json.loads((as_path(evaluation) / _METRICS).read_text(encoding="utf-8"))
+    value = read_json(as_path(evaluation) / _METRICS)
     return Findings(
         candidate=_metrics(value[CANDIDATE]),
         baseline=_metrics(value[BASELINE]),
@@ -115,12 +114,10 @@ def summarise(metrics: Mapping[Slice, dict[str, Measured]], class_names: Sequenc
 
 
 def write_gates(gates: Sequence[Gate], evaluation: str) -> None:
-    """Keeps the gates with the evaluation that they were applied to."""
-    text = to_json([asdict(gate) for gate in gates], indent=1)
-    (as_path(evaluation) / _GATES).write_text(text, encoding="utf-8")
+    """Writes the gates beside the evaluation that they were applied to."""
+    write_json(as_path(evaluation) / _GATES, [asdict(gate) for gate in gates])
 
 
 def read_gates(evaluation: str) -> list[Gate]:
     """The gates as they were applied."""
-    text = (as_path(evaluation) / _GATES).read_text(encoding="utf-8")
-    return [Gate(**gate) for gate in json.loads(text)]
+    return [Gate(**gate) for gate in read_json(as_path(evaluation) / _GATES)]

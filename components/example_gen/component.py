@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from tfx import types
-from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.example_gen.artifacts import ImageIndex, Quarantine
+from components.artifacts import ImageIndex, Quarantine
+from components.component import BeamStep, Types
 from components.example_gen.config import DataConfig
 from components.example_gen.executor import Executor
 
@@ -17,32 +15,25 @@ _NOT_READ = {"curated_schema", "write_schema"}
 """Keys of `data` that change no example."""
 
 
-class ImageExampleGenSpec(ComponentSpec):
-    """What the cache key and the lineage see."""
-
-    PARAMETERS: ClassVar[dict[str, ExecutionParameter]] = {
-        "data": ExecutionParameter(type=str),
-        "fingerprint": ExecutionParameter(type=str),
-        "span": ExecutionParameter(type=int),
-        "code": ExecutionParameter(type=str),
-    }
-    INPUTS: ClassVar[dict[str, ChannelParameter]] = {}
-    OUTPUTS: ClassVar[dict[str, ChannelParameter]] = {
-        "examples": ChannelParameter(type=standard_artifacts.Examples),
-        "index": ChannelParameter(type=ImageIndex),
-        "quarantine": ChannelParameter(type=Quarantine),
-    }
-
-
-class ImageExampleGen(base_beam_component.BaseBeamComponent):
+class ImageExampleGen(BeamStep):
     """Any source of images with classes, as `examples` with a split a slice.
 
     Beside them the `index` of the images, and the `quarantine` of those that were set aside. TFX's
     own ExampleGens read files or queries; none knows tfds (tensorflow/tfx#2027).
     """
 
-    SPEC_CLASS = ImageExampleGenSpec
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+    EXECUTOR = Executor
+    PROPERTIES: ClassVar[dict[str, Any]] = {
+        "data": str,
+        "fingerprint": str,
+        "span": int,
+        "code": str,
+    }
+    OUTPUTS: ClassVar[Types] = {
+        "examples": standard_artifacts.Examples,
+        "index": ImageIndex,
+        "quarantine": Quarantine,
+    }
 
     def __init__(self, data: DataConfig, fingerprint: str, span: int, code: str):
         """Makes the node.
@@ -53,14 +44,5 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
           span: number of that data in this pipeline (`pipeline.inputs.span`).
           code: digest of the modules that the step runs and of the libraries below them.
         """
-        super().__init__(
-            spec=ImageExampleGenSpec(
-                data=data.model_dump_json(exclude=_NOT_READ),
-                fingerprint=fingerprint,
-                span=span,
-                code=code,
-                examples=types.Channel(type=standard_artifacts.Examples),
-                index=types.Channel(type=ImageIndex),
-                quarantine=types.Channel(type=Quarantine),
-            )
-        )
+        text = data.model_dump_json(exclude=_NOT_READ)
+        self._make({}, data=text, fingerprint=fingerprint, span=span, code=code)

@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from components.section import Section
-
-Names = Annotated[tuple[str, ...], Field(strict=False)]
+from components.section import Names, Section
 
 Convertible = Literal["avif", "bmp", "cmyk", "gif", "heic", "tiff", "webp"]
 """Kinds of images that Pillow converts to PNG."""

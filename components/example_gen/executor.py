@@ -22,13 +22,12 @@ from components.example_gen.outputs import (
     EXAMPLES,
     INDEX,
     QUARANTINE,
-    split_folder,
     write_shard,
 )
 from components.example_gen.sources.shard import Shard
 from components.example_gen.sources.source import Source, open_source
 from components.progress import report
-from components.storage import as_path, remove_tree, write_whole
+from components.storage import as_path, remove_tree, split_folder, write_whole
 
 _logger = logging.getLogger(__name__)
 
@@ -93,7 +92,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 report(text, event="note", text=f"{source.full_name}: {text}.")
             kinds |= mixed
             for uri, split in itertools.product(uris.values(), counts):
-                if (folder := as_path(split_folder(uri, split))).exists():
+                if (folder := split_folder(uri, split)).exists():
                     remove_tree(folder)
 
     def _drawn(

@@ -5,10 +5,9 @@ Parquet files, a folder a split: `Split-<split>/part-00000-of-00003.parquet`.
 
 from __future__ import annotations
 
-import os
 from typing import Any, NamedTuple
 
-from components.storage import as_path
+from components.storage import split_folder
 
 
 class IndexRow(NamedTuple):
@@ -72,7 +71,7 @@ def read_index(uri: str, split: str) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    folder = as_path(os.path.join(uri, f"Split-{split}"))
+    folder = split_folder(uri, split)
     parts = []
     for path in sorted(folder.glob("*.parquet"), key=str):
         # Whole: pyarrow cannot read the stream of an object store.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +23,7 @@ from components.example_gen.counts import SplitCounts
 from components.example_gen.examine import Kept
 from components.example_gen.screen.quarantine import Reject, to_record
 from components.example_gen.sources.shard import Shard
-from components.storage import as_path
+from components.storage import as_path, split_folder
 
 EXAMPLES, INDEX, QUARANTINE = "examples", "index", "quarantine"
 """The outputs of ImageExampleGen."""
@@ -33,11 +32,6 @@ EXAMPLES, INDEX, QUARANTINE = "examples", "index", "quarantine"
 _GZIP = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
 _ROWS = 8192
 """Rows of the index in memory, and in a row group."""
-
-
-def split_folder(uri: str, split: str) -> str:
-    """The folder of a split in an artifact."""
-    return os.path.join(uri, f"Split-{split}")
 
 
 def write_shard(
@@ -115,12 +109,12 @@ def _whole(uri: str, shard: Shard, name: str) -> Iterator[str]:
     """A file to write, which gets its name where no exception is raised."""
     folder = split_folder(uri, shard.split)
     name = name.format(f"{shard.index:05d}-of-{shard.count:05d}")
-    tf.io.gfile.makedirs(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     # Beside the split's folder, where whatever is inside is data; and not another try's.
     unfinished = as_path(f"{folder}-unfinished-{uuid.uuid4().hex[:8]}-{name}")
     try:
         yield str(unfinished)
-        target = as_path(folder) / name
+        target = folder / name
         if isinstance(unfinished, Path) and isinstance(target, Path):
             sync(unfinished)
             rename(unfinished, target)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Any
 
@@ -11,6 +10,7 @@ from tfx.types.artifact_utils import deserialize_artifact
 from tfx.types.standard_artifacts import Model
 
 from components.digests import digest_of_classes
+from components.finite import read_json
 from components.lineage.artifacts import add_manifest, damage_of
 from components.lineage.served import put_copy
 from components.pusher.versions import CARD_JSON, model_digest
@@ -35,7 +35,7 @@ def adopt(store: Any, version: AnyPath, class_names: str, folder: AnyPath) -> An
       The artifact; None where its card does not say these classes, or it cannot be read.
     """
     try:
-        card = json.loads((version / CARD_JSON).read_text(encoding="utf-8"))
+        card = read_json(version / CARD_JSON)
         if digest_of_classes(card["data"]["class_names"]) != class_names:
             return None
         target = folder / model_digest(version)[:32]

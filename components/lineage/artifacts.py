@@ -6,8 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from components.digests import digest_of_digests
-from components.manifest import damage, from_text, list_files, to_text
+from components.digests import damage, digest_of_digests, from_text, list_files, to_text
 from components.storage import SAVED_MODEL, as_path
 
 DAMAGED = "damaged"
@@ -16,7 +15,7 @@ DAMAGED = "damaged"
 _MANIFEST = "manifest"
 _MODEL = "Model"
 SERVING_MODEL = "Format-Serving"
-"""Where TFX's Trainer keeps the SavedModel in a Model artifact."""
+"""Where TFX's Trainer writes the SavedModel in a Model artifact."""
 _logger = logging.getLogger(__name__)
 
 
@@ -34,7 +33,7 @@ def add_manifest(artifact: Any, type_name: str) -> None:
 
 
 def manifest_text(artifact: Any) -> str:
-    """The manifest of a TFX artifact as `components.manifest.to_text` wrote it; "" for none."""
+    """The manifest of a TFX artifact as `components.digests.to_text` wrote it; "" for none."""
     return str(artifact.get_string_custom_property(_MANIFEST))
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow_transform as tft
-from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
+from components.executor import Artifacts, SettingsExecutor
 from components.pictures.grid import draw_grid
 from components.pictures.samples import stored, trained_on
 from components.pictures.settings import AFTER, BEFORE, PicturesSettings
@@ -19,22 +17,17 @@ _BEFORE_COLUMNS, _BEFORE_SIDE_PX = 3, 200
 _AFTER_COLUMNS, _AFTER_SIDE_PX = 5, 160
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(SettingsExecutor[PicturesSettings]):
     """Reads the first step of training, and draws it."""
 
-    def Do(  # noqa: N802  # TFX's name.
-        self,
-        input_dict: dict[str, list[Any]],
-        output_dict: dict[str, list[Any]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    SETTINGS = PicturesSettings
+
+    def run(self, inputs: Artifacts, outputs: Artifacts, settings: PicturesSettings) -> None:
         """Fills `pictures` with `before.png` and `after.png`."""
-        self._log_startup(input_dict, output_dict, exec_properties)
-        settings = PicturesSettings.model_validate_json(exec_properties["settings"])
-        examples = artifact_utils.get_single_instance(input_dict["examples"])
-        folders = artifact_utils.get_split_uris(input_dict["examples"], "train")
+        examples = inputs["examples"]
+        folders = artifact_utils.get_split_uris([examples], "train")
         files = files_of(map(io_utils.all_files_pattern, folders))
-        graph = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"]))
+        graph = tft.TFTransformOutput(inputs["transform_graph"].uri)
         count = examples.get_int_custom_property("num_examples_train")
         split = stored_split(files, graph, count, training=True)
         pictures = {
@@ -45,7 +38,7 @@ class Executor(base_executor.BaseExecutor):
                 trained_on(split, settings, _AFTER_COLUMNS**2), _AFTER_COLUMNS, _AFTER_SIDE_PX
             ),
         }
-        folder = as_path(artifact_utils.get_single_uri(output_dict["pictures"]))
+        folder = as_path(outputs["pictures"].uri)
         folder.mkdir(parents=True, exist_ok=True)
         for name, picture in pictures.items():
             (folder / name).write_bytes(picture)

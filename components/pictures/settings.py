@@ -1,4 +1,4 @@
-"""All that the Pictures step is told, as one value in its execution properties."""
+"""The settings of the Pictures step, as one value in its execution properties."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.section import Section
+from components.section import Names, Section
 from components.transform.config import WHITE, Colour, ImageSizes
 
 BEFORE, AFTER = "before.png", "after.png"
@@ -26,7 +26,7 @@ class PicturesSettings(Section):
       background: RGB behind what is transparent.
     """
 
-    class_names: Annotated[tuple[str, ...], Field(strict=False)]
+    class_names: Names
     sizes: ImageSizes
     batch_size: int
     shuffle_buffer: int

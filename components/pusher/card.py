@@ -23,8 +23,8 @@ class Evidence:
 
     Attributes:
       counts: examples by split.
-      history: a row an epoch, as the Trainer keeps it.
-      trained: `mode`, `training`, `plan` and `base_model` as the Trainer keeps them, with what a
+      history: a row an epoch, as the Trainer writes it.
+      trained: `mode`, `training`, `plan` and `base_model` as the Trainer writes them, with what a
         Tuner chose.
       metrics: the model's.
       baseline: the baseline's; {} where there was none.
@@ -62,7 +62,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """The `training` section, what a Tuner chose over it, and what came of it in plain numbers."""
+    """The `training` section, what a Tuner chose over it, and the plan in plain numbers."""
 
     training: Mapping[str, Any]
     tuned: Mapping[str, Any]
@@ -102,18 +102,6 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class AppliedGate:
-    """One gate with its verdict."""
-
-    key: str
-    passed: bool
-    sentence: str
-    value: float | None
-    limit: float | None
-    baseline: float | None
-
-
-@dataclass(frozen=True)
 class ModelCard:
     """The whole card.
 
@@ -132,7 +120,7 @@ class ModelCard:
       hyperparameters: how it was trained.
       training: how that went.
       split: the split that was judged.
-      metrics: what came of it.
+      metrics: of the model on that split.
       baseline_metrics: the same of the model before it; None where there was none.
       gates: every gate that was applied.
       code: what ran.
@@ -153,7 +141,7 @@ class ModelCard:
     split: str
     metrics: Judgement
     baseline_metrics: Judgement | None
-    gates: tuple[AppliedGate, ...]
+    gates: tuple[Gate, ...]
     code: CodeFacts
 
 
@@ -209,10 +197,7 @@ def make_card(settings: CardSettings, evidence: Evidence, version: int, pushed: 
         split=settings.split,
         metrics=metrics,
         baseline_metrics=_judgement(evidence.baseline, names) if evidence.baseline else None,
-        gates=tuple(
-            AppliedGate(each.key, each.passed, each.sentence, each.value, each.limit, each.baseline)
-            for each in evidence.gates
-        ),
+        gates=tuple(evidence.gates),
         code=settings.code,
     )
 

@@ -12,10 +12,11 @@ from typing import Any
 from tfx.components.pusher import executor as tfx_pusher
 from tfx.types import artifact_utils
 
+from components.evaluator.results import read_findings, read_gates
+from components.example_gen.counts import counts_of
 from components.lineage.served import MODEL_PROPERTY, VERSION_PROPERTY
-from components.pusher.card import make_card
+from components.pusher.card import Evidence, make_card
 from components.pusher.card_text import render_json, render_markdown
-from components.pusher.evidence import read_evidence
 from components.pusher.settings import CardSettings
 from components.pusher.versions import (
     CARD_JSON,
@@ -27,6 +28,7 @@ from components.pusher.versions import (
     served,
 )
 from components.storage import AnyPath, as_path, copy_tree, write_whole
+from components.trainer.history import read_history, read_hyperparameters
 
 _logger = logging.getLogger(__name__)
 
@@ -50,10 +52,10 @@ class Executor(tfx_pusher.Executor):
         serving = as_path(
             json.loads(exec_properties["push_destination"])["filesystem"]["base_directory"]
         )
-        kept = as_path(pushed_model.uri)
+        copy = as_path(pushed_model.uri)
         # Beside the artifact, which a retry of this execution empties. No name begins with another:
         # TensorFlow's ram:// takes such a file for one of the folder.
-        note = kept.parent / f"version-{kept.name}"
+        note = copy.parent / f"version-{copy.name}"
         current = served(serving)
         if current and model_digest(current) == model_digest(model):
             if not note.exists() or note.read_text(encoding="utf-8") != str(current):
@@ -63,16 +65,16 @@ class Executor(tfx_pusher.Executor):
                 _note_served(pushed_model, input_dict, current)
                 return
             _logger.info("an earlier attempt pushed to %s", current)
-            copy_tree(current, kept)
+            copy_tree(current, copy)
             target = current
         else:
             now = int(time.time())
             card = _card(input_dict, exec_properties, now)
             # Serving comes last: what fails before it leaves it as it was.
-            copy_tree(model, kept)
+            copy_tree(model, copy)
 
             def chosen(version: AnyPath) -> None:
-                add_card(kept, card(version))
+                add_card(copy, card(version))
                 write_whole(note, str(version))
 
             target = add_version(model, serving, now, chosen, card)
@@ -99,10 +101,18 @@ def _card(
       now: seconds since 1970.
     """
     settings = CardSettings.model_validate_json(exec_properties["card"])
-    evidence = read_evidence(
-        artifact_utils.get_single_instance(input_dict["examples"]),
-        artifact_utils.get_single_uri(input_dict["model_run"]),
-        artifact_utils.get_single_uri(input_dict["evaluation"]),
+    model_run = artifact_utils.get_single_uri(input_dict["model_run"])
+    evaluation = artifact_utils.get_single_uri(input_dict["evaluation"])
+    findings = read_findings(evaluation)
+    counts = counts_of(artifact_utils.get_single_instance(input_dict["examples"]))
+    evidence = Evidence(
+        counts={split: of_split.kept for split, of_split in counts.items()},
+        history=read_history(model_run),
+        trained=read_hyperparameters(model_run),
+        metrics=findings.candidate,
+        baseline=findings.baseline,
+        gates=read_gates(evaluation),
+        clipped=findings.clipped,
     )
     pushed = datetime.datetime.fromtimestamp(now, datetime.timezone.utc).isoformat()
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from components.section import Section
+from components.section import Names, Section
 
 
 class DataFacts(Section):
@@ -23,7 +21,7 @@ class DataFacts(Section):
     name: str
     splits: dict[str, str]
     fingerprint: str
-    class_names: Annotated[tuple[str, ...], Field(strict=False)]
+    class_names: Names
     examples_per_class: int | None = None
 
 

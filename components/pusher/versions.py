@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from components.digests import digest_of_folder
-from components.durable import rename, sync_tree
+from components.durable import STALE_S, remove_dead, rename, sync_tree, unfinished_folder
 from components.storage import SAVED_MODEL, AnyPath, copy_tree, is_local, remove_tree
-from components.unfinished import STALE_S, remove_dead, unfinished_folder
 
 CARD_JSON = "assets.extra/model_card.json"
 CARD_MARKDOWN = "assets.extra/model_card.md"
@@ -72,14 +71,14 @@ def add_version(
     """Copies a SavedModel into `serving` as a new highest version.
 
     A server never loads half of it, not even after a power cut. What a dead push left is removed
-    (`components.unfinished`); in an object store, where no one knows whether it goes on, after a
+    (`components.durable`); in an object store, where no one knows whether it goes on, after a
     day.
 
     Args:
       model: the SavedModel's folder.
       serving: the folder of versions; made where it is missing.
       now: seconds since 1970; the number, unless a higher one is there.
-      chosen: told the new version's folder just before a server can see it.
+      chosen: is given the new version's folder just before a server can see it.
       card: makes the card of the new version's folder; a server never sees that without its card.
 
     Returns:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.evaluator.gates import OVERALL, Measured
+from components.evaluator.gates import OVERALL, Gate, Measured
 from components.evaluator.prediction_table import read_predictions
 from components.evaluator.results import ACCURACY, Metrics, read_findings, read_gates
 from components.example_gen.index import read_index
@@ -24,7 +22,6 @@ from components.report.content import (
     FAILED,
     REJECTED,
     Confusion,
-    GateRow,
     LineageRow,
     Number,
     Report,
@@ -39,7 +36,8 @@ from components.report.figures import (
 )
 from components.report.pictures import make_album
 from components.report.settings import ReportSettings
-from components.storage import as_path
+from components.storage import split_folder
+from components.trainer.history import read_history
 from components.transform.config import WHITE
 from components.transform.features import LABEL
 
@@ -67,15 +65,14 @@ def collect(
       failure: of a run that broke off; it is said first.
     """
     parts: dict[str, Any] = {}
-    gates = []
+    gates: list[Gate] = []
     evaluation = _uri(artifacts, "Evaluator.evaluation")
     if evaluation:
         gates = read_gates(evaluation)
         parts |= _evaluation(artifacts, evaluation, settings)
     parts |= data_parts(artifacts, len(settings.class_names))
     if run := _uri(artifacts, "Trainer.model_run"):
-        history = (as_path(run) / "history.json").read_text(encoding="utf-8")
-        parts["history"] = tuple(json.loads(history))
+        parts["history"] = tuple(read_history(run))
     failed = [gate.sentence for gate in gates if not gate.passed]
     verdict = FAILED if failure else (REJECTED if failed or not gates else BLESSED)
     return Report(
@@ -85,7 +82,7 @@ def collect(
         verdict=verdict,
         reasons=(failure.reason,) if failure else tuple(failed),
         warnings=tuple(warnings_of(artifacts)),
-        gates=tuple(_gate_row(gate) for gate in gates),
+        gates=tuple(gates),
         split=settings.split,
         class_names=settings.class_names,
         config=settings.config,
@@ -153,18 +150,6 @@ def _number(measured: Measured, baseline: Measured | None) -> Number:
     return Number(measured.value, measured.lower, measured.upper, before)
 
 
-def _gate_row(gate: Any) -> GateRow:
-    return GateRow(
-        key=gate.key,
-        subject=gate.subject,
-        passed=gate.passed,
-        value=gate.value,
-        limit=gate.limit,
-        baseline=gate.baseline,
-        sentence=gate.sentence,
-    )
-
-
 def _lineage(artifacts: Mapping[str, Any], settings: ReportSettings) -> tuple[LineageRow, ...]:
     made = [
         LineageRow(artifact.type_name, name, artifact.uri, _identity(artifact))
@@ -190,8 +175,7 @@ def _records(artifacts: Mapping[str, Any], split: str) -> Iterator[bytes]:
     # Only here: a run that broke off before its Evaluator has no image to show.
     import tensorflow as tf
 
-    folder = os.path.join(examples.uri, f"Split-{split}")
-    files = sorted(tf.io.gfile.glob(os.path.join(folder, "*")))
+    files = sorted(map(str, split_folder(examples.uri, split).iterdir()))
     yield from tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from typing import Any
 
 from components.data_gate.checks import read_checks
@@ -13,7 +12,7 @@ from components.example_gen.index import read_index
 from components.lineage.outputs import splits_of
 from components.pictures.grid import smaller
 from components.pictures.settings import AFTER, BEFORE
-from components.report.content import CheckRow, FeatureRow, Images
+from components.report.content import FeatureRow, Images
 from components.report.images import COLUMNS, describe
 from components.storage import as_path
 
@@ -38,7 +37,7 @@ def data_parts(artifacts: Mapping[str, Any], num_classes: int) -> dict[str, Any]
         found["stored_images"] = smaller((folder / BEFORE).read_bytes())
         found["trained_images"] = smaller((folder / AFTER).read_bytes())
     if checks := artifacts.get("DataGate.checks"):
-        found["checks"] = _checks(checks.uri)
+        found["checks"] = tuple(read_checks(checks.uri))
     if statistics := artifacts.get("StatisticsGen.statistics"):
         found["statistics"] = tuple(
             row for split in splits_of(statistics) for row in _feature_rows(statistics.uri, split)
@@ -58,13 +57,6 @@ def _images(uri: str, splits: list[str], num_classes: int) -> Images | None:
     # Column by column: what is not shown of a million images is not held.
     tables = {split: read_index(uri, split).select(list(COLUMNS)) for split in ordered}
     return describe(tables, num_classes)
-
-
-def _checks(uri: str) -> tuple[CheckRow, ...]:
-    names = [field.name for field in fields(CheckRow)]
-    return tuple(
-        CheckRow(**{name: getattr(check, name) for name in names}) for check in read_checks(uri)
-    )
 
 
 def _feature_rows(uri: str, split: str) -> Iterator[FeatureRow]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.example_gen.counts import SplitCounts, total
+
+if TYPE_CHECKING:
+    # The Kubeflow SDK's environment has no NumPy, and takes names from here.
+    from components.data_gate.checks import Check
+    from components.evaluator.gates import Gate
 
 BLESSED, REJECTED, FAILED = "blessed", "rejected", "failed"
 
@@ -21,19 +26,6 @@ class Number:
 
 
 @dataclass(frozen=True)
-class GateRow:
-    """One gate: `sentence` says it in words."""
-
-    key: str
-    subject: str
-    passed: bool
-    value: float | None
-    limit: float | None
-    baseline: float | None
-    sentence: str
-
-
-@dataclass(frozen=True)
 class ClassRow:
     """Figures of one class; a ratio without examples is None.
 
@@ -44,8 +36,8 @@ class ClassRow:
       recall: right among those that are it.
       f1: harmonic mean of the two.
       change: recall minus the baseline's recall; None without a baseline.
-      lower: of the recall's 95 % interval; None without images.
-      upper: likewise.
+      lower: end of the recall's 95 % interval; None without images.
+      upper: end of the recall's 95 % interval; None without images.
     """
 
     name: str
@@ -142,8 +134,8 @@ class SplitImages:
       labels: how many there are of each class, by index.
       formats: how many there are of each format, by name.
       width: in pixels; None where there is no image.
-      height: in pixels, likewise.
-      num_bytes: of the encoded image, likewise.
+      height: in pixels; None where there is no image.
+      num_bytes: of the encoded image; None where there is no image.
       sides: how many have a shorter side in each bin of `Images.side_edges`.
       sizes: how many have so many bytes, in each bin of `Images.size_edges`.
     """
@@ -170,29 +162,12 @@ class Images:
     Attributes:
       splits: in the order of the examples.
       side_edges: of the bins of shorter sides in pixels, rising; empty where all are the same.
-      size_edges: of the bins of encoded sizes in bytes, likewise.
+      size_edges: of the bins of encoded sizes in bytes, rising; empty where all are the same.
     """
 
     splits: tuple[SplitImages, ...]
     side_edges: tuple[int, ...] = ()
     size_edges: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class CheckRow:
-    """One check of the data gate, as `components.data_gate.checks.Check` has it.
-
-    `value` and `limit` are what was found and what is allowed, if they are numbers; `stops` says
-    whether a run ends where it did not pass.
-    """
-
-    key: str
-    subject: str
-    passed: bool
-    stops: bool
-    value: float | None
-    limit: float | None
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -249,9 +224,9 @@ class Report:
       statistics: rows of TFDV.
       anomalies: TFDV's sentences; None where the validator did not run.
       stored_images: some training images as they are stored, in one picture, PNG or JPEG.
-      trained_images: some as the network sees them, likewise.
+      trained_images: some as the network sees them, in one picture.
       images: what the images are like; None where there is no index of them.
-      counts: records read, kept and set aside, by split.
+      counts: records read, accepted and set aside, by split.
       checks: of the data gate.
       config: the resolved configuration.
       lineage: where everything came from.
@@ -265,7 +240,7 @@ class Report:
     verdict: str
     reasons: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    gates: tuple[GateRow, ...] = ()
+    gates: tuple[Gate, ...] = ()
     metrics: dict[str, Number] = field(default_factory=dict)
     has_baseline: bool = False
     split: str = "eval"
@@ -287,7 +262,7 @@ class Report:
     trained_images: bytes = b""
     images: Images | None = None
     counts: dict[str, SplitCounts] = field(default_factory=dict)
-    checks: tuple[CheckRow, ...] = ()
+    checks: tuple[Check, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
     lineage: tuple[LineageRow, ...] = ()
     steps: tuple[StepRow, ...] = ()

@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
-from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
-from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
+from components.executor import Artifacts, SettingsExecutor
 from components.report.collect import collect
 from components.report.settings import PAGE, ReportSettings
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(SettingsExecutor[ReportSettings]):
     """Reads what the other steps wrote and draws it."""
 
-    def Do(  # noqa: N802  # TFX's name.
-        self,
-        input_dict: dict[str, list[Any]],
-        output_dict: dict[str, list[Any]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    SETTINGS = ReportSettings
+
+    def run(self, inputs: Artifacts, outputs: Artifacts, settings: ReportSettings) -> None:
         """Fills `report` with one page, index.html."""
-        self._log_startup(input_dict, output_dict, exec_properties)
-        settings = ReportSettings.model_validate_json(exec_properties["settings"])
         names = dict(INPUTS)
-        artifacts = {
-            names[key]: artifact_utils.get_single_instance(found)
-            for key, found in input_dict.items()
-            if found
-        }
+        artifacts = {names[key]: artifact for key, artifact in inputs.items()}
         # Altair takes a second to import, and most processes that know this module draw nothing.
         from components.report.page import render
 
         page = render(collect(artifacts, settings))
-        folder = artifact_utils.get_single_uri(output_dict["report"])
+        folder = outputs["report"].uri
         fileio.makedirs(folder)
         io_utils.write_string_file(os.path.join(folder, PAGE), page)
 

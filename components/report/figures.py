@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,25 +40,30 @@ def class_rows(
       names: names by class index.
       baseline_recall: the baseline's recall by class index; classes that it lacks have no change.
     """
-    hits, counts, taken = Counter[int](), Counter[int](), Counter[int]()
-    for true, predicted, count in cells:
-        counts[true] += count
-        taken[predicted] += count
-        if true == predicted:
-            hits[true] = count
+    # Not at the top: most processes that know this module draw nothing.
+    from sklearn.metrics import precision_recall_fscore_support
+
+    if not cells:
+        return tuple(ClassRow(name, 0, None, None, None) for name in names)
+    true, taken, counts = np.array(cells).T
+    # Of nothing a ratio is NaN; of whole numbers the sums are exact.
+    figures = precision_recall_fscore_support(
+        true, taken, labels=np.arange(len(names)), sample_weight=counts, zero_division=np.nan
+    )
     rows = []
-    for index, name in enumerate(names):
-        recall = _ratio(hits[index], counts[index])
-        before = baseline_recall.get(index)
-        ends = wilson(hits[index], counts[index]) if counts[index] else (None, None)
+    for index, (name, precision, recall, f1, support) in enumerate(
+        zip(names, *map(np.ndarray.tolist, figures), strict=True)
+    ):
+        count, before = int(support), baseline_recall.get(index)
+        ends = wilson(round(recall * count), count) if count else (None, None)
         rows.append(
             ClassRow(
                 name=name,
-                count=counts[index],
-                precision=_ratio(hits[index], taken[index]),
-                recall=recall,
-                f1=_ratio(2 * hits[index], counts[index] + taken[index]),
-                change=None if recall is None or before is None else recall - before,
+                count=count,
+                precision=_known(precision),
+                recall=_known(recall),
+                f1=_known(f1),
+                change=recall - before if count and before is not None else None,
                 lower=ends[0],
                 upper=ends[1],
             )
@@ -73,7 +78,8 @@ def calibration(
 
     Guo et al. 2017 (arXiv 1706.04599), section 2: bins of equal width over the probability of the
     predicted class; the error is the mean gap, weighted by the bins' counts. Upper edges are
-    inclusive, as in the paper; the first bin holds 0 too.
+    inclusive, as in the paper; the first bin holds 0 too. scikit-learn's `calibration_curve` has
+    the same bins, but neither their counts nor the error.
 
     Args:
       probabilities: float [N], of the predicted class; images without one (NaN) are left out.
@@ -110,5 +116,5 @@ def without_no_class(cells: Sequence[tuple[int, int, int]]) -> tuple[tuple[int, 
     return tuple(cell for cell in cells if cell[1] != NO_CLASS)
 
 
-def _ratio(part: float, whole: float) -> float | None:
-    return float(part) / float(whole) if whole else None
+def _known(ratio: float) -> float | None:
+    return ratio if math.isfinite(ratio) else None

@@ -21,7 +21,7 @@ class RunRow:
       finished: local time as ISO 8601, to the second; of a run that did not finish, when it began.
       verdict: blessed, rejected, failed, not run or did not finish.
       accuracy: None where it was not measured.
-      loss: likewise.
+      loss: None where it was not measured.
       reasons: why it was rejected or failed.
       changes: what differs in the configuration from the run before, `training.seed: 1 → 2`.
       pushed: whether it pushed a version.

@@ -1,4 +1,4 @@
-"""All that the Report step is told, as one value in its execution properties."""
+"""The settings of the Report step, as one value in its execution properties."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from components.section import Section
+from components.section import Names, Section
 
 PAGE = "index.html"
 """The report's file in its artifact."""
@@ -28,7 +28,7 @@ class ReportSettings(Section):
     pipeline: str
     run_id: str
     split: str
-    class_names: Annotated[tuple[str, ...], Field(strict=False)]
+    class_names: Names
     config: dict[str, Any]
     sources: Annotated[
         tuple[Annotated[tuple[str, str, str, str], Field(strict=False)], ...], Field(strict=False)

@@ -20,7 +20,7 @@ def finish(
 ) -> Spec:
     """The spec of an altair chart.
 
-    `usermeta` tells the page how to draw it: `widest` and `height` are in CSS pixels, `ratio` is
+    `usermeta` says how the page draws it: `widest` and `height` are in CSS pixels, `ratio` is
     height by width where there is no `height`, `dots` asks for colours that show as single dots.
 
     Args:

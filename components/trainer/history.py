@@ -7,14 +7,14 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-import tensorflow as tf
-
 from components import progress
-from components.finite import to_json
+from components.finite import read_json, write_json
+from components.storage import as_path
 from components.trainer.plan import Plan
 from components.trainer.settings import Job
 
 _METRICS = ("loss", "accuracy")
+_HISTORY, _HYPERPARAMETERS = "history.json", "hyperparameters.json"
 
 
 class Record:
@@ -33,6 +33,8 @@ class Record:
 
     def tell(self, row: dict[str, Any]) -> None:
         """Takes the row of one epoch (`components.trainer.loop.Loop.run`)."""
+        import tensorflow as tf
+
         # By Keras's names, which dashboards know.
         with self._train.as_default(step=row["epoch"]):
             for name in _METRICS:
@@ -53,30 +55,37 @@ class Record:
         self._validation.close()
 
 
-def _writer(folder: str | None, name: str) -> tf.summary.SummaryWriter:
+def _writer(folder: str | None, name: str) -> Any:
+    # Not at the top: who reads the history needs no TensorFlow.
+    import tensorflow as tf
+
     if folder is None:
         return tf.summary.create_noop_writer()
     return tf.summary.create_file_writer(os.path.join(folder, name))
 
 
 def write_history(rows: list[dict[str, Any]], folder: str) -> None:
-    """Keeps the history in the model run: `history.csv` for people, `history.json` for programs.
+    """Writes the history into the model run: `history.csv` for people, `history.json` for programs.
 
     A loss that is not finite is null there.
     """
-    tf.io.gfile.makedirs(folder)
-    write_json(os.path.join(folder, "history.json"), rows)
-    with tf.io.gfile.GFile(os.path.join(folder, "history.csv"), "w") as stream:
+    write_json(as_path(folder) / _HISTORY, rows)
+    with (as_path(folder) / "history.csv").open("w") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
 
 
-def write_hyperparameters(job: Job, plan: Plan) -> None:
-    """Keeps what was trained with, what a search chose among it: `hyperparameters.json`.
+def read_history(folder: str) -> list[dict[str, Any]]:
+    """The row of every epoch (`components.trainer.loop.Loop.run`)."""
+    return list(read_json(as_path(folder) / _HISTORY))
 
-    Its keys are `mode`, `training` with every key of that section, `plan`, what came of it, and
-    `base_model`, the folder of the model that it started from; null for the backbone alone.
+
+def write_hyperparameters(job: Job, plan: Plan) -> None:
+    """Writes what was trained with, what a search chose included: `hyperparameters.json`.
+
+    Its keys are `mode`, `training` with every key of that section, `plan`, which follows from
+    it, and `base_model`, the folder of the model that it started from; null for the backbone alone.
     """
     values = {
         "mode": job.settings.mode,
@@ -84,10 +93,10 @@ def write_hyperparameters(job: Job, plan: Plan) -> None:
         "plan": asdict(plan),
         "base_model": job.base_model,
     }
-    write_json(os.path.join(job.model_run, "hyperparameters.json"), values)
+    write_json(as_path(job.model_run) / _HYPERPARAMETERS, values)
 
 
-def write_json(path: str, value: Any) -> None:
-    """Writes plain values; a number that is not finite is null."""
-    with tf.io.gfile.GFile(path, "w") as stream:
-        stream.write(to_json(value, indent=1))
+def read_hyperparameters(folder: str) -> dict[str, Any]:
+    """The same by key; {} of a training that left none."""
+    path = as_path(folder) / _HYPERPARAMETERS
+    return dict(read_json(path)) if path.exists() else {}

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any, Literal
 
 from components.example_gen.counts import Counts
-from components.section import Section
+from components.section import Names, Section
 from components.trainer.config import TrainingConfig
 from components.transform.config import ImageSizes
-
-Texts = Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class TrainerSettings(Section):
@@ -35,7 +31,7 @@ class TrainerSettings(Section):
     backbone_sha256: str
     trainable_parameters: int | None
     mode: Literal["head_only", "full"]
-    class_names: Texts
+    class_names: Names
     sizes: ImageSizes
     training: TrainingConfig
     num_train: int
@@ -70,8 +66,8 @@ class Job(Section):
     """
 
     settings: TrainerSettings
-    train_files: Texts
-    eval_files: Texts
+    train_files: Names
+    eval_files: Names
     transform_graph: str
     code: str
     model_run: str

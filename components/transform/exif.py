@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from components.transform.patterns import piece
-from components.transform.traced import rare
+from components.transform.graph_parts import piece, rare
 
 _ORIENTATION = 0x0112
 _ENTRY = 6

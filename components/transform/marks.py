@@ -18,8 +18,7 @@ import tensorflow as tf
 
 from components.transform.bmp import COLOUR_BITS, HEADER_SIZES
 from components.transform.exif import exif_orientation, xmp_orientation
-from components.transform.patterns import Pattern, Patterns, piece
-from components.transform.traced import rare
+from components.transform.graph_parts import Pattern, Patterns, piece, rare
 
 UNKNOWN, PLAIN, ALPHA, NEGATIVE, GIF, BMP = range(6)
 """Kinds: what TensorFlow does not decode, or not rightly; a JPEG or PNG that its decoder alone has

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from components.transform.bmp import GREYS, PALETTE
 from components.transform.config import Colour
+from components.transform.graph_parts import rare
 from components.transform.marks import PLAIN, read_marks
-from components.transform.traced import rare
 
 _ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 """Adobe's marker in a JPEG: its four colours are inverted, as they are in practice."""

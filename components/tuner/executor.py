@@ -7,13 +7,13 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
-from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.example_gen.counts import counts_of
+from components.executor import Artifacts, SettingsExecutor
+from components.finite import write_json
 from components.progress import report
 from components.storage import as_path, write_whole
 from components.trainer.input_pipeline import files_of
@@ -27,40 +27,33 @@ BEST = "best_hyperparameters.txt"
 TABLE, ROWS = "trials.csv", "trials.json"
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(SettingsExecutor[TunerSettings]):
     """Runs the search on the train split alone."""
 
-    def Do(  # noqa: N802  # TFX's name.
-        self,
-        input_dict: dict[str, list[Any]],
-        output_dict: dict[str, list[Any]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    SETTINGS = TunerSettings
+
+    def run(self, inputs: Artifacts, outputs: Artifacts, settings: TunerSettings) -> None:
         """Fills `best_hyperparameters`, JSON for the Trainer, and `tuner_results`, every trial.
 
         Raises:
           UserError: no trial came to its end, nothing can be held out, or the training cannot be
             as configured.
         """
-        self._log_startup(input_dict, output_dict, exec_properties)
-        settings = TunerSettings.model_validate_json(exec_properties["settings"])
-        counts = counts_of(artifact_utils.get_single_instance(input_dict["examples"]))
+        counts = counts_of(inputs["examples"])
         settings = settings.model_copy(update={"trainer": settings.trainer.with_counts(counts)})
-        folders = artifact_utils.get_split_uris(input_dict["examples"], "train")
+        folders = artifact_utils.get_split_uris([inputs["examples"]], "train")
         files = files_of(map(io_utils.all_files_pattern, folders))
-        graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
-        base = input_dict.get("base_model")
-        base_uri = artifact_utils.get_single_uri(base) if base else None
-        base_model = path_utils.serving_model_path(base_uri) if base_uri else None
+        graph, base = inputs["transform_graph"].uri, inputs.get("base_model")
+        base_model = path_utils.serving_model_path(base.uri) if base else None
         with Trials(settings, files, graph, base_model) as trials:
             shown = Shown(settings.search.most_trials)
             found = search(settings.search, trials.run, shown.show)
-        results = as_path(artifact_utils.get_single_uri(output_dict["tuner_results"]))
-        write_whole(results / ROWS, json.dumps([asdict(trial) for trial in found], indent=1) + "\n")
+        results = as_path(outputs["tuner_results"].uri)
+        write_json(results / ROWS, [asdict(trial) for trial in found])
         write_whole(results / TABLE, table_of(found))
         best = best_of(found)
-        chosen = as_path(artifact_utils.get_single_uri(output_dict["best_hyperparameters"]))
-        write_whole(chosen / BEST, json.dumps(best.values, indent=1) + "\n")
+        chosen = as_path(outputs["best_hyperparameters"].uri)
+        write_json(chosen / BEST, best.values)
 
 
 class Shown:

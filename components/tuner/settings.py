@@ -1,4 +1,4 @@
-"""All that the Tuner is told, as one value in its execution properties."""
+"""The settings of the Tuner, as one value in its execution properties."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from components.tuner.config import SearchConfig
 
 
 class TunerSettings(Section):
-    """What the Trainer is told, and what is searched.
+    """The Trainer's settings, and what is searched.
 
     Attributes:
       trainer: the Trainer's settings, before anything was chosen.
@@ -21,7 +21,7 @@ class TunerSettings(Section):
     search: SearchConfig
 
     def of_trial(self, values: dict[str, Any], held_out: int) -> TrainerSettings:
-        """What one trial is told: it may be shorter, and is in this process alone.
+        """The settings of one trial: it may be shorter, and runs in this process alone.
 
         Args:
           values: that are tried.
@@ -31,6 +31,6 @@ class TunerSettings(Section):
         limits = [limit for limit in (training.epochs, self.search.epochs) if limit is not None]
         # The Tuner has no other workers.
         strategy = "auto" if training.strategy == "multi_worker" else training.strategy
-        told = {**values, "epochs": min(limits, default=None), "strategy": strategy}
-        found = self.trainer.with_hyperparameters(told)
+        chosen = {**values, "epochs": min(limits, default=None), "strategy": strategy}
+        found = self.trainer.with_hyperparameters(chosen)
         return found.model_copy(update={"num_eval": held_out})

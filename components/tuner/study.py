@@ -48,7 +48,7 @@ class Trial:
       state: complete, pruned or failed; one whose accuracy or loss is not finite has failed.
       val_accuracy: on the images held out; None unless complete.
       val_loss: the same.
-      seconds: that it took; 0 where an earlier one with the same values tells the result.
+      seconds: that it took; 0 where an earlier one with the same values gives the result.
       reason: why it failed; empty where it did not.
     """
 

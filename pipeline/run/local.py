@@ -12,11 +12,11 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
+from components.durable import remove_dead_files
 from components.errors import UserError
 from components.process import start
 from components.progress import read_events
 from components.pusher.versions import remove_dead_pushes, served
-from components.unfinished import remove_dead_files
 from pipeline.cli.command_line import undisturbed
 from pipeline.config import Config, dump_config
 from pipeline.config.yaml_text import write_yaml

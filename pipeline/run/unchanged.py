@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from components.digests import damage, from_text
 from components.lineage.artifacts import manifest_text
-from components.manifest import damage, from_text
 from components.progress import report
 from pipeline.run.layout import Layout
 from pipeline.run.summary import Summary, as_values, write_json

@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from components.data_gate.checks import Check
+from components.evaluator.gates import Gate
 from components.example_gen.counts import SplitCounts
 from components.pictures.grid import Line, Tile, draw_grid, smaller
 from components.report.content import (
@@ -14,11 +16,9 @@ from components.report.content import (
     FAILED,
     REJECTED,
     CalibrationBin,
-    CheckRow,
     ClassRow,
     Confusion,
     FeatureRow,
-    GateRow,
     LineageRow,
     Number,
     Picture,
@@ -146,7 +146,7 @@ def _about_the_run():
             "eval": SplitCounts(1201, 1200, {"truncated": 1}),
         },
         checks=(
-            CheckRow(
+            Check(
                 "data_gate.max_reject_fraction",
                 "images read",
                 True,
@@ -155,7 +155,7 @@ def _about_the_run():
                 0.01,
                 "5 of 5,205 images were set aside",
             ),
-            CheckRow(
+            Check(
                 "data_gate.duplicates",
                 "eval split",
                 False,
@@ -164,7 +164,7 @@ def _about_the_run():
                 None,
                 "3 images of the eval split are in the train split too: roses/1.jpg, roses/2.jpg",
             ),
-            CheckRow(
+            Check(
                 "data_gate.max_imbalance",
                 "train split",
                 False,
@@ -276,16 +276,16 @@ def _gates(names, verdict):
     each = "evaluation.min_class_accuracy"
     unknown = "accuracy of class 'x' could not be measured: no such image in the eval split"
     passed = [
-        GateRow(each, f"accuracy of class {name!r}", True, 0.8, 0.5, None, "reaches")
+        Gate(each, f"accuracy of class {name!r}", True, 0.8, 0.5, None, "reaches")
         for name in names[:-1]
     ]
-    overall = GateRow(
+    overall = Gate(
         "evaluation.min_accuracy", "accuracy", verdict == BLESSED, 0.8421, limit, None, "so it is"
     )
-    compared = GateRow(
+    compared = Gate(
         "evaluation.max_regression", "accuracy", True, 0.8421, 0.8212, 0.8312, "reaches"
     )
-    failed = GateRow(each, "accuracy of class 'x'", False, None, 0.5, None, unknown)
+    failed = Gate(each, "accuracy of class 'x'", False, None, 0.5, None, unknown)
     return (overall, compared, *passed, *([] if verdict == BLESSED else [failed]))
 
 

@@ -7,13 +7,12 @@ one.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from components.example_gen.sources.tfrecord_file import tf_records
-from components.storage import as_path
+from components.storage import split_folder, splits_in
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def read_quarantine(uri: str, split: str) -> Iterator[Reject]:
       uri: of the Quarantine artifact.
       split: its name.
     """
-    folder = as_path(os.path.join(uri, f"Split-{split}"))
+    folder = split_folder(uri, split)
     if folder.exists():
         for path in sorted(folder.iterdir(), key=str):
             yield from map(from_record, tf_records(str(path)))
@@ -78,9 +77,7 @@ def read_quarantine(uri: str, split: str) -> Iterator[Reject]:
 
 def quarantined_splits(uri: str) -> list[str]:
     """The splits of which something was set aside."""
-    folder = as_path(uri)
-    names = (path.name for path in folder.iterdir()) if folder.exists() else ()
-    return sorted(name.removeprefix("Split-") for name in names if name.startswith("Split-"))
+    return splits_in(uri)
 
 
 def _example() -> Any:

@@ -15,15 +15,13 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from tfx.components.example_validator.executor import Executor as ExampleValidator
 from tfx.types import standard_artifacts
 
+from components.artifacts import DataChecks, ImageIndex, Quarantine
 from components.commands import module_command
-from components.data_gate.artifacts import DataChecks
 from components.data_gate.checks import CHECKS, read_checks, read_class_counts
-from components.data_gate.config import DataGateConfig
+from components.data_gate.config import DataGateConfig, DataGateSettings
 from components.data_gate.executor import Executor
-from components.data_gate.settings import DataGateSettings
 from components.digests import digest_of_classes
 from components.errors import UserError
-from components.example_gen.artifacts import ImageIndex, Quarantine
 from components.example_gen.counts import SplitCounts, set_counts
 from tests.components.data_gate.indexes import row, write_index
 from tests.components.trainer.jobs import png

@@ -12,12 +12,11 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner
 from scipy.stats import binomtest
 from tfx.types.standard_artifacts import ModelBlessing, ModelEvaluation, TransformGraph
 
-from components.evaluator.config import EvaluationConfig
+from components.evaluator.config import EvaluationConfig, EvaluatorSettings
 from components.evaluator.executor import Executor
 from components.evaluator.gates import Measured
 from components.evaluator.prediction_table import read_predictions
 from components.evaluator.results import read_gates, read_metrics
-from components.evaluator.settings import EvaluatorSettings
 from tests.parity import BATCH, COUNT, NAMES, write_examples, write_model
 
 

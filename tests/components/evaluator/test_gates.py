@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.gates import OVERALL, Gate, Measured, judge, number
+from components.evaluator.gates import OVERALL, Measured, compare, judge, number
 
 FLOOR = EvaluationConfig(min_accuracy=0.9)
 BOTH = EvaluationConfig(min_accuracy=0.9, max_regression=0.02)
@@ -225,7 +225,7 @@ def test_a_better_model_never_fails_what_a_worse_one_passed(low, high, limit):
 
 
 def test_a_sentence_names_the_gate_and_both_numbers():
-    gate = Gate("evaluation.max_regression", "accuracy", 0.9, 0.95, 0.97)
+    gate = compare("evaluation.max_regression", "accuracy", 0.9, 0.95, 0.97)
     assert gate.sentence == (
         "accuracy 0.9000 is below evaluation.max_regression 0.9500 (the baseline has 0.9700)"
     )

@@ -8,11 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, bootstrap
 
-from components.evaluator.intervals import LEAST_IMAGES, of_mean, of_means, wilson
+from components.evaluator.intervals import LEAST_IMAGES, of_means, wilson
 
 HIGHEST = -math.log(1e-7)
 DRAWS = 2_000
 COVERED = (0.94, 0.96)
+
+
+def of_mean(values, highest):
+    """The interval of one sample; None where there is none."""
+    (lower,), (upper,) = of_means(np.asarray(values)[np.newaxis], highest)
+    return (lower, upper) if math.isfinite(lower + upper) else None
 
 
 def model_losses(random, shape, margin=2.0, spread=2.0):

@@ -59,7 +59,7 @@ def mean_of(metric, labels, probabilities):
 def test_ranks_are_those_of_a_loop_and_both_places_have_them(labels, probabilities):
     expected = [rank_by_a_loop(*pair) for pair in zip(labels, probabilities, strict=True)]
     assert label_ranks(labels, probabilities).tolist() == expected
-    table = tabulate([b""] * 8, labels, probabilities)
+    table = tabulate([""] * 8, labels, probabilities, [()] * 8)
     assert table["label_rank"].to_pylist() == expected
     for k in range(1, CLASSES):
         share = np.mean([rank < k for rank in expected])

@@ -14,7 +14,7 @@ def run(folder, config, fingerprint=None, options=()):
     from tfx.dsl.components.base import base_beam_executor
     from tfx.types import standard_artifacts
 
-    from components.example_gen.artifacts import ImageIndex, Quarantine
+    from components.artifacts import ImageIndex, Quarantine
     from components.example_gen.executor import Executor
     from components.example_gen.sources.source import open_source
 

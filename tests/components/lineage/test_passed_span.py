@@ -9,7 +9,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.types.artifact_utils import deserialize_artifact
 from tfx.types.standard_artifacts import ExampleStatistics
 
-from components.data_gate.artifacts import DataChecks
+from components.artifacts import DataChecks
 from components.lineage.artifacts import add_manifest
 from components.lineage.passed_span import LastPassedStrategy
 

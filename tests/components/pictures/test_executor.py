@@ -13,7 +13,7 @@ import tensorflow_transform as tft
 from PIL import Image
 from tfx.types import standard_artifacts
 
-from components.pictures.artifacts import DataPictures
+from components.artifacts import DataPictures
 from components.pictures.executor import Executor
 from components.pictures.samples import stored, trained_on
 from components.pictures.settings import PicturesSettings

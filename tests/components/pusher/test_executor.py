@@ -11,11 +11,10 @@ import tensorflow as tf
 from tfx.components.evaluator import constants
 from tfx.types import standard_artifacts
 
-from components.evaluator.config import EvaluationConfig
+from components.evaluator.config import EvaluationConfig, EvaluatorSettings
 from components.evaluator.executor import Executor as Evaluator
 from components.evaluator.gates import OVERALL
 from components.evaluator.results import read_metrics, summarise
-from components.evaluator.settings import EvaluatorSettings
 from components.lineage.served import MODEL_PROPERTY, VERSION_PROPERTY
 from components.pusher.executor import Executor
 from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from components.durable import STALE_S, remove_dead_files, unfinished_folder
 from components.pusher.versions import add_version, model_digest, served, versions
 from components.storage import as_path, write_whole
-from components.unfinished import STALE_S, remove_dead_files, unfinished_folder
 from pipeline.inputs.code import ROOT
 from tests.recorded import fails_at, recorded
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
@@ -10,13 +9,11 @@ import pyarrow.parquet as pq
 from PIL import Image
 from tfx.types import standard_artifacts
 
+from components.artifacts import DataPictures, ImageIndex
 from components.data_gate.checks import Check, write_checks
 from components.example_gen import index
-from components.example_gen.artifacts import ImageIndex
 from components.example_gen.counts import SplitCounts, set_counts
-from components.pictures.artifacts import DataPictures
 from components.report.collect_data import data_parts
-from components.report.content import CheckRow
 
 COUNTS = {"train": SplitCounts(4, 3, {"truncated": 1}), "eval": SplitCounts(1, 1, {})}
 
@@ -74,9 +71,9 @@ def test_the_index_is_read_split_by_split_and_train_comes_first(tmp_path):
 
 
 def test_checks_are_taken_as_the_gate_wrote_them(tmp_path):
-    row = CheckRow("data_gate.duplicates", "eval split", False, False, 3.0, None, "3 images are")
+    row = Check("data_gate.duplicates", "eval split", False, False, 3.0, None, "3 images are")
     made = artifact_of(standard_artifacts.ExampleAnomalies, tmp_path)
-    write_checks([Check(**asdict(row))], {}, str(tmp_path))
+    write_checks([row], {}, str(tmp_path))
     assert data_parts({"DataGate.checks": made}, 3) == {"checks": (row,)}
 
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from components.evaluator.prediction_table import tabulate
+from components.evaluator.prediction_table import example_key, tabulate
 from components.report.pictures import (
     LIMIT,
     MISTAKES,
@@ -34,6 +34,10 @@ def record(image, label):
     return tf.train.Example(
         features=tf.train.Features(feature=features)
     ).SerializeToString()  # fmt: skip
+
+
+def keys_of(records):
+    return [example_key(record) for record in records]
 
 
 def test_the_surest_mistakes_come_first():
@@ -75,7 +79,7 @@ def test_an_album_finds_the_images_of_predictions_by_their_records():
     probabilities = np.full((20, 2), 0.5, np.float32)
     probabilities[:, 1] = np.where(np.arange(20) == 6, 0.9, np.arange(20) % 2)
     probabilities[:, 0] = 1 - probabilities[:, 1]
-    table = tabulate(records, np.arange(20) % 2, probabilities)
+    table = tabulate(keys_of(records), np.arange(20) % 2, probabilities, [()] * 20)
     digest = hashlib.sha256(encoded((8, 8), colour=(6, 0, 0))).digest()
 
     def sources(digests):
@@ -99,7 +103,7 @@ def test_an_album_finds_the_images_of_predictions_by_their_records():
 def test_an_image_without_a_class_is_a_mistake_and_in_no_cell():
     records = [record(encoded((8, 8), colour=(index, 0, 0)), 0) for index in range(2)]
     probabilities = np.array([[np.nan, 0.5], [0.75, 0.25]], np.float32)
-    table = tabulate(records, np.array([0, 0]), probabilities)
+    table = tabulate(keys_of(records), np.array([0, 0]), probabilities, [()] * 2)
     album = make_album(table, records, [], lambda digests: {})
     (mistake,) = album.mistakes
     assert (album.pictures[mistake].true, album.pictures[mistake].predicted) == (0, None)

@@ -130,7 +130,7 @@ def test_the_runner_ends_at_once_with_a_summary(tmp_path):
 
 
 def test_the_runner_clears_what_killed_pushes_left(tmp_path):
-    from components.unfinished import unfinished_folder
+    from components.durable import unfinished_folder
 
     with unfinished_folder(tmp_path / "serving", ".unfinished-") as folder:
         shutil.copytree(folder, tmp_path / "left")

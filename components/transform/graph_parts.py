@@ -1,4 +1,4 @@
-"""Pieces of a batch of strings in the graph, and byte patterns that they are compared with at once.
+"""What reads encoded images in the graph: pieces of strings, byte patterns, calls for rare kinds.
 
 >>> found = Patterns(8, [{0: b"GIF8"}, {1: b"PNG"}]).match(tf.constant([b"GIF89a"]))
 >>> found.numpy().tolist()
@@ -6,6 +6,10 @@
 """
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -57,3 +61,32 @@ def piece(text: tf.Tensor, at: tf.Tensor, count: int) -> tf.Tensor:
       count: bytes.
     """
     return tf.strings.substr(text, at, tf.fill(tf.shape(at), count))
+
+
+def rare(*signature: tf.TensorSpec) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Makes a function of tensors a call in the graph that TensorFlow does not expand.
+
+    Most data sets hold no GIF, BMP or Exif. Expanded, what reads these would be most of every
+    graph, and take seconds at each of its first runs.
+
+    Args:
+      signature: of the arguments.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.cache
+        def traced() -> Any:
+            return tf.function(
+                function,
+                input_signature=signature,
+                autograph=False,
+                experimental_attributes={"_noinline": True},
+            )
+
+        @functools.wraps(function)
+        def call(*arguments: tf.Tensor) -> Any:
+            return traced()(*arguments)
+
+        return call
+
+    return decorate

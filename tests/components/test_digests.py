@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from components.manifest import damage, from_text, list_files, to_text
+from components.digests import damage, from_text, list_files, to_text
 from components.storage import as_path
 
 LARGE = bytes(range(256)) * (17 << 10)

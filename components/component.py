@@ -1,0 +1,102 @@
+"""The base of our TFX components: a step declares what goes in and out, and what it is set by.
+
+    class Pictures(Step):
+        EXECUTOR = Executor
+        INPUTS = {"examples": Examples, "transform_graph": TransformGraph}
+        OUTPUTS = {"pictures": DataPictures}
+
+    Pictures(settings, code, examples=examples, transform_graph=graph).outputs["pictures"]
+
+The types are TFX's artifact types; the values of a step's properties are part of its cache key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tfx.dsl.components.base import (
+    base_beam_component,
+    base_beam_executor,
+    base_component,
+    base_executor,
+    executor_spec,
+)
+from tfx.types import Artifact, BaseChannel, Channel
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.section import Section
+
+Types = Mapping[str, type[Artifact]]
+"""Artifact type by the name of the channel."""
+
+
+class Step(base_component.BaseComponent):
+    """A component that is made of its declaration.
+
+    Attributes:
+      EXECUTOR: what runs it; one that runs Beam is `BeamStep`'s.
+      INPUTS: channels that it needs.
+      OPTIONAL: channels that may be absent or empty.
+      OUTPUTS: what it fills.
+      PROPERTIES: type of each property: str, int or a message.
+      ID: its name, where that is not the class's.
+      EXECUTION: TFX's type of what it does, for ML Metadata.
+    """
+
+    EXECUTOR: ClassVar[type[base_executor.BaseExecutor]]
+    INPUTS: ClassVar[Types] = {}
+    OPTIONAL: ClassVar[Types] = {}
+    OUTPUTS: ClassVar[Types] = {}
+    PROPERTIES: ClassVar[Mapping[str, Any]] = {"settings": str, "code": str}
+    ID: ClassVar[str] = ""
+    EXECUTION: ClassVar[Any] = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not hasattr(cls, "EXECUTOR"):
+            return
+        beam = issubclass(cls.EXECUTOR, base_beam_executor.BaseBeamExecutor)
+        make = executor_spec.BeamExecutorSpec if beam else executor_spec.ExecutorClassSpec
+        cls.EXECUTOR_SPEC = make(cls.EXECUTOR)
+        inputs = {name: ChannelParameter(type=kind) for name, kind in cls.INPUTS.items()}
+        inputs |= {
+            n: ChannelParameter(type=kind, optional=True) for n, kind in cls.OPTIONAL.items()
+        }
+        cls.SPEC_CLASS = type(ComponentSpec)(
+            f"{cls.__name__}Spec",
+            (ComponentSpec,),
+            {
+                "PARAMETERS": {n: ExecutionParameter(type=t) for n, t in cls.PROPERTIES.items()},
+                "INPUTS": inputs,
+                "OUTPUTS": {n: ChannelParameter(type=kind) for n, kind in cls.OUTPUTS.items()},
+                "TYPE_ANNOTATION": cls.EXECUTION,
+            },
+        )
+
+    def __init__(self, settings: Section, code: str, **channels: BaseChannel | None):
+        """Makes the node.
+
+        Args:
+          settings: all that the step is set by, as its executor reads it.
+          code: digest of the modules that the step runs (`pipeline.inputs.code`).
+          channels: by the names of `INPUTS` and `OPTIONAL`.
+        """
+        self._make(channels, settings=settings.model_dump_json(), code=code)
+
+    def _make(self, channels: Mapping[str, BaseChannel | None], **properties: Any) -> None:
+        """Makes the node of other properties than the two.
+
+        Raises:
+          TypeError: a channel has no name of `INPUTS` or `OPTIONAL`, which TFX would not notice.
+        """
+        if unknown := channels.keys() - {*self.INPUTS, *self.OPTIONAL}:
+            raise TypeError(f"{type(self).__name__} has no input {', '.join(sorted(unknown))}")
+        outputs = {name: Channel(type=kind) for name, kind in self.OUTPUTS.items()}
+        super().__init__(spec=self.SPEC_CLASS(**properties, **channels, **outputs))
+        if self.ID:
+            self.with_id(self.ID)
+
+
+class BeamStep(Step, base_beam_component.BaseBeamComponent):
+    """A component that runs Beam, on the configured runner."""
