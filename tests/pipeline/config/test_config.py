@@ -334,10 +334,11 @@ def test_addresses_are_no_paths():
 
 
 def test_curated_schemas_of_the_presets_are_there():
-    for name in preset_names():
-        schema = load_config(name).data.curated_schema
-        assert schema is not None
-        assert (SCHEMAS / f"{schema}.pbtxt").is_file()
+    schemas = {name: load_config(name).data.curated_schema for name in preset_names()}
+    given = {name for name, schema in schemas.items() if schema is not None}
+    # The others name data of which nobody here has seen a statistic.
+    assert given == {"digits", "flowers", "flowers-full"}
+    assert all((SCHEMAS / f"{schemas[name]}.pbtxt").is_file() for name in given)
 
 
 def test_reading_a_configuration_loads_no_framework():
