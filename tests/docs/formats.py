@@ -1,4 +1,4 @@
-"""docs/reference/schemas/: JSON schemas of the files that the pipeline writes, from its own types."""
+"""docs/reference/schemas/: JSON schemas of the files that a run writes, from the code's types."""
 
 from __future__ import annotations
 
@@ -108,6 +108,8 @@ def schema_of(name: str) -> dict[str, Any]:
     for title, node in [*definitions.items(), (schema.get("title", ""), schema)]:
         if title in known and "properties" in node:
             _describe(node, known[title])
+            if mode == "serialization":
+                node["required"] = list(node["properties"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"{name}.schema.json",
@@ -137,6 +139,8 @@ def _describe(node: dict[str, Any], kind: type) -> None:
     for name, says in found:
         if name in node["properties"]:
             node["properties"][name].setdefault("description", " ".join(says.split()))
+    for each in node["properties"].values():
+        each.pop("title", None)
 
 
 def schema_text(name: str) -> str:

@@ -18,9 +18,9 @@ _HEAD = """\
 
 <!-- Written by `.venv/bin/python -m tests.docs.generate` from the code. -->
 
-Every message says what is wrong, where, and what to type; this page lists them all, to be found by a search for
-any of their words. `<word>` stands for what a message fills in. After each of them a command ends with
-[exit code 2](exit-codes.md), unless its section says otherwise.
+Every message says what is wrong, where, and what to type; this page lists them all, to be found by
+a search for any of their words. `<word>` stands for what a message fills in. After each of them a
+command ends with [exit code 2](exit-codes.md), unless its section says otherwise.
 """
 
 
@@ -42,9 +42,9 @@ class Area:
 AREAS = (
     Area(
         "Configuration",
-        "Correct the key that the message names, in the file or after `--set`. All mistakes of a file are listed at "
-        "once, as `The configuration (<file> with its --set) is not valid:` and a line `<key>: <message>` each. "
-        "[configuration.md](configuration.md) has every key.",
+        "Correct the key that the message names, in the file or after `--set`. All mistakes of a "
+        "file are listed at once, as `The configuration (<file> with its --set) is not valid:` and "
+        "a line `<key>: <message>` each. [configuration.md](configuration.md) has every key.",
         (
             "pipeline/config",
             "components/evaluator/config",
@@ -56,19 +56,21 @@ AREAS = (
     ),
     Area(
         "Data",
-        "Correct `data` in the configuration, or the files that are named. `bit-tfx check` reads the data and trains "
-        "nothing. [data.md](../how-to/data.md) says what is accepted.",
+        "Correct `data` in the configuration, or the files that are named. `bit-tfx check` reads "
+        "the data and trains nothing. [data.md](../how-to/data.md) says what is accepted.",
         ("components/example_gen", "pipeline/inputs"),
     ),
     Area(
         "The data gate",
-        "Correct the data, or change the limit below `data_gate` that the message names. Its messages are the sentences "
-        "of the checks that refused; [data.md](../how-to/data.md#the-data-gate) has the checks.",
+        "Correct the data, or change the limit below `data_gate` that the message names. Its "
+        "messages are the sentences of the checks that refused; "
+        "[data.md](../how-to/data.md#the-data-gate) has the checks.",
         ("components/data_gate",),
     ),
     Area(
         "Backbone",
-        "Give another `backbone.handle`, or the files that it names: [backbones.md](../how-to/backbones.md).",
+        "Give another `backbone.handle`, or the files that it names: "
+        "[backbones.md](../how-to/backbones.md).",
         ("components/backbone",),
     ),
     Area(
@@ -84,14 +86,15 @@ AREAS = (
     ),
     Area(
         "Output, disk and metadata database",
-        "Nothing has trained yet. Give another `--output`, free the place or the database that is named, and run again: "
-        "what is done is cached.",
+        "Nothing has trained yet. Give another `--output`, free the place or the database that is "
+        "named, and run again: what is done is cached.",
         ("pipeline", "components"),
     ),
     Area(
         "Kubeflow",
-        "[kubeflow.md](../how-to/kubeflow.md) has the way from an empty cluster, and every way to reach a server. While it "
-        "waits for a run, `bit-tfx kubeflow submit` ends with 1 where a message says that the run goes on.",
+        "[kubeflow.md](../how-to/kubeflow.md) has the way from an empty cluster, and every way to "
+        "reach a server. While it waits for a run, `bit-tfx kubeflow submit` ends with 1 where a "
+        "message says that the run goes on.",
         ("kubeflow",),
     ),
 )
@@ -168,19 +171,14 @@ def _part(node: ast.expr) -> str:
 
 def _word(node: ast.expr) -> str:
     """What is filled in, by the name that the code has for it."""
-    if isinstance(node, ast.Constant):
-        return str(node.value)
     if isinstance(node, ast.Call):
         return _called(node)
-    if isinstance(node, ast.Attribute):
-        return f"<{_plain(node.attr)}>"
-    if isinstance(node, ast.Name) and node.id != "self":
-        return f"<{_plain(node.id)}>"
-    if isinstance(node, (ast.GeneratorExp, ast.ListComp)):
-        return _word(node.generators[0].iter)
     if isinstance(node, ast.Subscript):
         return _word(node.value)
-    return "<...>"
+    if isinstance(node, (ast.GeneratorExp, ast.ListComp)):
+        return _word(node.generators[0].iter)
+    name = getattr(node, "attr", None) or getattr(node, "id", "self")
+    return "<...>" if name == "self" else f"<{_plain(name)}>"
 
 
 def _called(node: ast.Call) -> str:
@@ -190,7 +188,9 @@ def _called(node: ast.Call) -> str:
         joins = isinstance(function.value, ast.Constant)
         if node.args and (joins or getattr(function.value, "id", "") in _LIBRARIES):
             return _word(node.args[0])
-        return _word(function if getattr(function.value, "id", "") in _LIBRARIES else function.value)
+        return _word(
+            function if getattr(function.value, "id", "") in _LIBRARIES else function.value
+        )
     if getattr(function, "id", "") in ("len", "map", "repr", "sorted", "str") and node.args:
         return _word(node.args[-1])
     return _word(function)
@@ -217,7 +217,11 @@ def written() -> str:
     parts = [_HEAD]
     for area in AREAS:
         rows = sorted(found[area.title], key=lambda text: re.sub(r"\W", "", text).lower())
-        parts.append("\n\n".join([f"## {area.title}", area.cure, *(["\n".join(map(_row, rows))] if rows else [])]))
+        parts.append(
+            "\n\n".join(
+                [f"## {area.title}", area.cure, *(["\n".join(map(_row, rows))] if rows else [])]
+            )
+        )
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
