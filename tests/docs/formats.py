@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jsonschema
 from pydantic import BaseModel, TypeAdapter
 
 from components.data_gate.checks import Check
@@ -146,6 +147,13 @@ def _describe(node: dict[str, Any], kind: type) -> None:
 def schema_text(name: str) -> str:
     """The file below docs/reference/schemas."""
     return json.dumps(schema_of(name), indent=2, ensure_ascii=False) + "\n"
+
+
+def validator(name: str) -> jsonschema.Draft202012Validator:
+    """Checks values against the schema as it is in docs/."""
+    schema = json.loads((FOLDER / f"{name}.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
 
 
 def columns(schema: Any) -> str:
