@@ -7,7 +7,7 @@ Trainer and judged on the 270 scans of the eval split; another seed draws other 
 the network that bit-mini was before it was pre-trained. Both are trained alike: the digits preset's
 rate and its 288 steps, batches of min(64, 10 K), the last weights, no early stopping.
 
-Writes the table and docs/kshot.png.
+Writes the table and docs/images/kshot.png.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--shots", type=int, nargs="+", default=list(SHOTS))
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
     parser.add_argument("--part", type=float, default=1.0, help="of the steps, for a quick try")
-    parser.add_argument("--plot", type=Path, default=ROOT / "docs" / "kshot.png")
+    parser.add_argument("--plot", type=Path, default=ROOT / "docs" / "images" / "kshot.png")
     parser.add_argument("--markdown", type=Path, default=ROOT / "benchmarks" / "kshot.md")
     options = parser.parse_args()
     before, runs, ends = conditions(), [], [time.perf_counter()]

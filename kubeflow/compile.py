@@ -27,7 +27,7 @@ exit codes:
   1  it could not be written
   2  usage or configuration
 
-It prints the command that submits the package. docs/kubeflow.md describes the whole way.
+It prints the command that submits the package. docs/how-to/kubeflow.md describes the whole way.
 """
 
 
@@ -100,7 +100,7 @@ def _write(config: Config, path: Path) -> int:
     if "@sha256:" not in str(config.kubeflow.image):
         print(
             f"warning: {config.kubeflow.image} is a tag, which can come to mean another image; "
-            "give it by digest (docs/image.md).",
+            "give it by digest (docs/how-to/image.md).",
             file=sys.stderr,
         )
     print(f"{path}: the pipeline {config.pipeline_name}")

@@ -52,7 +52,7 @@ def _begin(config: Config, folder: RunFolder) -> None:
     except io_errors() as error:
         raise UserError(
             f"kubeflow.output {folder.layout.output} cannot be written by user {os.getuid()}: "
-            f"{error}. docs/kubeflow.md says how a volume is opened to the image's user."
+            f"{error}. docs/how-to/kubeflow.md says how a volume is opened to the image's user."
         ) from error
 
 

@@ -41,7 +41,7 @@ environment:
   KFP_DEX_USER, KFP_DEX_PASSWORD  a user of Dex
   KF_PIPELINES_SA_TOKEN_PATH      the pod's token for --auth in-cluster
 
-docs/kubeflow.md says how to reach a server, and what each way of --auth needs.
+docs/how-to/kubeflow.md says how to reach a server, and what each way of --auth needs.
 """
 
 

@@ -1,4 +1,4 @@
-"""The table of docs/images.md: what becomes of each kind of image of the corpus.
+"""The table of docs/reference/images.md: what becomes of each kind of image of the corpus.
 
 python -m tests.image_table    # writes it
 """
@@ -14,7 +14,7 @@ from components.example_gen.screen.screen import Accepted, screen
 from tests import corpus
 
 BEGIN, END = "<!-- corpus -->\n", "<!-- /corpus -->\n"
-_DOCS = Path("docs/images.md")
+_DOCS = Path("docs/reference/images.md")
 _ALL = ScreenConfig(convert=("bmp", "cmyk", "gif", "tiff", "webp"))
 
 

@@ -29,7 +29,7 @@ _Digests = Annotated[
 
 
 class BackboneConfig(Section):
-    """The pre-trained network; see [backbones.md](backbones.md)."""
+    """The pre-trained network; see [backbones.md](../how-to/backbones.md)."""
 
     handle: str = Field(
         min_length=1,

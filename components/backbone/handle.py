@@ -160,14 +160,14 @@ def load_backbone(
     Args:
       path: of the SavedModel.
       mode: `full`, or `head_only`, which has no trainable variable.
-      precision: Keras's name of a policy; what is computed in it is told in docs/backbones.md.
+      precision: Keras's name of a policy (docs/how-to/backbones.md says what it computes).
       trainable_parameters: how many numbers there must be to train in mode full; None takes any.
 
     Returns:
       A `components.backbone.layer.BackboneLayer`; its pre-logits are float32.
 
     Raises:
-      UserError: it does not keep the contract of docs/backbones.md, has other trainable variables
+      UserError: it breaks the contract of docs/how-to/backbones.md, has other trainable variables
         than it should, or the precision would change nothing.
     """
     from components.backbone.layer import load

@@ -129,7 +129,7 @@ def _look(path: str, precision: str) -> _Bit | None:
     if taken != "[0, 1]":
         raise UserError(
             f"backbone.handle: the BiT in {path} takes images in {taken}, and they come in [0, 1]: "
-            "give one that takes [0, 1], or make it of its .npz file (docs/backbones.md)."
+            "give one that takes [0, 1], or make it of its .npz file (docs/how-to/backbones.md)."
         )
     values = {name: weight.numpy() for name, weight in named[1].items()}
     return _Bit(architecture, values, bool(_losses(module)))

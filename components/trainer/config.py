@@ -96,13 +96,13 @@ class TrainingConfig(Section):
     warm_start: bool = Field(
         False,
         description="Begin from the weights of the model that serves, where there is one, and not "
-        "from the backbone alone (docs/training.md).",
+        "from the backbone alone (docs/how-to/training.md).",
     )
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
         "auto",
         description="`one_device`; `mirrored`: every GPU, or where there is none every logical "
         "CPU, takes an equal part of each batch; `auto`: mirrored where there are several GPUs; "
-        "`multi_worker`: the processes of TF_CONFIG (docs/training.md).",
+        "`multi_worker`: the processes of TF_CONFIG (docs/how-to/training.md).",
     )
     batch_split: int = Field(
         1,

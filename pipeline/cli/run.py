@@ -22,7 +22,7 @@ exit codes:
   2  usage, configuration, or data that cannot be had
   3  completed, and the new model was rejected by a gate
 
-<output>/run_summary.json says how the run ended. docs/configuration.md lists every key.
+<output>/run_summary.json says how the run ended. docs/reference/configuration.md lists every key.
 """
 
 

@@ -1,6 +1,6 @@
 """The `beam` section: on which Beam runner the data-parallel steps run, and its options as flags.
 
-Imports neither TFX nor Beam: docs/beam.md says what each runner needs, and why.
+Imports neither TFX nor Beam: docs/how-to/beam.md says what each runner needs, and why.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ OptionValue = Annotated[Any, AfterValidator(_is_value)]
 
 
 class BeamConfig(Section):
-    """Where ExampleGen, StatisticsGen and Evaluator run; see [beam.md](beam.md)."""
+    """Where ExampleGen, StatisticsGen and Evaluator run; see [beam.md](../how-to/beam.md)."""
 
     runner: Literal[
         "FnApiRunner", "PortableRunner", "DataflowRunner", "FlinkRunner", "SparkRunner"

@@ -1,6 +1,6 @@
-"""docs/configuration.md: every key of the configuration, written from the models themselves.
+"""docs/reference/configuration.md: every key of the configuration, written from the models.
 
-.venv/bin/python -m pipeline.config.reference > docs/configuration.md
+.venv/bin/python -m pipeline.config.reference > docs/reference/configuration.md
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HEAD = """\
 
 <!-- Written by `.venv/bin/python -m pipeline.config.reference` from the steps' own models. -->
 
-One YAML file says a whole run: `.venv/bin/python local_runner.py --config mine.yaml`. A key that
+One YAML file says a whole run: `bit-tfx run --config mine.yaml`. A key that
 is not given has its default; a key that is not known, or a value of the wrong type, is refused with
 its path. `--set section.key=value` overrides one value, written as in YAML. Paths in a file count
 from the file's folder, paths in `--set` from where you are.

@@ -1,4 +1,4 @@
-"""The examples of docs/beam.md, as far as Beam itself can judge them without a cluster."""
+"""The examples of docs/how-to/beam.md, as far as Beam itself can judge them without a cluster."""
 
 import re
 
@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from pipeline.config.beam import BeamConfig, beam_pipeline_args
 from pipeline.inputs.code import ROOT
 
-TEXT = (ROOT / "docs" / "beam.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "how-to" / "beam.md").read_text(encoding="utf-8")
 EXAMPLES = [
     YAML(typ="safe", pure=True).load(block)["beam"]
     for block in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)

@@ -17,8 +17,8 @@ SOURCES += [
 ]
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")),
-    *(ROOT / "docs").glob("*.md"),
-    *(ROOT / "docs").glob("*.ipynb"),
+    *(ROOT / "docs").rglob("*.md"),
+    *(ROOT / "docs").rglob("*.ipynb"),
     *(ROOT / "pipeline" / "config" / "presets").glob("*.yaml"),
     *(ROOT / "components").rglob("*.md"),
 ]
@@ -31,7 +31,7 @@ IN_A_CONTAINER = (
     "ENTRYPOINT",
 )
 WITH_A_PATH = ("apache_beam.runners",)
-"""Two lines of docs/beam.md, below the line that sets PATH."""
+"""Two lines of docs/how-to/beam.md, below the line that sets PATH."""
 
 
 def documented(node):

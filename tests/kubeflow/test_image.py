@@ -182,7 +182,7 @@ def test_every_package_is_in_the_image_with_all_its_files():
         "benchmarks/seed.py",
         "components/__pycache__/errors.cpython-313.pyc",
         "components/trainer/__pycache__",
-        "docs/image.md",
+        "docs/how-to/image.md",
         "key.json",
         "runs/digits/metadata/metadata.db",
         "tests/kubeflow/test_image.py",

@@ -47,7 +47,7 @@ def read_cluster(environment: Mapping[str, str]) -> Cluster:
     if not text:
         raise UserError(
             "training.strategy multi_worker: the environment variable TF_CONFIG is not set. Set it "
-            f"for the Trainer step and for every other worker: {_FORM} (docs/training.md)."
+            f"for the Trainer step and for every other worker: {_FORM} (docs/how-to/training.md)."
         )
     try:
         told = json.loads(text)
@@ -81,4 +81,4 @@ def _is_address(value: Any) -> bool:
 
 
 def _malformed(what: str) -> UserError:
-    return UserError(f"TF_CONFIG {what}: give {_FORM} (docs/training.md).")
+    return UserError(f"TF_CONFIG {what}: give {_FORM} (docs/how-to/training.md).")

@@ -99,7 +99,7 @@ def test_what_the_screen_takes_is_what_pillow_shows(case):
 
 def test_the_table_of_the_docs_is_what_the_corpus_shows():
     """Written by `python -m tests.image_table`."""
-    text = Path("docs/images.md").read_text(encoding="utf-8")
+    text = Path("docs/reference/images.md").read_text(encoding="utf-8")
     assert text[text.index(BEGIN) : text.index(END)] == written()
 
 

@@ -124,7 +124,7 @@ def test_workers_look_where_runs_keep_their_checkpoints(tmp_path, job):
 
 def test_the_documented_cluster_is_one():
     """The chief's configuration, and what the StatefulSet's shell makes of its pods' names."""
-    text = (ROOT / "docs" / "training.md").read_text()
+    text = (ROOT / "docs" / "how-to" / "training.md").read_text()
     text = text[text.index("## Several machines") :]
     blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     (chief,), (_, _, workers) = ([*YAML(typ="safe").load_all(block)] for block in blocks)

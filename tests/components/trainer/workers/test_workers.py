@@ -24,7 +24,7 @@ from tests.components.trainer.workers.processes import Cluster, children
 from tests.modules import export_batch_norms
 
 BROKEN_OFF_S = 60
-"""What docs/training.md promises of the others when one is gone."""
+"""What docs/how-to/training.md promises of the others when one is gone."""
 
 
 @pytest.fixture
