@@ -24,7 +24,12 @@ class Verb(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Click's hook."""
         ctx.allow_extra_args = True
-        rest = super().parse_args(ctx, args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.UsageError as error:
+            # Click leaves it out of a few.
+            error.ctx = error.ctx or ctx
+            raise
         if ctx.args and not ctx.resilient_parsing:
             known = {name for option in self.params for name in option.opts}
             raise click.UsageError(_stray(ctx.args[0], known), ctx)

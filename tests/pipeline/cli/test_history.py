@@ -25,7 +25,7 @@ def summary(run_id, code, accuracy=None, pushed=None, finished="2026-05-01T10:00
 def output(tmp_path):
     folder = tmp_path / "runs" / "digits"
     for found in (
-        summary("20260501-100000-000000", 0, 0.9712345, "/elsewhere/serving/1795552377"),
+        summary("20260501-100000-000000", 0, 0.9712346, "/elsewhere/serving/1795552377"),
         summary("20260502-100000-000000", 3, 0.5),
         summary("20260503-100000-000000", 1),
         summary("20260504-100000-000000", 1, finished=None, started="2026-05-04T10:00:00"),
@@ -48,12 +48,12 @@ def rows(ran):
 def test_all_runs_are_listed_the_newest_first(output, tmp_path):
     head, *found = rows(bit_tfx("runs", cwd=tmp_path, environment={"COLUMNS": "120"}))
     assert head == ["ended", "exit", "accuracy", "verdict", "pushed", "run"]
-    assert found == [
-        ["2026-05-04", "10:00:00", "-", "-", "did", "not", "finish", "-", "20260504-100000-000000"],
-        ["2026-05-01", "10:00:00", "1", "-", "failed", "-", "20260503-100000-000000"],
-        ["2026-05-01", "10:00:00", "3", "0.500000", "rejected", "-", "20260502-100000-000000"],
-        ["2026-05-01", "10:00:00", "0", "0.971234", "blessed", "1795552377", "20260501-100000-000000"],
-    ]  # fmt: skip
+    assert [" ".join(row) for row in found] == [
+        "2026-05-04 10:00:00 - - did not finish - 20260504-100000-000000",
+        "2026-05-01 10:00:00 1 - failed - 20260503-100000-000000",
+        "2026-05-01 10:00:00 3 0.5000 rejected - 20260502-100000-000000",
+        "2026-05-01 10:00:00 0 0.971235 blessed 1795552377 20260501-100000-000000",
+    ]
     assert rows(bit_tfx("runs", "--output", output, environment={"COLUMNS": "120"}))[1:] == found
 
 

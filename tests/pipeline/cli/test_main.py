@@ -2,15 +2,16 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from components.process import ROOT
-from pipeline.cli.main import VERBS
+from pipeline.cli.command_line import perform
+from pipeline.cli.main import VERBS, command
 from pipeline.cli.reference import render
 from tests.command import BIT_TFX, bit_tfx
 from tests.pipeline.test_layers import FRAMEWORKS
@@ -30,10 +31,12 @@ def test_help_names_every_verb_and_each_has_help():
 )
 def test_help_answers_at_once_and_imports_no_more_than_it_needs(arguments):
     times = []
-    for _ in range(5):
-        started = time.monotonic()
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([*BIT_TFX, *arguments], cwd=ROOT, check=True, capture_output=True)
-        times.append(time.monotonic() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    # Of the processor: on a busy machine the clock measures the others.
     assert min(times) < 0.5
     command = [sys.executable, "-X", "importtime", "-m", "pipeline.cli", *arguments]
     said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stderr
@@ -60,13 +63,15 @@ def test_help_answers_at_once_and_imports_no_more_than_it_needs(arguments):
         (["kubeflow", "submit", "x.yaml", "--no-catchup"], "--no-catchup goes with --cron."),
     ],
 )
-def test_a_mistake_is_one_sentence_with_the_way_to_help(arguments, words):
-    ran = bit_tfx(*arguments)
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr.startswith("error: ")
-    assert len(ran.stderr.splitlines()) == 1
-    assert words in ran.stderr
-    helping = ran.stderr.split("`")[1]
+def test_a_mistake_is_one_sentence_with_the_way_to_help(arguments, words, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert perform(command, arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("error: ")
+    assert len(said.err.splitlines()) == 1
+    assert words in said.err
+    helping = said.err.split("`")[1]
     assert helping.endswith(" --help")
     assert "bit-tfx" in helping
 
