@@ -1,4 +1,4 @@
-"""`python -m pipeline.cli` is `bit-tfx`, where the package is on the path and not installed."""
+"""`bit-tfx` as a module, where the package is on the path and not installed."""
 
 import sys
 

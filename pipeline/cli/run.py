@@ -1,4 +1,4 @@
-"""`bit-tfx run`, which is `python local_runner.py`."""
+"""`bit-tfx run`, which is what local_runner.py runs."""
 
 from __future__ import annotations
 
