@@ -100,12 +100,14 @@ def _memory(inputs: Inputs, weights_bytes: int) -> str:
     limit_bytes = training.cache_limit_mb * 1_000_000
     stay = decoded_bytes <= limit_bytes and training.cache != "off"
     where = "on disk" if training.cache == "disk" else "in memory"
-    kept = f"which stay {where}" if stay else "more than training.cache_limit_mb, decoded each pass"
+    stays = (
+        f"which stay {where}" if stay else "more than training.cache_limit_mb, decoded each pass"
+    )
     copies = _TRAINED_COPIES if inputs.config.backbone.mode == "full" else 1
     at_once = training.batch_size // training.batch_split
     return (
         f"{_megabytes(weights_bytes * copies)} of weights in training; {_megabytes(decoded_bytes)} "
-        f"of decoded images, {kept}; and the activations of {at_once} images"
+        f"of decoded images, {stays}; and the activations of {at_once} images"
     )
 
 

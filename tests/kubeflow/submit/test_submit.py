@@ -148,7 +148,7 @@ def test_an_archived_experiment_is_told(submit, kfp):
         (("--cron", "0 0 2 * * *"), "--cron needs --recurring-name"),
         (("--recurring-name", "n"), "--recurring-name goes with --cron"),
         (("--timeout", "0"), "--timeout must be more than 0"),
-        (("--no-such",), "unrecognized arguments: --no-such"),
+        (("--no-such",), "No such option '--no-such'"),
         (("--host", "localhost:8080"), "write it as http://... or https://..."),
         (("--host", "http://ann:pw@kfp"), "must not hold a password"),
         ((), "which server? Give --host URL or the variable KF_PIPELINES_ENDPOINT"),
