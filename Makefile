@@ -21,16 +21,14 @@ $(UV): Makefile
 setup: $(UV)  ## Install the lock into .venv-<python> (EXTRAS=gpu adds CUDA)
 	@$(BOOTSTRAP) .setup/environment.py $(UV) --python "$(PYTHON)" $(addprefix --extra ,$(EXTRAS))
 
-kubeflow: setup  ## Install the KFP SDK into .venv-kfp, for kubeflow.compile and kubeflow.submit
+kubeflow: setup  ## Install the KFP SDK into .venv-kfp, for bit-tfx kubeflow
 	@UV_PROJECT_ENVIRONMENT=.venv-kfp VIRTUAL_ENV= $(UV) sync --frozen --quiet --only-group kubeflow $(addprefix --only-group ,$(KFP_GROUPS)) --python $$(readlink -f $(RUN))
 
 run: setup  ## Train, judge and push the default preset (ARGS="--preset flowers")
 	@$(RUN) local_runner.py $(ARGS)
 
-report:  ## Open the report of the last run below runs/
-	@page=$$(ls -t runs/*/report/index.html 2>/dev/null | head -n 1); \
-	test -n "$$page" || { echo "report: there is none yet; type make run."; exit 2; }; \
-	echo "$(CURDIR)/$$page"; $(BOOTSTRAP) -m webbrowser "file://$(CURDIR)/$$page" > /dev/null
+report: setup  ## Open the report of the last run below runs/
+	@.venv/bin/bit-tfx report --open $(ARGS)
 
 test: KFP_GROUPS = kubeflow-test
 test: setup kubeflow  ## The tests, without the slow ones, two files at a time

@@ -4,9 +4,8 @@ import sys
 from importlib.util import find_spec
 
 from components.commands import make_command, script_command
-from components.terminal import run_command
 
-NEEDED = ("grimp", "pydantic", "rich", "ruamel", "tfx")
+NEEDED = ("click", "grimp", "pydantic", "rich", "ruamel", "tfx")
 
 
 def main() -> int:
@@ -18,10 +17,11 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    from pipeline.cli.run import parse, start
+    from pipeline.cli.command_line import carry_out
+    from pipeline.cli.run import command
 
-    return start(parse(sys.argv[1:], __doc__))
+    return carry_out(command, sys.argv[1:], "local_runner.py", script_command("local_runner.py"))
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main, goes_on=True))
+    sys.exit(main())

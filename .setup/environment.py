@@ -20,6 +20,9 @@ CURRENT_GLIBC = (2, 38)
 """Oldest glibc that ml-metadata 1.21's wheels load on (manylinux_2_39 by name, 2.38 by symbol)."""
 
 
+_PACKAGE_LINE = re.compile(r"\s*([+~-] |Download|Build|Built)")
+"""What uv says of one package of some 200: the sums around them are enough."""
+
 _LINKED = ("bin", "include", "lib", "lib64", "pyvenv.cfg", "share")
 
 
@@ -97,17 +100,42 @@ def find_python(uv, override):
         text=True,
         check=True,
     ).stdout
-    choice = choose(versions, parse_listing(listing))
+    installed = parse_listing(listing)
+    choice = choose(versions, installed)
     if choice:
         return choice
     for version in versions:
-        if subprocess.call([uv, "python", "install", version], cwd=str(ROOT)) == 0:
+        print(f"setup: no Python {version} with headers is here; fetching one", flush=True)
+        if subprocess.call([uv, "python", "install", "--quiet", version], cwd=str(ROOT)) == 0:
             return version, version
-    raise SetupError(
-        "No Python {} with headers was found, and none could be fetched. Install one "
+    raise SetupError(missing(versions, installed))
+
+
+def missing(versions, installed, headers=has_headers, glibc=None):
+    """The sentence for a machine without a Python to use: which it has, and what to type.
+
+    Args:
+      versions: that were looked for, best first.
+      installed: as `parse_listing` returns it.
+      headers: whether a Python has them.
+      glibc: this machine's, where another than `glibc_version` finds.
+    """
+    able = wanted_versions("", glibc or glibc_version())
+    found, usable = [], []
+    for version, path in installed:
+        bare = version in (*CURRENT, LEGACY) and not headers(path)
+        found.append("{} ({}{})".format(version, path, ", without headers" if bare else ""))
+        if version in able and not bare and version not in usable:
+            usable.append(version)
+    instead = " Or use one that is here: {}.".format(
+        ", ".join(f"make setup PYTHON={version}" for version in usable)
+    )
+    return (
+        "No Python {} with headers was found, and none could be fetched. Found: {}. Install one "
         "(for example `apt install python3-dev`, or `pyenv install {}`).".format(
-            " or ".join(versions), versions[0]
+            " or ".join(versions), ", ".join(found) or "none", versions[0]
         )
+        + (instead if usable else "")
     )
 
 
@@ -120,9 +148,23 @@ def sync(uv, version, python, extras):
     env = dict(os.environ, UV_PROJECT_ENVIRONMENT=name, VIRTUAL_ENV="")
     if (ROOT / name / "bin" / "python").exists():
         command.append("--quiet")
-    if subprocess.call(command, cwd=str(ROOT), env=env):
+    else:
+        print(f"setup: installing uv.lock into {name}: 4 GB, some minutes", flush=True)
+    with subprocess.Popen(
+        command, cwd=str(ROOT), env=env, stderr=subprocess.PIPE, text=True, errors="replace"
+    ) as process:
+        show(process.stderr, sys.stderr)
+    if process.returncode:
         raise SetupError(f"uv could not install the lock into {name}: see above.")
     link(ROOT, name)
+
+
+def show(lines, target):
+    """Passes on what uv says, without its line for every package."""
+    for line in lines:
+        if not _PACKAGE_LINE.match(line):
+            target.write(line)
+            target.flush()
 
 
 def link(root, name):
@@ -170,6 +212,7 @@ def main(arguments=None):
         return 2
     generation = "1.16" if version == LEGACY else "1.21"
     print(f"setup: Python {version} with TFX {generation} in .venv-{version}")
+    print("setup: the command is .venv/bin/bit-tfx; --help lists its verbs")
     return 0
 
 

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 from components.process import ROOT
 
+NAME = "bit-tfx"
 
-def module_command(module: str, *arguments: str) -> str:
-    """Runs a module of ours by this Python: `.venv/bin/python -m pipeline.cli.quarantine ...`.
 
-    From another folder than the project's it goes there first, for `-m` finds modules by the
-    folder; so a path among the arguments must be absolute.
+def bit_tfx(*arguments: str) -> str:
+    """A line that runs our command: by its name where the shell finds it, else by its path.
 
     Args:
-      module: dotted name.
       arguments: of its command line, not yet quoted.
     """
-    return _in_project(shlex.join([_python(), "-m", module, *arguments]))
+    script = Path(os.path.abspath(sys.executable)).with_name(NAME)
+    linked = ROOT / ".venv" / "bin" / NAME
+    # Another environment's Python, such as the KFP SDK's, has no such script.
+    if not script.exists() or os.path.realpath(script) == os.path.realpath(linked):
+        script = linked
+    found = shutil.which(NAME)
+    if found and os.path.realpath(found) == os.path.realpath(script):
+        name = NAME
+    elif _is_at_home() and script.is_relative_to(ROOT):
+        name = str(script.relative_to(ROOT))
+    else:
+        name = str(script)
+    return shlex.join([name, *arguments])
 
 
 def script_command(script: str) -> str:
@@ -32,16 +43,6 @@ def script_command(script: str) -> str:
 def make_command(target: str) -> str:
     """`make TARGET` of the project's Makefile."""
     return shlex.join(["make", *([] if _is_at_home() else ["-C", str(ROOT)]), target])
-
-
-def _python() -> str:
-    """This Python; as it is seen from the project's folder where it is below it."""
-    python = Path(os.path.abspath(sys.executable))
-    return str(python.relative_to(ROOT)) if python.is_relative_to(ROOT) else str(python)
-
-
-def _in_project(line: str) -> str:
-    return line if _is_at_home() else f"(cd {shlex.quote(str(ROOT))} && {line})"
 
 
 def _is_at_home() -> bool:

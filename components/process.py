@@ -17,8 +17,9 @@ from typing import Any, NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds our packages."""
 
-# Not `-m`, which would look for modules in the user's current folder before ours.
-_START = """\
+# Runs a module of ours as `-m` does, which would look in the user's current folder before ours.
+# Arguments: the folder of our packages, the module, and the module's own.
+START = """\
 import runpy, sys
 sys.path[0], module = sys.argv.pop(1), sys.argv.pop(1)
 runpy.run_module(module, run_name="__main__")
@@ -38,7 +39,7 @@ def start(
     """
     paths = filter(None, [str(ROOT), environment.get("PYTHONPATH")])
     return subprocess.Popen(
-        [sys.executable, "-c", _START, str(ROOT), module, *arguments],
+        [sys.executable, "-c", START, str(ROOT), module, *arguments],
         stdin=subprocess.PIPE,
         env={
             **environment,

@@ -12,7 +12,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 _READABLE = "bit-readable"
@@ -143,6 +143,22 @@ def settle_streams(
             stream.flush()
     sys.stdout = Stream(sys.stdout, 1, output_lost)
     sys.stderr = Stream(sys.stderr, 2, errors_lost)
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Standard error goes nowhere: what TensorFlow says on loading would hide our own lines.
+
+    Some of it comes from C++, whatever its log level is.
+    """
+    before = os.dup(2)
+    try:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
 
 
 def _open_missing() -> None:

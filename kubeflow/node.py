@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 
-from components.commands import module_command
 from components.errors import UserError
 from components.process import importing, leave
 from components.progress import LOGGER
@@ -72,7 +71,7 @@ def _run(options: argparse.Namespace, folder: RunFolder) -> int:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=module_command("kubeflow.node"), allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="kubeflow.node", allow_abbrev=False)
     tasks = parser.add_subparsers(dest="task", required=True, metavar="TASK")
     for task in (PREPARE, *STEPS, REJECTED_TASK, FINISH):
         add = tasks.add_parser(task, allow_abbrev=False).add_argument

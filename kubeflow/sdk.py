@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 
 from components.commands import make_command
 from components.errors import UserError
+from components.process import ROOT, START
 
-ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venv-kfp" / "bin" / "python"
 
 
-def enter_sdk_environment(module: str | None = None) -> None:
-    """Returns where kfp can be imported; elsewhere starts this command again where it can.
+def enter_sdk_environment(arguments: Sequence[str]) -> None:
+    """Returns where kfp can be imported; elsewhere starts `kubeflow.cli` where it can.
 
     Args:
-      module: dotted name of the command; the one that runs where it is None.
+      arguments: of its command line.
 
     Raises:
       UserError: the environment is not there.
@@ -29,9 +28,6 @@ def enter_sdk_environment(module: str | None = None) -> None:
         raise UserError(
             f"{PYTHON.parent.parent} is missing: type `{make_command('kubeflow')}` first."
         )
-    if module is None:
-        spec = sys.modules["__main__"].__spec__
-        assert spec is not None, "commands are started by python -m"
-        module = spec.name
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    os.execve(PYTHON, [str(PYTHON), "-m", module, *sys.argv[1:]], environment)
+    command = [str(PYTHON), "-c", START, str(ROOT), "kubeflow.cli", *arguments]
+    os.execve(PYTHON, command, environment)

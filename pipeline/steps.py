@@ -68,7 +68,6 @@ def _has_schema(config: Config) -> bool:
 
 
 _NOT_THE_MODEL = (
-    "components.commands",
     "components.progress",
     "components.terminal",
     # The picture of the history is drawn again with the next training.

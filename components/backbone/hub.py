@@ -38,6 +38,11 @@ def fetch(handle: str) -> AnyPath:
     return found or _download(handle, model)
 
 
+def is_cached(handle: str) -> bool:
+    """Whether a hub URL's files are on this machine already."""
+    return _cached(handle) is not None
+
+
 def _cache(handle: str) -> AnyPath:
     """Where hub keeps a handle's module (its own layout)."""
     default = Path(tempfile.gettempdir(), "tfhub_modules")

@@ -1,6 +1,6 @@
 """Makes a backbone of the published weights of BiT.
 
-    .venv/bin/python -m components.backbone.npz BiT-M-R50x1.npz DIRECTORY
+    bit-tfx weights BiT-M-R50x1.npz DIRECTORY
 
 Reads a `.npz` file of google-research/big_transfer (storage.googleapis.com/bit_models), leaves its
 head out, and writes a SavedModel that `backbone.handle` takes. The published networks take images
@@ -9,9 +9,7 @@ in [-1, 1]; what is written takes [0, 1], as google/bit on TF Hub does.
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,41 +25,12 @@ from components.backbone.architecture import (
     canonical_names,
     infer,
 )
-from components.commands import module_command
 from components.digests import digest_of_file, digest_of_folder
 from components.durable import rename, sync_tree, unfinished_folder
 from components.errors import UserError
-from components.terminal import run_command
 
 HEAD = ("head/conv2d/kernel", "head/conv2d/bias")
 """The classifier of what the network was trained on; our models get one of their own."""
-
-
-def main() -> int:
-    """Converts one file; returns the exit code, 2 where it is not what it should be."""
-    parser = argparse.ArgumentParser(
-        prog=module_command("components.backbone.npz"),
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("file", type=Path, help="the .npz file")
-    parser.add_argument("directory", type=Path, help="the SavedModel; must not be there yet")
-    parser.add_argument("--sha256", help="what the file must have, in hex")
-    parser.add_argument(
-        "--groups", type=int, default=PAPER_GROUPS, help="of every GroupNorm (default %(default)s)"
-    )
-    options = parser.parse_args()
-    try:
-        architecture = convert(options.file, options.directory, options.sha256, options.groups)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        reason = error.strerror or error
-        print(f"error: {options.directory} cannot be written: {reason}.", file=sys.stderr)
-        return 1
-    print(_told(architecture, options.directory))
-    return 0
 
 
 def convert(
@@ -155,7 +124,8 @@ def _check_head(head: Mapping[str, np.ndarray], architecture: Architecture) -> N
         )
 
 
-def _told(architecture: Architecture, directory: Path) -> str:
+def describe(architecture: Architecture, directory: Path) -> str:
+    """What was written, and the `backbone` section that takes it, as YAML."""
     known = [name for name, published in PUBLISHED.items() if published == architecture]
     count = architecture.parameter_count()
     return f"""{known[0] if known else architecture}: {count:,} weights, \
@@ -166,7 +136,3 @@ backbone:
   mode: full
   sha256: {digest_of_folder(directory)}
   trainable_parameters: {count}"""
-
-
-if __name__ == "__main__":
-    sys.exit(run_command(main))

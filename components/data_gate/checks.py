@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from components.commands import module_command
+from components.commands import bit_tfx
 from components.data_gate.config import Action
 from components.example_gen.counts import SplitCounts, total
 from components.finite import read_json, write_json
@@ -110,7 +110,7 @@ def rejects(counts: Mapping[str, SplitCounts], limit: float, quarantine: str) ->
 def _shows(quarantine: str) -> str:
     """The command that shows what is in a quarantine, `<output>/artifacts/...`."""
     output = quarantine.partition("/artifacts/")[0]
-    return module_command("pipeline.cli.quarantine", "--output", output)
+    return bit_tfx("quarantine", "--output", output)
 
 
 def _listed(rejected: Mapping[str, int]) -> str:

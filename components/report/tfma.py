@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
-import os
-import sys
 import webbrowser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -16,11 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from components.commands import module_command
 from components.errors import UserError
 from components.finite import to_json
-from components.storage import AnyPath, as_path, io_errors, is_local
-from components.terminal import run_command
+from components.storage import AnyPath, io_errors, is_local
+from components.terminal import hushed
 
 HOST = "127.0.0.1"
 _PAGE = Path(__file__).with_name("tfma.html")
@@ -247,55 +243,27 @@ class _Handler(BaseHTTPRequestHandler):
         """Says nothing: the terminal shows the address."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves until Ctrl-C; returns the exit code.
+def serve(output: AnyPath, number: int | None, port: int, opened: bool) -> None:
+    """Serves the dashboards of an evaluation until Ctrl-C, and prints where.
 
     Args:
-      arguments: the command line; None for the process's own.
+      output: what the run was given as `--output`.
+      number: the evaluation's; None for the newest.
+      port: to listen on; 0 for any that is free.
+      opened: whether to open the page in a browser.
+
+    Raises:
+      UserError: there is no such evaluation, it cannot be read, or the port is not free.
     """
-    parser = argparse.ArgumentParser(
-        prog=module_command("components.report.tfma"),
-        description="Serves TFMA's own dashboards of an evaluation on this machine, until Ctrl-C.",
-    )
-    parser.add_argument("output", help="--output folder of a run; a path, or a gs:// URI")
-    parser.add_argument("--evaluation", type=int, metavar="N", help="default: the newest")
-    parser.add_argument("--port", type=int, default=0, help="default: any that is free")
-    parser.add_argument("--open", action="store_true", help="open the page in a browser")
-    options = parser.parse_args(arguments)
+    evaluation = find_evaluation(output, number)
     try:
-        _serve(as_path(options.output), options.evaluation, options.port, options.open)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        with DashboardServer(port) as server:
+            print(f"Reading evaluation {evaluation.name} of {output} with TFMA …", flush=True)
+            with hushed():
+                server.answers = read_answers(output, evaluation)
+            print(f"TFMA's dashboards: {server.address} (Ctrl-C ends it)", flush=True)
+            if opened:
+                webbrowser.open(server.address)
+            server.serve_forever()
     except KeyboardInterrupt:
         print()
-    return 0
-
-
-def _serve(output: AnyPath, number: int | None, port: int, opened: bool) -> None:
-    evaluation = find_evaluation(output, number)
-    with DashboardServer(port) as server:
-        print(f"Reading evaluation {evaluation.name} of {output} with TFMA …", flush=True)
-        with _hushed():
-            server.answers = read_answers(output, evaluation)
-        print(f"TFMA's dashboards: {server.address} (Ctrl-C ends it)", flush=True)
-        if opened:
-            webbrowser.open(server.address)
-        server.serve_forever()
-
-
-@contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """What TensorFlow says on loading, some of it from C++, would hide the address."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "w", encoding="utf-8") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-if __name__ == "__main__":
-    sys.exit(run_command(main))

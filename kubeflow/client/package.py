@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.commands import module_command
+from components.commands import bit_tfx
 from components.errors import UserError
 from kubeflow.braces import check_package, check_values
 from pipeline.config.yaml_text import parse_documents, parse_yaml, read_text
@@ -53,12 +53,12 @@ class Package:
 
 
 def read_package(path: Path) -> Package:
-    """Reads a package that kubeflow.compile wrote.
+    """Reads a package that `bit-tfx kubeflow compile` wrote.
 
     Raises:
       UserError: the file cannot be read or is no KFP package.
     """
-    advice = f"To see how one is written: {module_command('kubeflow.compile', '--help')}"
+    advice = f"To see how one is written: {bit_tfx('kubeflow', 'compile', '--help')}"
     if path.suffix not in (".yaml", ".yml"):
         raise UserError(f"{path} is no package: it must end in .yaml. {advice}")
     try:
@@ -127,7 +127,7 @@ def arguments(package: Package, given: Iterable[str], overrides: Iterable[str]) 
         if package.parameters.get(OVERRIDES) != "LIST":
             raise UserError(
                 f"{package.path} takes no --set: it has no list parameter {OVERRIDES}. "
-                "Compile it with this version of kubeflow.compile."
+                "Compile it with this version of bit-tfx."
             )
         values[OVERRIDES] = settings
     missing = [name for name in package.required if name not in values]

@@ -1,34 +1,98 @@
-"""What the project's commands have in common: how a configuration is named, and how they end."""
+"""How every command of ours ends: exit code and one sentence; and what it does about signals."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from components.commands import NAME, bit_tfx
+from components.errors import UserError
+from components.terminal import run_command
+from pipeline.shipped import preset_names
+
+_COMPLETION = "_BIT_TFX_COMPLETE"
 
 
-def add_source_options(parser: argparse.ArgumentParser) -> None:
-    """`--preset` or `--config`, and `--set` (as `overrides`)."""
-    # Not at the top: a usage error of a command without these options is told without pydantic.
-    from pipeline.config import DEFAULT_PRESET, preset_names
+class Verb(click.Command):
+    """A command that says what a stray word may have meant."""
 
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument(
-        "--preset",
-        metavar="NAME",
-        help=f"shipped configuration: {', '.join(preset_names())} (default: {DEFAULT_PRESET})",
-    )
-    source.add_argument("--config", metavar="FILE", help="configuration of your own, in YAML")
-    parser.add_argument(
-        "--set",
-        metavar="SECTION.KEY=VALUE",
-        action="append",
-        default=[],
-        dest="overrides",
-        help="override one value; may be given again",
-    )
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Click's hook."""
+        ctx.allow_extra_args = True
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.UsageError as error:
+            # Click leaves it out of a few.
+            error.ctx = error.ctx or ctx
+            raise
+        if ctx.args and not ctx.resilient_parsing:
+            known = {name for option in self.params for name in option.opts}
+            raise click.UsageError(_stray(ctx.args[0], known), ctx)
+        return rest
+
+
+def _stray(word: str, known: set[str]) -> str:
+    """What is wrong with a word that is no option's value.
+
+    Args:
+      word: as typed.
+      known: options of the command.
+    """
+    means = ""
+    if "--preset" in known and word in preset_names():
+        means = "--preset"
+    elif "--config" in known and word.endswith((".yaml", ".yml")):
+        means = "--config"
+    elif Path(word).is_dir():
+        means = next((name for name in ("--folder", "--output") if name in known), "")
+    hint = f"Did you mean {f'{means} {word}'!r}?" if means else "It belongs to no option."
+    return f"Unexpected word {word!r}. {hint}"
+
+
+def carry_out(
+    command: click.Command,
+    arguments: Sequence[str] | None = None,
+    prog: str = NAME,
+    typed: str | None = None,
+) -> int:
+    """Runs a command as a process of its own does; returns its exit code.
+
+    Args:
+      command: a verb, or the group of all.
+      arguments: of the command line; None for the process's own.
+      prog: what usage and help call it.
+      typed: the line that starts it as the user can type it; None for `prog` by its path.
+    """
+    return run_command(lambda: perform(command, arguments, prog, typed))
+
+
+def perform(
+    command: click.Command,
+    arguments: Sequence[str] | None = None,
+    prog: str = NAME,
+    typed: str | None = None,
+) -> int:
+    """`carry_out` with the standard streams as they are."""
+    try:
+        given = None if arguments is None else list(arguments)
+        code = command.main(given, prog, complete_var=_COMPLETION, standalone_mode=False)
+    except click.UsageError as error:
+        sentence = f"error: {error.format_message()}"
+        if error.ctx is not None:
+            words = error.ctx.command_path.removeprefix(prog).split()
+            line = typed or bit_tfx(*prog.split()[1:])
+            sentence += f" Type `{' '.join([line, *words, '--help'])}` for all that it takes."
+        return end(error.exit_code, sentence)
+    except click.Abort:
+        return end(1, "interrupted")
+    except UserError as error:
+        return end(click.UsageError.exit_code, f"error: {error}")
+    return code if isinstance(code, int) else 0
 
 
 def take_signals_as_interrupts() -> None:

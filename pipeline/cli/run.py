@@ -1,22 +1,18 @@
-"""The command line of local_runner.py."""
+"""`bit-tfx run`, which is what local_runner.py runs."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from rich.console import Console
+import click
 
-from components.errors import UserError
-from pipeline.cli.command_line import add_source_options, end, take_signals_as_interrupts
-from pipeline.config import load_config, pipeline_name_in
-from pipeline.run.claim import write_failed_summary
-from pipeline.run.local import run
-from pipeline.run.output_path import resolved_output
-from pipeline.run.summary import STEP_FAILED, USAGE
+from components.terminal import run_command
+from pipeline.cli.command_line import Verb, end, take_signals_as_interrupts
+from pipeline.cli.options import Wanted, source_options
 
 _EPILOG = """\
-exit codes:
+\b
+Exit codes:
   0  completed: the newest version in <output>/serving is the last model that passed every gate
   1  a step failed
   2  usage, configuration, or data that cannot be had
@@ -26,40 +22,43 @@ exit codes:
 """
 
 
-def parse(arguments: list[str] | None, description: str | None) -> argparse.Namespace:
-    """Reads the command line; a wrong one ends the process with exit code 2."""
-    parser = argparse.ArgumentParser(
-        prog="local_runner.py",
-        description=description,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add_source_options(parser)
-    parser.add_argument("--output", metavar="DIR", help="default: ./runs/<pipeline name>")
-    parser.add_argument(
-        "--no-cache", action="store_true", help="run every step, whatever was done before"
-    )
-    return parser.parse_args(arguments)
+@click.command(cls=Verb, epilog=_EPILOG)
+@source_options
+@click.option("--output", metavar="DIR", type=click.Path(), help="Default: ./runs/<pipeline name>.")
+@click.option("--no-cache", is_flag=True, help="Run every step, whatever was done before.")
+def command(wanted: Wanted, output: str | None, no_cache: bool) -> int:
+    """Train, judge and push a model on this machine."""
+    # The run is worth more than what it prints: unlike other verbs it survives a lost terminal.
+    return run_command(lambda: _start(wanted, output, no_cache), goes_on=True)
 
 
-def start(options: argparse.Namespace) -> int:
-    """Runs what the command line asks for; returns the exit code."""
-    source = (options.preset, options.config, options.overrides)
+def _start(wanted: Wanted, output: str | None, no_cache: bool) -> int:
+    from rich.console import Console
+
+    from components.errors import UserError
+    from pipeline.run.claim import write_failed_summary
+    from pipeline.run.last import RUNS
+    from pipeline.run.local import run
+    from pipeline.run.output_path import resolved_output
+    from pipeline.run.summary import STEP_FAILED, USAGE
+
     try:
         # A run that is asked to end writes its summary first, as after Ctrl-C.
         take_signals_as_interrupts()
-        if "://" in str(options.output or ""):
-            raise UserError(f"--output {options.output}: it is a folder on this machine's disk.")
+        if "://" in (output or ""):
+            raise UserError(f"--output {output}: it is a folder on this machine's disk.")
         try:
-            config = load_config(*source)
-            output = resolved_output(Path(options.output or Path("runs", config.pipeline_name)))
+            config, replaced = wanted.settle()
+            folder = resolved_output(Path(output or RUNS / config.pipeline_name))
         except UserError as error:
-            name = pipeline_name_in(*source)
-            if options.output or name:
-                write_failed_summary(Path(options.output or Path("runs", name)), str(error))
+            name = wanted.pipeline_name()
+            if output or name:
+                write_failed_summary(Path(output or RUNS / name), str(error))
             raise
-        return run(config, output, not options.no_cache, Console())
+        console = Console()
+        if replaced:
+            console.print(replaced, markup=False, highlight=False, soft_wrap=True)
+        return run(config, folder, not no_cache, console)
     except UserError as error:
         return end(USAGE, f"error: {error}")
     except KeyboardInterrupt:

@@ -24,10 +24,9 @@ from components.transform.config import PreprocessingConfig
 from components.tuner.config import SearchConfig
 from pipeline.config.beam import BeamConfig
 from pipeline.config.kubeflow import KubeflowConfig
-from pipeline.config.paths import PRESETS, with_absolute_paths
+from pipeline.config.paths import with_absolute_paths
 from pipeline.config.yaml_text import parse_yaml, read_text
-
-DEFAULT_PRESET = "digits"
+from pipeline.shipped import DEFAULT_PRESET, PRESETS, preset_names
 
 
 class Named(Section):
@@ -72,11 +71,6 @@ class Config(Named):
         return self
 
 
-def preset_names() -> list[str]:
-    """The shipped presets, sorted."""
-    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
-
-
 def load_config(
     preset: str | None = None, file: str | None = None, overrides: Iterable[str] = ()
 ) -> Config:
@@ -91,9 +85,18 @@ def load_config(
       UserError: the source cannot be read, or the configuration is not valid. The text names each
         key by its path and says what is wrong with it.
     """
+    name, values = read_values(preset, file)
+    return override_config(values, overrides, name)
+
+
+def read_values(preset: str | None = None, file: str | None = None) -> tuple[str, dict[str, Any]]:
+    """The name of a preset's or a file's YAML, and its plain values, paths absolute.
+
+    Raises:
+      UserError: the source cannot be read.
+    """
     path, values = _read_source(preset, file)
-    values = with_absolute_paths(values, path.resolve().parent if file else Path.cwd())
-    return override_config(values, overrides, path.name)
+    return path.name, with_absolute_paths(values, path.resolve().parent if file else Path.cwd())
 
 
 def override_config(

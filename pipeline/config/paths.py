@@ -11,9 +11,7 @@ from typing import Any
 from components.backbone.config import SHIPPED
 from components.errors import UserError
 from pipeline.config.beam import AUTO
-
-PRESETS = Path(__file__).resolve().parent / "presets"
-SCHEMAS = PRESETS / "schemas"
+from pipeline.shipped import SCHEMAS
 
 
 def with_absolute_paths(

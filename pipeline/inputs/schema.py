@@ -11,8 +11,8 @@ from components.example_gen.config import DataConfig
 from components.progress import report
 from components.storage import AnyPath, as_path, io_errors, try_writing, write_whole
 from components.transform.features import IMAGE, LABEL
-from pipeline.config.paths import SCHEMAS
 from pipeline.run.layout import Layout
+from pipeline.shipped import SCHEMAS
 
 FILE = "schema.pbtxt"
 """TFX's name of a schema."""

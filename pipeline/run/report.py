@@ -50,10 +50,11 @@ _KEYS = {"run_id", "finished", "exit_code", "config", "metrics", "reasons", "pus
 
 def publish_runs(pipeline: str, layout: Layout) -> None:
     """Writes the page of all runs that left their summary with their logs."""
-    publish(render_runs(pipeline, list(_summaries(layout))), layout.runs)
+    publish(render_runs(pipeline, list(summaries_of(layout))), layout.runs)
 
 
-def _summaries(layout: Layout) -> Iterator[dict[str, Any]]:
+def summaries_of(layout: Layout) -> Iterator[dict[str, Any]]:
+    """The summaries that runs left with their logs, oldest first."""
     for path in _kept(layout):
         try:
             summary = json.loads(path.read_text(encoding="utf-8"))

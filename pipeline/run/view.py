@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from pipeline.config import Config
 from pipeline.run.summary import COMPLETED, MODEL_REJECTED, Summary
 
 _MARKS = {
-    "complete": ("✓", "green"),
-    "cached": ("=", "cyan"),
-    "failed": ("✗", "red"),
-    "skipped": ("·", "dim"),
+    "complete": ("✓", "green", "done"),
+    "cached": ("=", "cyan", "unchanged, from the cache"),
+    "failed": ("✗", "red", "failed"),
+    "skipped": ("·", "dim", "not run"),
 }
+"""By state: the mark, its style, and what the legend says of it."""
 _FIRST_COLUMN = 20
 
 
@@ -35,6 +37,7 @@ class View:
         self._phase = "Starting"
         self._running: dict[str, float] = {}
         self._notes: dict[str, str] = {}
+        self._seen: set[str] = set()
         # Dots of Braille are in no other encoding.
         self._spinner = "dots" if console.encoding.startswith("utf") else "line"
         self._live = Live(console=console, refresh_per_second=8, get_renderable=self._render)
@@ -46,6 +49,9 @@ class View:
 
     def __exit__(self, *_: object) -> None:
         self._phase = ""
+        # At the end of a run that took every step there is nothing to explain.
+        if self._seen - {"complete"}:
+            self._line(f"  ({legend(self._seen)})")
         if self._console.is_terminal:
             self._live.stop()
 
@@ -77,7 +83,8 @@ class View:
             self._running = {event["id"]: time.monotonic()}
             return
         self._running = {}
-        mark, _ = _MARKS[event["state"]]
+        mark, _, _ = _MARKS[event["state"]]
+        self._seen.add(event["state"])
         self._line(f"  {mark} {event['id']:<{_FIRST_COLUMN}} {_seconds(event['seconds'])}")
 
     def _line(self, text: str) -> None:
@@ -93,7 +100,7 @@ class View:
                 spinner: RenderableType = Spinner(self._spinner, style="yellow")
                 table.add_row(spinner, f"[bold]{step.id}[/]", elapsed, f"[dim]{note}[/]")
             else:
-                mark, style = _MARKS[step.state]
+                mark, style, _ = _MARKS[step.state]
                 done = step.state in ("complete", "failed")
                 note = escape(self._notes.get(step.id, "")) if done else ""
                 note = "unchanged" if step.state == "cached" else note
@@ -102,9 +109,19 @@ class View:
                 table.add_row(
                     f"[{style}]{mark}[/]", step.id, time_text, f"[dim]{note}[/]", style=row_style
                 )
+        shown: list[RenderableType] = [table]
+        states = {step.state for step in self._summary.steps if step.id not in self._running}
+        if states - {"complete"}:
+            shown.append(Text(legend(states), style="dim"))
         if self._phase:
-            return Group(table, Spinner(self._spinner, text=Text(self._phase), style="yellow"))
-        return table
+            shown.append(Spinner(self._spinner, text=Text(self._phase), style="yellow"))
+        return Group(*shown)
+
+
+def legend(states: Container[str]) -> str:
+    """What the marks of some states mean: `✓ done   = unchanged, from the cache`."""
+    found = [f"{mark} {says}" for state, (mark, _, says) in _MARKS.items() if state in states]
+    return "   ".join(found)
 
 
 def print_verdict(

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from components.commands import make_command, module_command, script_command
+from components.commands import bit_tfx, make_command, script_command
 from components.process import ROOT
 
 SOURCES = [ROOT / "local_runner.py"]
@@ -67,9 +67,33 @@ def test_no_document_names_a_python_that_may_lack_the_packages(path):
     assert [x for x in bare if not any(word in x for word in (*IN_A_CONTAINER, *WITH_A_PATH))] == []
 
 
-def test_a_path_is_quoted_and_python_is_the_one_that_runs():
-    line = module_command("pipeline.cli.quarantine", "--output", "/runs/x y;'")
-    assert line.endswith(""" -m pipeline.cli.quarantine --output '/runs/x y;'"'"''""")
+def test_a_path_is_quoted():
+    line = bit_tfx("quarantine", "--output", "/runs/x y;'")
+    assert line.endswith("""bit-tfx quarantine --output '/runs/x y;'"'"''""")
+
+
+@pytest.mark.parametrize("place", ["beside this Python", "elsewhere", "nowhere"])
+def test_the_name_alone_is_given_where_the_shell_finds_this_command(tmp_path, monkeypatch, place):
+    python = tmp_path / "env" / "bin" / "python"
+    for folder in (python.parent, tmp_path / "other"):
+        folder.mkdir(parents=True)
+        script = folder / "bit-tfx"
+        script.write_text("#!/bin/sh\n")
+        script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    folders = {"beside this Python": python.parent, "elsewhere": tmp_path / "other"}
+    monkeypatch.setenv("PATH", str(folders.get(place, tmp_path)))
+    name = "bit-tfx" if place == "beside this Python" else str(python.with_name("bit-tfx"))
+    assert bit_tfx("runs") == f"{name} runs"
+
+
+def test_a_python_without_the_command_names_the_projects_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert bit_tfx("runs") == f"{ROOT}/.venv/bin/bit-tfx runs"
+    monkeypatch.chdir(ROOT)
+    assert bit_tfx("runs") == ".venv/bin/bit-tfx runs"
 
 
 @pytest.mark.parametrize("at_home", [True, False])
@@ -80,8 +104,7 @@ def test_what_is_printed_can_be_typed(tmp_path, monkeypatch, at_home):
     (tmp_path / "pipeline" / "__init__.py").write_text("raise SystemExit(7)")
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     lines = [
-        module_command(module, "--help")
-        for module in ("pipeline.cli.quarantine", "kubeflow.compile", "components.report.tfma")
+        bit_tfx(*words, "--help") for words in (["quarantine"], ["kubeflow", "compile"], ["tfma"])
     ]
     lines += [f"{make_command('help')}", f"{script_command('local_runner.py')} --help"]
     for line in lines:
@@ -89,8 +112,8 @@ def test_what_is_printed_can_be_typed(tmp_path, monkeypatch, at_home):
             line, shell=True, env=environment, capture_output=True, text=True, check=False
         )
         assert ran.returncode == 0, (line, ran.stderr)
-        if at_home and " -m " in line:
-            assert f"usage: {line.removesuffix(' --help')}" in ran.stdout
+        if "bit-tfx" in line:
+            assert "Usage: bit-tfx " in ran.stdout
 
 
 def test_a_python_without_the_packages_gives_a_line_that_works(tmp_path):

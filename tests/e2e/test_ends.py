@@ -11,6 +11,7 @@ import pytest
 
 from components.backbone.config import SHIPPED
 from pipeline.inputs.code import ROOT
+from tests.command import BIT_TFX
 from tests.e2e.conftest import QUICK
 from tests.e2e.test_failure import start
 
@@ -69,15 +70,16 @@ def test_other_commands_end_as_they_should_too(tmp_path):
     (tmp_path / "run_summary.json").write_text(
         json.dumps({"quarantine": None, "counts": {"read": 3}, "reasons": []})
     )
-    tool = f"{sys.executable} -m pipeline.cli.quarantine --output {tmp_path}"
+    bit_tfx = shlex.join(BIT_TFX)
+    tool = f"{bit_tfx} quarantine --output {tmp_path}"
     for line, code, said in (
         (f"{tool} | true", 0, b""),
         (f"{tool} >&-", 0, b""),
         (f"{tool} >/dev/full", 1, b"error: the output cannot be written: No space left on device."),
-        (f"{sys.executable} -m kubeflow.submit --help | true", 0, b""),
-        (f"{sys.executable} -m kubeflow.compile --help >/dev/full", 1, b"error: the output cannot"),
-        (f"{sys.executable} -m components.report.tfma /nowhere/花 2>/dev/full", 2, b""),
-        (f"{sys.executable} -m components.backbone.npz --help | head -n 1", 0, b""),
+        (f"{bit_tfx} kubeflow submit --help | true", 0, b""),
+        (f"{bit_tfx} kubeflow compile --help >/dev/full", 1, b"error: the output cannot"),
+        (f"{bit_tfx} tfma --output /nowhere/花 2>/dev/full", 2, b""),
+        (f"{bit_tfx} weights --help | head -n 1", 0, b""),
     ):
         ran = shell(line, ROOT, PYTHONIOENCODING="ascii")
         assert ran.returncode == code, (line, ran.stderr)

@@ -168,11 +168,12 @@ def test_a_ctrl_c_before_the_run_is_one_word(tmp_path):
     code = """
 import signal, sys, threading, _thread
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from pipeline.cli import run as command
+from pipeline.cli.main import main
+from pipeline.inputs import own_source
 def load_config(*_):
     signal.raise_signal(signal.SIGINT)
-command.load_config = load_config
-sys.exit(command.start(command.parse([], None)))
+own_source.load_config = load_config
+sys.exit(main(["run"]))
 """
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False

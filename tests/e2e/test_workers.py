@@ -4,11 +4,11 @@ import json
 import os
 import socket
 import subprocess
-import sys
 
 import pytest
 
 from pipeline.inputs.code import ROOT
+from tests.command import BIT_TFX
 from tests.e2e.conftest import QUICK
 
 TOGETHER = (*QUICK, "training.strategy=multi_worker")
@@ -38,7 +38,7 @@ def test_a_run_trains_with_the_workers_that_wait_for_it(run, tmp_path):
     )
     with (tmp_path / "worker.log").open("w") as log:
         worker = subprocess.Popen(
-            [sys.executable, "-m", "components.trainer.workers.worker", "--output", str(output)],
+            [*BIT_TFX, "worker", "--output", str(output)],
             cwd=ROOT,
             env={**os.environ, **other},
             stdin=subprocess.DEVNULL,

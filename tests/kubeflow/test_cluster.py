@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.run.summary import Summary
+from tests.command import BIT_TFX
 from tests.kubeflow import mariadb
 from tests.kubeflow.cluster import FAILED, LOST, OMITTED, SKIPPED, SUCCEEDED, Cluster
 
@@ -56,7 +57,7 @@ def package(place, server):
         "kubeflow.steps.default.retries={count: 1, backoff_s: 0}",
     )
     path = place / "digits.yaml"
-    command = [sys.executable, "-m", "kubeflow.compile", "--output", str(path)]
+    command = [*BIT_TFX, "kubeflow", "compile", "--output", str(path)]
     command += ["--image", "registry/bit@sha256:" + "0" * 64]
     subprocess.run([*command, *(f"--set={each}" for each in settings)], check=True, cwd=ROOT)
     return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,11 @@ from ruamel.yaml import YAML
 
 from components.errors import UserError
 from kubeflow.braces import check_package
-from kubeflow.compile import _config, _parse
+from kubeflow.compile import check_config
 from kubeflow.sdk import PYTHON
 from pipeline.config import load_config
 from pipeline.steps import graph_of
+from tests.command import BIT_TFX
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -31,7 +31,7 @@ WARM = "training.warm_start=true"
 
 def compile_(output: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "kubeflow.compile", *arguments, "--output", str(output)],
+        [*BIT_TFX, "kubeflow", "compile", *arguments, "--output", str(output)],
         capture_output=True,
         text=True,
         check=False,
@@ -91,22 +91,19 @@ def read(path):
         ("kubeflow.output='/mnt/bit/{{x}}'", "kubeflow.output"),
     ],
 )
-def test_braces_that_the_cluster_would_fill_in_are_refused(tmp_path, override, key):
+def test_braces_that_the_cluster_would_fill_in_are_refused(override, key):
     quoted = override if "'" in override else override.replace("=", "='", 1) + "'"
-    image = [] if key == "kubeflow.image" else ["--image", IMAGE]
-    arguments = [*image, "--set", quoted, "--output", str(tmp_path / "p.yaml")]
-    # Not by `main`: where nothing is refused, that becomes the SDK's process in place of this one.
+    image = [] if key == "kubeflow.image" else [f"kubeflow.image={IMAGE}"]
     with pytest.raises(UserError) as caught:
-        _config(_parse(arguments))
+        check_config(load_config(overrides=[quoted, *image]))
     assert f"{key}: " in str(caught.value)
     assert "holds {{, which the cluster takes for a placeholder" in str(caught.value)
 
 
-def test_a_name_with_braces_is_refused(tmp_path):
+def test_a_name_with_braces_is_refused():
     """The pattern of names does it."""
-    arguments = ["--set", "pipeline_name='{{x}}'", "--output", str(tmp_path / "p.yaml")]
     with pytest.raises(UserError, match="pipeline_name"):
-        _config(_parse(arguments))
+        load_config(overrides=["pipeline_name='{{x}}'"])
 
 
 def test_what_we_compile_is_no_package_to_refuse(packages):
@@ -120,7 +117,7 @@ def test_the_golden_file_is_what_is_compiled(packages, name):
     """Where the change is wanted: compile again with the same image, and read the difference."""
     golden = HERE / "golden" / f"{name}.yaml"
     assert read(packages[name]) == read(golden), (
-        f"python -m kubeflow.compile --preset {name} --image {IMAGE} --output {golden}"
+        f"bit-tfx kubeflow compile --preset {name} --image {IMAGE} --output {golden}"
     )
 
 

@@ -9,9 +9,9 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 
 from components.example_gen.config import DataConfig
-from pipeline.config.paths import SCHEMAS
 from pipeline.inputs.code import ROOT
 from pipeline.inputs.schema import for_curation
+from pipeline.shipped import SCHEMAS
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 
 from pipeline import steps
 from pipeline.config import load_config
-from pipeline.config.paths import SCHEMAS
 from pipeline.run.summary import Summary
+from pipeline.shipped import SCHEMAS
 from pipeline.steps import ALWAYS, STEPS, TABLE, graph_of, in_order, one_at_a_time, steps_of
 
 INFERRED = "data.curated_schema=null"

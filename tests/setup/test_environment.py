@@ -1,6 +1,7 @@
 """The choice of a Python, without installing any."""
 
 import importlib.util
+import io
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,47 @@ def test_this_python_is_asked_for_its_headers(tmp_path):
     broken.chmod(0o755)
     assert environment.has_headers(str(broken)) is False
     assert environment.has_headers(str(tmp_path / "absent")) is False
+
+
+def test_a_machine_without_the_wanted_python_is_shown_those_that_it_has():
+    installed = environment.parse_listing(LISTING)
+    said = environment.missing(("3.11",), installed, lambda path: "3.12" not in path, NEW)
+    assert said.startswith("No Python 3.11 with headers was found")
+    for found in ("3.14 (/usr/bin/python3.14)", "3.12 (/opt/python3.12, without headers)"):
+        assert found in said
+    assert said.endswith("Or use one that is here: make setup PYTHON=3.13, make setup PYTHON=3.10.")
+    assert "Found: none." in environment.missing(("3.11",), [], glibc=NEW)
+
+
+def test_a_python_that_cannot_run_here_is_not_proposed():
+    installed = environment.parse_listing(LISTING)
+    said = environment.missing(("3.10",), installed, lambda path: "3.10" not in path, OLD)
+    assert "3.13 (/usr/bin/python3.13)" in said
+    assert "make setup" not in said
+
+
+def test_what_uv_says_of_each_package_is_left_out():
+    said = """\
+Using CPython 3.10.13 interpreter at: /usr/bin/python3.10
+Creating virtual environment at: .venv-3.10
+   Building bit-on-tfx @ file:///bit
+Downloading tensorflow (453.0MiB)
+ Downloaded tensorflow
+      Built bit-on-tfx @ file:///bit
+Prepared 4 packages in 6.11s
+Installed 314 packages in 1.42s
+ + absl-py==1.4.0
+ - click==8.1.0
+ ~ bit-on-tfx==0.1.0 (from file:///bit)
+error: Failed to install x
+  Caused by: no space left
+"""
+    target = io.StringIO()
+    environment.show(said.splitlines(keepends=True), target)
+    shown = target.getvalue().splitlines()
+    assert [line.split()[0] for line in shown] == [
+        *("Using", "Creating", "Prepared", "Installed", "error:", "Caused"),
+    ]
 
 
 def test_glibc_is_read_as_two_numbers():

@@ -3,10 +3,10 @@
 The Trainer step starts the chief by itself. The others are started beside it, each with its own
 TF_CONFIG and with the output folder of the pipeline, which all of them see:
 
-  .venv/bin/python -m components.trainer.workers.worker --output DIR [--forever]
+  bit-tfx worker --output DIR [--forever]
 
-Such a one waits for a run, trains with it, and leaves nothing. Exit codes: 0 the training is done,
-1 it failed, here or on another worker, or none began in time, 2 usage, configuration or data.
+Such a one waits for a run, trains with it, and leaves nothing. Both train in a process of their
+own, which is this module's `main`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import sys
 import time
 from typing import Any
 
-from components.commands import module_command
 from components.errors import UserError
 from components.process import ROOT, end_with_parent, leave, start
 from components.progress import LOGGER, EventHandler, read_events, report, report_epoch
@@ -34,7 +33,6 @@ _logger = logging.getLogger(__name__)
 CHECKPOINTS = "checkpoints"
 """The folder of all checkpoints below a pipeline's output (`pipeline.run.layout`)."""
 
-_TIMEOUT_S = 3600
 _STORAGE_S = 120
 """Seconds after which every worker sees what the chief has written."""
 _PARTING_S = 1
@@ -42,23 +40,44 @@ _ABORTED = "Collective ops is aborted"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
-    options = _parse(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    LOGGER.setLevel(logging.INFO)
-    if options.job:
-        return _train(as_path(options.job), options.timeout_s, options.events)
+    """The process of `run_worker`: trains, and reports its epochs and its end as events."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("--job", required=True)
+    parser.add_argument("--timeout-s", type=int, required=True)
+    parser.add_argument("--events", type=int)
+    options = parser.parse_args(arguments)
+    _log_to_stderr()
+    return _train(as_path(options.job), options.timeout_s, options.events)
+
+
+def serve(output: str, forever: bool, timeout_s: int) -> int:
+    """Takes part in the next run of a pipeline, or in run after run.
+
+    Args:
+      output: folder of the pipeline, which all workers see; a path, or a gs:// URI.
+      forever: whether to serve run after run, however each of them ends.
+      timeout_s: seconds for a run to begin, unless `forever`, and then for all workers to come.
+
+    Returns:
+      0 where the training is done, 1 where it failed or none began in time.
+
+    Raises:
+      UserError: TF_CONFIG, or the training, cannot be had as configured.
+    """
+    _log_to_stderr()
     # The first process of a container has no default for it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        _serve(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        _serve(output, forever, timeout_s)
     except (RuntimeError, TimeoutError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    LOGGER.setLevel(logging.INFO)
 
 
 def run_worker(file: AnyPath, timeout_s: int) -> None:
@@ -102,52 +121,26 @@ def run_worker(file: AnyPath, timeout_s: int) -> None:
         raise RuntimeError(last.get("reason", f"the worker's process ended with code {code}"))
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog=module_command("components.trainer.workers.worker"),
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--output", metavar="DIR", help="the pipeline's, which all workers see")
-    source.add_argument("--job", metavar="FILE", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--forever", action="store_true", help="serve run after run, whatever becomes of each"
-    )
-    parser.add_argument(
-        "--timeout-s",
-        metavar="SECONDS",
-        type=int,
-        default=_TIMEOUT_S,
-        help="for a run to begin, unless --forever, and then for all its workers to come; "
-        "default: %(default)s",
-    )
-    parser.add_argument("--events", metavar="DESCRIPTOR", type=int, help=argparse.SUPPRESS)
-    return parser.parse_args(arguments)
-
-
-def _serve(options: argparse.Namespace) -> None:
-    """Takes part in the next run, or in run after run."""
+def _serve(output: str, forever: bool, timeout_s: int) -> None:
     cluster = read_cluster(os.environ)
     if cluster.is_chief:
         raise UserError(
             "TF_CONFIG makes this process the chief, which the Trainer step starts by itself: give "
             "another worker's index."
         )
-    file = job_file(os.fspath(as_path(options.output) / CHECKPOINTS))
+    file = job_file(os.fspath(as_path(output) / CHECKPOINTS))
     done = 0
     while True:
         _logger.info("worker %d of %d waits for %s", cluster.index, cluster.count, file)
-        done = wait_for_job(file, done, None if options.forever else options.timeout_s)
+        done = wait_for_job(file, done, None if forever else timeout_s)
         _logger.info("a training has begun")
         try:
-            run_worker(file, options.timeout_s)
+            run_worker(file, timeout_s)
         except (UserError, RuntimeError) as error:
-            if not options.forever:
+            if not forever:
                 raise
             _logger.error("the training broke off: %s", error)
-        if not options.forever:
+        if not forever:
             return
 
 

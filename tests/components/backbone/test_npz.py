@@ -1,7 +1,6 @@
 """The published weights: a file of the names, shapes and size of BiT-M-R50x1, and broken ones."""
 
 import hashlib
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +12,8 @@ from components.backbone.config import BackboneConfig
 from components.backbone.handle import find_backbone, load_backbone
 from components.digests import digest_of_folder
 from components.errors import UserError
+from pipeline.cli.command_line import perform
+from pipeline.cli.weights import command
 from tests.numpy_bit import TWO_STAGES, NumpyBiT
 
 
@@ -42,14 +43,13 @@ def save(tmp_path):
     return save
 
 
-def test_bit_m_r50x1_is_converted_whole(tmp_path, save, monkeypatch, capsys):
+def test_bit_m_r50x1_is_converted_whole(tmp_path, save, capsys):
     """The real names, shapes and 21,843 classes; only the values are not the published ones."""
     weights = weights_of(PUBLISHED["R50x1"])
     file = save(published(weights, classes=21_843), "BiT-M-R50x1.npz")
     assert file.stat().st_size > 270e6
     target = tmp_path / "made" / "r50x1"
-    monkeypatch.setattr(sys, "argv", ["npz", str(file), str(target)])
-    npz.main()
+    assert perform(command, [str(file), str(target)]) == 0
     told = capsys.readouterr().out
     assert "R50x1: 23,500,352 weights, 2048 pre-logits" in told
 
@@ -158,11 +158,10 @@ def test_the_files_digest_is_checked(tmp_path, save):
     assert npz.convert(file, tmp_path / "made", sha256=right.upper(), groups=2) == TWO_STAGES
 
 
-def test_a_target_that_is_there_is_kept(tmp_path, save, monkeypatch, capsys):
+def test_a_target_that_is_there_is_kept(tmp_path, save, capsys):
     file = save(published(weights_of(TWO_STAGES)))
     (tmp_path / "made").mkdir()
-    monkeypatch.setattr(sys, "argv", ["npz", str(file), str(tmp_path / "made"), "--groups", "2"])
-    assert npz.main() == 2
+    assert perform(command, [str(file), str(tmp_path / "made"), "--groups", "2"]) == 2
     assert "is there already" in capsys.readouterr().err
     assert list((tmp_path / "made").iterdir()) == []
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.commands import module_command
+from components.commands import bit_tfx
 from components.data_gate.checks import (
     Anomaly,
     Check,
@@ -47,7 +47,7 @@ def test_rejects_are_told_by_split_and_reason_with_the_place_and_the_tool():
         "1,000 of the 10,000 images read (10 %) were set aside, and data_gate.max_reject_fraction "
         "allows 1 %: train: 400 empty, 500 truncated; eval: 100 truncated. They are in "
         "/runs/x y/artifacts/ImageExampleGen/quarantine/7; `"
-        + module_command("pipeline.cli.quarantine", "--output", "/runs/x y")
+        + bit_tfx("quarantine", "--output", "/runs/x y")
         + "` shows them"
     )
     (check,) = rejects(found, 0.1, "/q")

@@ -16,7 +16,7 @@ from tfx.components.example_validator.executor import Executor as ExampleValidat
 from tfx.types import standard_artifacts
 
 from components.artifacts import DataChecks, ImageIndex, Quarantine
-from components.commands import module_command
+from components.commands import bit_tfx
 from components.data_gate.checks import CHECKS, read_checks, read_class_counts
 from components.data_gate.config import DataGateConfig, DataGateSettings
 from components.data_gate.executor import Executor
@@ -306,7 +306,7 @@ def test_too_many_rejects_stop_the_run_and_name_the_quarantine(gate, data):
     (sentence,) = gate.refuses(data, counts=counts)
     assert "10 of the 85 images read (11.76 %) were set aside" in sentence
     assert "train: 7 truncated, 3 empty" in sentence
-    tool = module_command("pipeline.cli.quarantine", "--output", f"{gate.here}/quarantine")
+    tool = bit_tfx("quarantine", "--output", f"{gate.here}/quarantine")
     assert f"They are in {gate.here}/quarantine; `{tool}`" in sentence
     gate.run(data, counts=counts, max_reject_fraction=0.12)
 

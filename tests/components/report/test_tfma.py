@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -18,8 +17,11 @@ from pathlib import Path
 import pytest
 
 from components.errors import UserError
-from components.report.tfma import DashboardServer, find_evaluation, main, read_answers
+from components.report.tfma import DashboardServer, find_evaluation, read_answers
+from pipeline.cli.command_line import perform
+from pipeline.cli.tfma import command as tfma
 from pipeline.inputs.code import ROOT
+from tests.command import BIT_TFX
 
 CLASSES = ("daisy", "Gänseblümchen", "<b>tulip</b>")
 SLICES = ("label:daisy", "label:Gänseblümchen", "label:[b]tulip[/b]")
@@ -223,13 +225,13 @@ def test_the_newest_evaluation_is_the_one_with_the_highest_number(copied):
 def test_an_evaluation_that_cannot_be_read_is_said_in_a_sentence(copied, name, capsys):
     spoilt = find_evaluation(copied) / name
     spoilt.write_text("x" * 100)
-    assert main([str(copied)]) == 2
+    assert perform(tfma, ["--output", str(copied)]) == 2
     assert str(spoilt.parent) in capsys.readouterr().err
 
 
 def command(*arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "components.report.tfma", *map(str, arguments)],
+        [*BIT_TFX, "tfma", *map(str, arguments)],
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
@@ -238,10 +240,11 @@ def command(*arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nowhere"], [".", "--evaluation", "7"], ["--port", "99999"]]
+    "arguments",
+    [["--output", "nowhere"], ["--output", ".", "--evaluation", "7"], ["--port", "99999"]],
 )
 def test_a_mistake_is_told_in_one_sentence_before_tfma_loads(run, arguments):
-    target = [] if "--port" not in arguments else [run]
+    target = [] if "--port" not in arguments else ["--output", run]
     process = command(*target, *arguments)
     out, err = process.communicate(timeout=5)
     assert (process.returncode, out) == (2, "")
@@ -251,12 +254,12 @@ def test_a_mistake_is_told_in_one_sentence_before_tfma_loads(run, arguments):
 
 def test_a_port_that_is_taken(run, capsys):
     with DashboardServer() as other:
-        assert main([str(run), "--port", str(other.server_port)]) == 2
+        assert perform(tfma, ["--output", str(run), "--port", str(other.server_port)]) == 2
     assert f"port {other.server_port}" in capsys.readouterr().err
 
 
 def test_the_command_says_where_it_serves_and_ends_with_ctrl_c(run):
-    process = command(run)
+    process = command("--output", run)
     try:
         lines = [process.stdout.readline(), process.stdout.readline()]
         address = lines[1].split("dashboards: ")[1].split()[0]

@@ -101,7 +101,8 @@ def start(package, kfp, variables):
     """Starts the command as users do; returns the process."""
 
     def _start(*arguments, python=PYTHON, **options):
-        command = [python, "-m", "kubeflow.submit", package, "--host", kfp.url, *arguments]
+        line = ["submit", package, "--host", kfp.url, *arguments]
+        command = [python, "-m", "kubeflow.cli", *line]
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
         return subprocess.Popen(list(map(str, command)), cwd=ROOT, env=variables, **options)
 

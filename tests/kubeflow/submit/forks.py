@@ -1,4 +1,4 @@
-"""Runs kubeflow.submit's main() in a fork of this process each time: imports are paid once.
+"""Runs `bit-tfx kubeflow submit` in a fork of this process each time: imports are paid once.
 
 Reads one JSON object a line, `arguments`, `variables`, `out` and `err` (files); answers with the
 exit code. Runs in .venv-kfp.
@@ -9,10 +9,12 @@ import os
 import sys
 from importlib import import_module
 
-from kubeflow.submit import main
+from kubeflow.cli import command
+from pipeline.cli.command_line import perform
 
 for name in ("runs", "verdict", "watch"):
     import_module(f"kubeflow.client.{name}")
+import_module("kubeflow.submit")
 for name in ("kfp.client.set_volume_credentials", "pipeline.config", "requests"):
     import_module(name)
 
@@ -25,7 +27,7 @@ def run(order):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
     code = 1
     try:
-        code = main(order["arguments"])
+        code = perform(command, ["submit", *order["arguments"]], "bit-tfx kubeflow")
     except SystemExit as end:
         code = end.code
     finally:

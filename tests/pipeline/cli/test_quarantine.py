@@ -1,4 +1,4 @@
-"""`python -m pipeline.cli.quarantine` on an output folder that a run left."""
+"""`bit-tfx quarantine` on an output folder that a run left."""
 
 import json
 
@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from components.example_gen.screen.quarantine import Reject, to_record
-from pipeline.cli.quarantine import main
+from pipeline.cli.command_line import perform
+from pipeline.cli.quarantine import command
 
 REJECTS = {
     "train": [
@@ -36,7 +37,7 @@ def output(tmp_path):
 
 
 def test_the_table_counts_by_split_and_reason_and_names_some(output, capsys):
-    assert main(["--output", str(output)]) == 0
+    assert perform(command, ["--output", str(output)]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "eval not_an_image 5 x/0.jpg: junk" in lines
     assert "and 2 more" in lines
@@ -47,7 +48,7 @@ def test_the_table_counts_by_split_and_reason_and_names_some(output, capsys):
 
 def test_every_byte_is_written_as_a_file(output, tmp_path, capsys):
     folder = tmp_path / "out"
-    assert main(["--output", str(output), "--extract", str(folder)]) == 0
+    assert perform(command, ["--output", str(output), "--extract", str(folder)]) == 0
     assert "9 records are in" in capsys.readouterr().out
     found = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     assert found["train/truncated/000000-roses_a_b.jpg"] == b"\xff\xd8"
@@ -58,21 +59,21 @@ def test_every_byte_is_written_as_a_file(output, tmp_path, capsys):
 def test_a_folder_with_files_is_not_written_into(output, tmp_path, capsys):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious").write_text("")
-    assert main(["--output", str(output), "--extract", str(tmp_path / "mine")]) == 2
+    assert perform(command, ["--output", str(output), "--extract", str(tmp_path / "mine")]) == 2
     assert "it is not empty" in capsys.readouterr().err
 
 
 def test_a_run_without_rejects_says_so(tmp_path, capsys):
     summary = {"quarantine": None, "counts": {"read": 9}, "reasons": []}
     (tmp_path / "run_summary.json").write_text(json.dumps(summary))
-    assert main(["--output", str(tmp_path)]) == 0
+    assert perform(command, ["--output", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "Nothing was set aside.\n"
 
 
 def test_a_run_that_read_nothing_says_why(tmp_path, capsys):
     summary = {"quarantine": None, "counts": {"read": 0}, "reasons": ["no such data"]}
     (tmp_path / "run_summary.json").write_text(json.dumps(summary))
-    assert main(["--output", str(tmp_path)]) == 0
+    assert perform(command, ["--output", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "The last run read no data: no such data\n"
 
 
@@ -83,5 +84,5 @@ def test_a_run_that_read_nothing_says_why(tmp_path, capsys):
 def test_what_cannot_be_read_is_said(tmp_path, text, capsys):
     if text is not None:
         (tmp_path / "run_summary.json").write_text(text)
-    assert main(["--output", str(tmp_path)]) == 2
+    assert perform(command, ["--output", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("error: ")

@@ -16,8 +16,8 @@ from pipeline.config import (
     pipeline_name_in,
     preset_names,
 )
-from pipeline.config.paths import PRESETS, SCHEMAS
 from pipeline.config.yaml_text import write_yaml
+from pipeline.shipped import PRESETS, SCHEMAS
 
 MINIMAL = """\
 pipeline_name: mine

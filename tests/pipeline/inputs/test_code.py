@@ -166,9 +166,8 @@ def test_every_literal_name_and_statement_is_in_the_key(module):
 
 
 def test_no_step_reads_a_docstring():
-    """It is in no key. These give theirs to a command's --help."""
-    reading = {module for module in KEYED if "__doc__" in source(module)}
-    assert reading == {"components.backbone.npz", "components.trainer.workers.worker"} & set(KEYED)
+    """It is in no key."""
+    assert not any("__doc__" in source(module) for module in KEYED)
     assert not any("inspect.getdoc" in source(module) for module in KEYED)
 
 

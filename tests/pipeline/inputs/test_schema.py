@@ -14,9 +14,9 @@ from components.example_gen.component import ImageExampleGen
 from components.example_gen.config import DataConfig
 from components.progress import EVENT, LOGGER
 from pipeline.config import load_config
-from pipeline.config.paths import SCHEMAS
 from pipeline.inputs.schema import FILE, for_curation, settle_schema, write_inferred
 from pipeline.run.layout import Layout
+from pipeline.shipped import SCHEMAS
 
 INFERRED = """
 feature { name: "image" value_count { min: 1 max: 1 } type: BYTES presence { min_count: 1 } }

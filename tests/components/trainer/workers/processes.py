@@ -55,7 +55,7 @@ class Cluster:
 
     def start_worker(self, index, job, *options):
         output = os.path.dirname(job.checkpoints)
-        self.start(index, "-m", "components.trainer.workers.worker", "--output", output, *options)
+        self.start(index, "-m", "pipeline.cli", "worker", "--output", output, *options)
 
     def log(self, index):
         return Path(self.folder, f"worker{index}.log")

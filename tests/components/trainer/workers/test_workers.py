@@ -156,7 +156,7 @@ module.CollectiveAllReduceExtended._initialize_local_devices = lambda self, reso
     (f"{worker}/device:CPU:0", f"{worker}/device:CPU:1"), "CPU"
 )
 from components.trainer.workers import worker
-code = worker.main(["--job", sys.argv[1]])
+code = worker.main(["--job", sys.argv[1], "--timeout-s", "600"])
 sys.stderr.flush()
 os._exit(code)
 """
@@ -272,7 +272,8 @@ def test_a_worker_that_cannot_take_part_says_why(tmp_path, index, options, code,
         [
             sys.executable,
             "-m",
-            "components.trainer.workers.worker",
+            "pipeline.cli",
+            "worker",
             "--output",
             str(tmp_path),
             *options,

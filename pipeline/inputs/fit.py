@@ -1,0 +1,323 @@
+"""What a folder of images holds, and the values of a configuration that fit it.
+
+Nothing is trained and no image decoded: files are counted, and the headers of some are read. The
+rules are rules of thumb, each with its reason beside it; `bit-tfx init` writes them down for the
+user to change.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import statistics
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from components.backbone.hub import is_cached
+from components.errors import UserError
+from components.example_gen.screen.formats import CONVERTIBLE, format_of
+from components.example_gen.screen.image_size import header_size
+from components.example_gen.screen.result import UnfitError
+from components.example_gen.sources.image_files import ImageFile, display, list_images
+from components.example_gen.sources.own_splits import own_slices
+from components.storage import AnyPath, as_path, io_errors
+from components.trainer.hyperrule import LOW_RESOLUTION_AREA, resolution
+
+R50X1 = "https://tfhub.dev/google/bit/m-r50x1/1"
+BIT_MINI = "bit-mini"
+_REACH_TIMEOUT_S = 3
+
+_LOOKED_AT = 64
+"""Images whose beginnings are read."""
+_READ_BYTES = 1 << 20
+"""Of each; the header of a photograph with a preview in its EXIF is within."""
+
+_TRAIN_PERCENT = (85, 80, 75, 70, 60, 50)
+"""Shares of the images that train, best first."""
+_JUDGED = 20
+"""Images that judge, at least: of fewer, one is 5 % of the accuracy."""
+_PASSES = 12
+"""Over the training images by bit-mini, as the preset digits has it."""
+_STEPS = (60, 3000)
+"""Of bit-mini at least and at most: minutes on two cores."""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """What a folder holds.
+
+    Attributes:
+      folder: its absolute path, or its URI.
+      class_names: sorted.
+      splits: number of each image's class, by split of the folder, in the order that slices count.
+      formats: how many of those looked at have which format; "" is none that is known.
+      size: median (height, width) in pixels of those looked at; None where no header is readable.
+      notes: sentences on what in the folder is not read.
+    """
+
+    folder: str
+    class_names: tuple[str, ...]
+    splits: dict[str, tuple[int, ...]]
+    formats: dict[str, int]
+    size: tuple[int, int] | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """Images in all."""
+        return sum(map(len, self.splits.values()))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A configuration for a folder.
+
+    Attributes:
+      photos: what it was made for.
+      values: plain, as in YAML.
+      reasons: why, by the key's path; a sentence without its full stop.
+      train: images that train, about.
+      judged: images that judge, about.
+      chance: accuracy of always naming the largest class.
+    """
+
+    photos: Photos
+    values: dict[str, Any]
+    reasons: dict[str, str]
+    train: int
+    judged: int
+    chance: float
+
+    @property
+    def summary(self) -> str:
+        """The main values in one line."""
+        backbone, mode = (self.values["backbone"][key] for key in ("handle", "mode"))
+        floor = self.values["evaluation"]["min_accuracy"]
+        return (
+            f"{self.photos.count:,} images in {len(self.photos.class_names)} classes; backbone "
+            f"{backbone} ({mode}), {self.train:,} train and {self.judged:,} judge, floor {floor} "
+            f"(chance {self.chance:.2f})"
+        )
+
+
+def look(folder: str) -> Photos:
+    """Counts the images of a folder and reads the beginnings of some.
+
+    Raises:
+      UserError: there is no such folder, or it holds no images of two classes.
+    """
+    root = as_path(folder if "://" in folder else os.path.abspath(os.path.expanduser(folder)))
+    listed = list_images(root)
+    if len(listed.class_names) < 2:
+        raise UserError(
+            f"data.folder {display(str(root))} has one class ({listed.class_names[0]}); a "
+            "classifier needs two or more, each in a folder of its own."
+        )
+    files = [file for found in listed.splits.values() for file in found]
+    formats: Counter[str] = Counter()
+    sizes = []
+    for file in files[:: max(1, math.ceil(len(files) / _LOOKED_AT))]:
+        kind, size = _begins(root, file)
+        formats[kind] += 1
+        sizes += [size] if size else []
+    median = tuple(round(statistics.median(side)) for side in zip(*sizes, strict=True))
+    return Photos(
+        str(root),
+        listed.class_names,
+        {name: tuple(file.label for file in found) for name, found in listed.splits.items()},
+        dict(formats),
+        (median[0], median[1]) if sizes else None,
+        listed.notes,
+    )
+
+
+def _begins(root: AnyPath, file: ImageFile) -> tuple[str, tuple[int, int] | None]:
+    """Format and (height, width) of an image; "" and None where they cannot be read."""
+    try:
+        with root.joinpath(file.name).open("rb") as opened:
+            image = opened.read(_READ_BYTES)
+        return format_of(image), header_size(image)
+    except io_errors(UnfitError):
+        return "", None
+
+
+def fit(photos: Photos, in_reach: Callable[[str], bool] | None = None) -> Fitted:
+    """Values that fit a folder.
+
+    Args:
+      photos: what it holds.
+      in_reach: whether a hub URL can be had; None looks into the cache and then at the network.
+
+    Raises:
+      UserError: which of its splits trains, or judges, is not clear.
+    """
+    reasons: dict[str, str] = {}
+    splits, train, judged = _splits(photos, reasons)
+    values: dict[str, Any] = {
+        "pipeline_name": name_of(photos.folder),
+        "data": {"folder": photos.folder, **splits, **_screen(photos, reasons)},
+        **recipe((in_reach or reaches)(R50X1), reasons, len(train), photos.size),
+        "evaluation": gates(train + judged, len(judged), reasons),
+    }
+    chance = _chance(train + judged)
+    return Fitted(photos, values, reasons, len(train), len(judged), chance)
+
+
+def name_of(source: str) -> str:
+    """A pipeline's name for a source: of a folder, its own name."""
+    words = re.sub(r"[^a-z0-9]+", "-", os.path.basename(source.rstrip("/")).lower())
+    return words.strip("-")[:63].strip("-") or "images"
+
+
+def reaches(url: str) -> bool:
+    """Whether a hub URL is in the cache, or its host answers."""
+    if is_cached(url):
+        return True
+    try:
+        request = urllib.request.Request(url, method="HEAD")
+        with urllib.request.urlopen(request, timeout=_REACH_TIMEOUT_S):
+            return True
+    except OSError:
+        return False
+
+
+def _splits(
+    photos: Photos, reasons: dict[str, str]
+) -> tuple[dict[str, Any], tuple[int, ...], tuple[int, ...]]:
+    """`data.splits` where the folder has none of its own; labels that train, and that judge."""
+    counts = {name: len(labels) for name, labels in photos.splits.items()}
+    name = f"folder/{os.path.basename(photos.folder)}"
+    own = own_slices(counts, lambda split: True, name).slices
+    if own["eval"] in photos.splits:
+        return {}, photos.splits[own["train"]], photos.splits[own["eval"]]
+    source = own["train"].partition("[")[0]
+    labels = photos.splits[source]
+    # The last choice stands where none has every class on both sides.
+    for percent in _TRAIN_PERCENT:
+        at = round(len(labels) * percent / 100)
+        train, judged = labels[:at], labels[at:]
+        whole = set(train) == set(judged) == set(labels)
+        if whole and len(judged) >= min(_JUDGED, len(labels) // 4):
+            break
+    reasons["data.splits"] = (
+        f"no image trains and judges too: {len(train):,} train and {len(judged):,} judge, "
+        + ("each class on both sides" if whole else "and a class is missing on one side")
+    )
+    splits = {"train": f"{source}[:{percent}%]", "eval": f"{source}[{percent}%:]"}
+    return {"splits": splits}, train, judged
+
+
+def _screen(photos: Photos, reasons: dict[str, str]) -> dict[str, Any]:
+    """`data.screen.convert` for formats that TensorFlow does not decode."""
+    found = sorted(kind for kind in photos.formats if kind in CONVERTIBLE)
+    convert = [kind for kind in found if kind != "heic" or find_spec("pillow_heif")]
+    if not convert:
+        return {}
+    reasons["data.screen"] = "TensorFlow does not decode these; they are converted to PNG"
+    return {"screen": {"convert": convert}}
+
+
+def recipe(
+    has_r50x1: bool,
+    reasons: dict[str, str],
+    train: int | None = None,
+    size: tuple[int, int] | None = None,
+) -> dict[str, Any]:
+    """The sections `preprocessing`, `backbone` and `training`.
+
+    Args:
+      has_r50x1: whether BiT-M R50x1 can be had.
+      reasons: takes the reason of each value.
+      train: training images; None is not known, and counts as many.
+      size: median (height, width) in pixels; None counts as photographs.
+    """
+    batch_size = _batch_size(train)
+    if batch_size < 64:
+        reasons["training.batch_size"] = f"of {train:,} training images, several batches a pass"
+    if has_r50x1:
+        return _r50x1(reasons, batch_size, size)
+    reasons["backbone.handle"] = (
+        "shipped, for small images; with a network, or the module in TFHUB_CACHE_DIR, "
+        f"{R50X1} is far better for photographs"
+    )
+    reasons["backbone.mode"] = "the backbone is small enough to train as a whole"
+    reasons["preprocessing.resize"] = "the side in pixels that bit-mini was trained at"
+    reasons["preprocessing.crop"] = "whole images; a side in pixels crops them at random"
+    reasons["training.base_learning_rate"] = "the rate at which the preset digits trains bit-mini"
+    passes = None if train is None else math.ceil(train / batch_size)
+    steps = _STEPS[1] // 3 if passes is None else min(max(passes * _PASSES, _STEPS[0]), _STEPS[1])
+    reasons["training.schedule"] = "a tenth of the rate after two thirds, and after five sixths" + (
+        "" if passes is None else f"; {passes:,} steps are a pass over the training images"
+    )
+    return {
+        "preprocessing": {"resize": 32, "crop": None},
+        "backbone": {"handle": BIT_MINI, "mode": "full"},
+        "training": {
+            "batch_size": batch_size,
+            "base_learning_rate": 0.2,
+            "schedule": {"steps": steps, "boundaries": [steps * 2 // 3, steps * 5 // 6]},
+        },
+    }
+
+
+def _r50x1(
+    reasons: dict[str, str], batch_size: int, size: tuple[int, int] | None
+) -> dict[str, Any]:
+    reasons["backbone.handle"] = "BiT-M R50x1, 170 MB, trained on 14 million photographs"
+    reasons["backbone.mode"] = "the head alone: minutes on a CPU; `full` wants a GPU"
+    reasons["training.schedule"] = "of the keras.io example; it stops early"
+    sides: dict[str, Any] = {}
+    if size and size[0] * size[1] < LOW_RESOLUTION_AREA:
+        resize, crop = resolution(*size)
+        sides = {"preprocessing": {"resize": resize, "crop": crop}}
+        reasons["preprocessing.resize"] = f"the paper's, for images of {size[1]} x {size[0]} pixels"
+    return {
+        **sides,
+        "backbone": {"handle": R50X1, "mode": "head_only"},
+        "training": {"batch_size": batch_size, "schedule": "keras_io"},
+    }
+
+
+def _batch_size(train: int | None) -> int:
+    """64, or a power of two that leaves four batches in a pass over few images."""
+    if train is None or train >= 256:
+        return 64
+    return max(4, 1 << max(0, (train // 4).bit_length() - 1))
+
+
+def gates(labels: tuple[int, ...], judged: int, reasons: dict[str, str]) -> dict[str, Any]:
+    """The section `evaluation`: a floor well above chance, and no model worse by two images.
+
+    Args:
+      labels: number of each image's class.
+      judged: images that judge.
+      reasons: takes the reason of each value.
+    """
+    chance = _chance(labels)
+    reasons["evaluation.min_accuracy"] = (
+        f"a quarter of the way from chance ({chance:.2f}, always the largest class) to 1; raise it "
+        "to what you need"
+    )
+    reasons["evaluation.max_regression"] = f"below the model that serves; {judged:,} images judge"
+    fall = max(0.02, math.ceil(2000 / max(judged, 1)) / 1000)
+    return {"min_accuracy": floor_above(chance), "max_regression": min(fall, 1.0)}
+
+
+def floor_above(chance: float) -> float:
+    """A floor that a model which has learned nothing does not reach."""
+    return round(chance + (1 - chance) / 4, 2)
+
+
+def _chance(labels: tuple[int, ...]) -> float:
+    return max(Counter(labels).values()) / len(labels)
+
+
+def class_counts(photos: Photos) -> Mapping[str, int]:
+    """Images by class name, in all splits."""
+    counts = Counter(label for labels in photos.splits.values() for label in labels)
+    return {name: counts[number] for number, name in enumerate(photos.class_names)}

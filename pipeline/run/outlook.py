@@ -1,0 +1,139 @@
+"""What a run would do, as `bit-tfx check` prints it: data, plan, memory, what is done."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from components.report.runs import changes
+from components.storage import as_path, files_below, is_local
+from components.trainer.plan import make_plan
+from pipeline.config import Config, dump_config
+from pipeline.inputs.resolve import Inputs, resolve
+from pipeline.run.layout import Layout
+from pipeline.run.unchanged import is_unchanged
+from pipeline.steps import steps_of
+
+_CLASSES_SHOWN = 20
+_CHANGES_SHOWN = 6
+_FLOAT_BYTES = 4
+_TRAINED_COPIES = 3
+"""Of what is trained: the weights, their gradients and SGD's momentum."""
+
+
+def outlook(config: Config, output: Path) -> Iterator[tuple[str, str]]:
+    """Lines with their labels.
+
+    Args:
+      config: of the run.
+      output: folder of the pipeline; where no run has finished in it, nothing is written there.
+
+    Raises:
+      UserError: something cannot be had, or does not fit together.
+    """
+    layout = Layout(output)
+    with tempfile.TemporaryDirectory() as scratch:
+        inputs = resolve(config, layout if layout.last_run.exists() else Layout(scratch))
+    yield "Data", _data(inputs)
+    names = inputs.source.class_names
+    more = f", and {len(names) - _CLASSES_SHOWN:,} more" if len(names) > _CLASSES_SHOWN else ""
+    yield "Classes", ", ".join(names[:_CLASSES_SHOWN]) + more
+    for note in inputs.source.notes:
+        yield "Note", note
+    weights_bytes = _bytes_below(f"{inputs.backbone.path}/variables")
+    backbone = inputs.config.backbone
+    trained = "the whole network" if backbone.mode == "full" else "the head"
+    yield "Backbone", f"{inputs.backbone.handle}, {_megabytes(weights_bytes)}; trains {trained}"
+    yield "Images", _images(inputs)
+    yield "Training", _training(inputs)
+    yield "Gates", _gates(inputs.config)
+    yield "Memory", _memory(inputs, weights_bytes)
+    yield "Steps", ", ".join(steps_of(inputs.config))
+    yield "Output", f"{output}: {_done(inputs, layout)}"
+
+
+def _data(inputs: Inputs) -> str:
+    source = inputs.source
+    counts = [f"{source.num_examples(split):,} {split}" for split in source.split_fingerprints]
+    listed = f"{', '.join(counts[:-1])} and {counts[-1]}"
+    return f"{source.full_name}: {listed} images in {len(source.class_names)} classes"
+
+
+def _images(inputs: Inputs) -> str:
+    sizes = inputs.sizes
+    crop = "whole" if sizes.crop is None else f"cropped to {sizes.crop}"
+    flip = ", mirrored at random" if sizes.flip else ""
+    return f"{sizes.resize} px {crop}{flip} in training; {sizes.evaluate} px in evaluation"
+
+
+def _training(inputs: Inputs) -> str:
+    training = inputs.config.training
+    plan = make_plan(training, inputs.source.num_examples("train"))
+    rates = f"rate {plan.schedule.learning_rate:g}"
+    if plan.schedule.warmup:
+        rates += f" after {plan.schedule.warmup:,} steps of warm-up"
+    if plan.schedule.boundaries:
+        rates += f", a tenth after {', '.join(f'{step:,}' for step in plan.schedule.boundaries)}"
+    stops = "" if plan.patience is None else f"; stops after {plan.patience} epochs without gain"
+    searched = f"; {inputs.config.search.trials} trials before it" if inputs.config.search else ""
+    return (
+        f"{plan.steps:,} steps of {training.batch_size} images in {plan.epochs:,} epochs at most; "
+        f"{rates}{stops}{searched}"
+    )
+
+
+def _gates(config: Config) -> str:
+    gates = config.evaluation.model_dump(mode="json", exclude_none=True)
+    names = ("min_accuracy", "max_regression", "min_class_accuracy", "max_class_regression")
+    found = [f"{name} {gates[name]}" for name in names if name in gates]
+    found += [f"{len(gates['slices'])} slices"] if gates["slices"] else []
+    return f"{', '.join(found)}, on the {config.evaluation.split} split"
+
+
+def _memory(inputs: Inputs, weights_bytes: int) -> str:
+    """What can be computed beforehand; a network's activations are not among it."""
+    training, sizes = inputs.config.training, inputs.sizes
+    images = sum(inputs.source.num_examples(split) for split in ("train", "eval"))
+    decoded_bytes = images * sizes.resize**2 * 3 * _FLOAT_BYTES
+    limit_bytes = training.cache_limit_mb * 1_000_000
+    stay = decoded_bytes <= limit_bytes and training.cache != "off"
+    where = "on disk" if training.cache == "disk" else "in memory"
+    stays = (
+        f"which stay {where}" if stay else "more than training.cache_limit_mb, decoded each pass"
+    )
+    copies = _TRAINED_COPIES if inputs.config.backbone.mode == "full" else 1
+    at_once = training.batch_size // training.batch_split
+    return (
+        f"{_megabytes(weights_bytes * copies)} of weights in training; {_megabytes(decoded_bytes)} "
+        f"of decoded images, {stays}; and the activations of {at_once} images"
+    )
+
+
+def _done(inputs: Inputs, layout: Layout) -> str:
+    """What of the last finished run a run would find again."""
+    try:
+        last = json.loads(layout.last_run.read_text(encoding="utf-8"))["summary"]
+        before, run_id = last["config"], last["run_id"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "no run has finished there: every step runs"
+    if is_unchanged(inputs, layout):
+        return f"nothing has changed since run {run_id}: no step runs"
+    found = list(changes(before, dump_config(inputs.config)))
+    shown = ", ".join(found[:_CHANGES_SHOWN])
+    more = len(found) - _CHANGES_SHOWN
+    shown += f", and {more} more keys" if more > 0 else ""
+    what = shown or "data, backbone, schema, code or what is left of that run"
+    return f"changed since run {run_id}: {what}; steps that do not depend on it come from the cache"
+
+
+def _bytes_below(folder: str) -> int:
+    """Of all files; a folder in an object store answers by another name than a local one."""
+    root = as_path(folder)
+    found = [(root / name).stat() for name in files_below(root)] if root.exists() else []
+    return sum(each.st_size if is_local(root) else each.length for each in found)  # type: ignore
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count < 1e8 else f"{count / 1e6:,.0f} MB"
