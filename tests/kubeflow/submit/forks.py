@@ -11,9 +11,7 @@ from importlib import import_module
 
 from kubeflow.submit import main
 
-for name in ("runs", "verdict", "watch"):
-    import_module(f"kubeflow.client.{name}")
-for name in ("kfp.client.set_volume_credentials", "pipeline.config", "requests"):
+for name in ("kubeflow.client.submit", "pipeline.config", "requests"):
     import_module(name)
 
 

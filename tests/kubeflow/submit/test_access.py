@@ -1,9 +1,11 @@
 """Getting in: servers that are not there or not ours, credentials, versions."""
 
 import socket
+import subprocess
 
 import pytest
 
+from tests.kubeflow.submit.conftest import PYTHON, ROOT
 from tests.kubeflow.submit.server import error, upload_error
 
 HEALTHZ = "/apis/v2beta1/healthz"
@@ -86,6 +88,7 @@ def test_a_server_that_is_not_for_us_is_told(submit, kfp, answer, sentence):
             "flowers.yaml: pipeline upload denied: permission is required (400)",
         ),
         ("GET", "/pipelines", (200, b"[1]"), "what it answers to /apis/v2beta1/pipelines is no"),
+        ("GET", "/pipelines", (200, b'{"pipelines": 5}'), "its answer is no V2beta1ListPipelines"),
     ],
 )
 def test_a_refusal_on_the_way_is_one_sentence(submit, kfp, method, path, answer, sentence):
@@ -107,8 +110,8 @@ def test_a_refusal_on_the_way_is_one_sentence(submit, kfp, method, path, answer,
         ("v2.17.3", True, ""),
         ("2.16.2", True, "the server is 2.16.2: its API server lacks fixes for path traversal"),
         ("2.17.0-rc.1", False, "(#12928), cross-namespace artifacts (#12860) and CVE-2023-6570"),
-        ("unknown", False, "the server does not tell its version; make sure that it is 2.17.0"),
-        (None, False, "the server does not tell its version"),
+        ("unknown", False, "the server does not say its version; make sure that it is 2.17.0"),
+        (None, False, "the server does not say its version"),
     ],
 )
 def test_an_old_server_is_warned_about(submit, kfp, tag, through_ui, warning):
@@ -188,3 +191,46 @@ def test_a_redirect_elsewhere_is_told(submit, kfp):
     done = submit()
     assert done.code == 2
     assert "redirects to https://kfp/apis: give that as --host" in done.err
+
+
+def test_a_token_whose_file_goes_while_the_run_goes_ends_the_waiting(submit, kfp, tmp_path):
+    file = tmp_path / "token"
+    file.write_text("t")
+
+    def remove(request):
+        if request.path.endswith("/runs/r1"):
+            file.unlink(missing_ok=True)
+            return error(401, "token is expired")
+        return None
+
+    kfp.answers = remove
+    done = submit("--token-file", file)
+    assert done.code == 1
+    assert f"the token in {file} cannot be read: No such file" in done.err
+    assert "The run goes on: " in done.err
+
+
+@pytest.mark.parametrize(
+    ("mistake", "raised"),
+    [
+        ("server.runs.run_service_get_run, 'r1', no_such=1", "TypeError"),
+        ("server.runs.run_service_get_run, None", "ValueError"),
+        ("lambda: server.no_such", "AttributeError"),
+    ],
+)
+def test_a_mistake_of_ours_is_not_the_servers(kfp, mistake, raised):
+    code = f"""
+import builtins, sys
+from kubeflow.client.auth import Anonymous
+from kubeflow.client.errors import call
+from kubeflow.client.server import Server
+from kubeflow.client.transport import Transport
+server = Server(Transport(sys.argv[1]), Anonymous())
+try:
+    call("do it", {mistake})
+except builtins.{raised}:
+    print("seen")
+"""
+    printed = subprocess.check_output([PYTHON, "-c", code, kfp.url], cwd=ROOT, text=True)
+    assert printed == "seen\n"
+    assert kfp.asked == []

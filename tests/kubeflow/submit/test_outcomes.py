@@ -99,7 +99,7 @@ ENDED = [{"state": "RUNNING"}, {"state": "CANCELING"}, {"state": "FAILED"}]
             id="no step failed",
         ),
         pytest.param(
-            {"state": "SUCCEEDED"}, 1, "the server tells nothing of its tasks", id="no tasks told"
+            {"state": "SUCCEEDED"}, 1, "the server says nothing of its tasks", id="no tasks told"
         ),
     ],
 )

@@ -268,24 +268,3 @@ def test_the_test_server_has_the_names_of_the_servers_models(kfp):
         "    assert set(one) <= set(getattr(a, name).attribute_map.values()), (name, one)\n"
     )
     subprocess.run([PYTHON, "-c", code], input=json.dumps(samples), text=True, check=True)
-
-
-def test_the_sdks_own_client_takes_the_test_server_for_one(kfp, package, variables):
-    code = (
-        "import sys\nfrom kfp import Client\nc = Client(host=sys.argv[1])\n"
-        "assert c.get_kfp_healthz().multi_user is False\n"
-        "e = c.create_experiment('sdk').experiment_id\n"
-        "create = c._pipelines_api.pipeline_service_create_pipeline\n"
-        "p = create(c.api_models.V2beta1Pipeline(display_name='flowers'))\n"
-        "v = c.upload_pipeline_version(sys.argv[2], 'v1', pipeline_name='flowers', "
-        "description='d')\n"
-        "r = c.run_pipeline(e, 'run', pipeline_id=p.pipeline_id, "
-        "version_id=v.pipeline_version_id)\n"
-        "assert c.wait_for_run_completion(r.run_id, 9, 0.1).state == 'SUCCEEDED'\n"
-    )
-    command = [PYTHON, "-W", "ignore", "-c", code, kfp.url, package]
-    subprocess.run(command, check=True, env=variables, timeout=60)
-    assert kfp.runs[0]["pipeline_version_reference"] == {
-        "pipeline_id": "p1",
-        "pipeline_version_id": "v1",
-    }
