@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,6 +38,8 @@ from components.unfinished import unfinished_folder
 
 HEAD = ("head/conv2d/kernel", "head/conv2d/bias")
 """The classifier of what the network was trained on; our models get one of their own."""
+_DAMAGE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What NumPy and zipfile raise of a damaged file; RuntimeError of what they take for encrypted."""
 
 
 def main() -> int:
@@ -61,7 +65,7 @@ def main() -> int:
         reason = error.strerror or error
         print(f"error: {options.directory} cannot be written: {reason}.", file=sys.stderr)
         return 1
-    print(_told(architecture, options.directory))
+    print(_summary(architecture, options.directory))
     return 0
 
 
@@ -74,7 +78,7 @@ def convert(
       file: the `.npz` file.
       directory: a folder that does not exist yet.
       sha256: digest that the file must have; None takes any.
-      groups: of every GroupNorm; the file does not tell it.
+      groups: of every GroupNorm; the file does not say it.
 
     Raises:
       UserError: a digest, name, shape, type or value is not right, or `directory` is there.
@@ -83,7 +87,7 @@ def convert(
         raise UserError(f"{directory} is there already: remove it, or give another directory.")
     _check_file(file, sha256)
     architecture, weights = read_weights(file, groups)
-    # TensorFlow takes seconds; what is wrong is told before.
+    # TensorFlow takes seconds; what is wrong is said before.
     import tensorflow as tf
 
     from components.backbone.bit import BiT, export_hub_module
@@ -106,9 +110,8 @@ def read_weights(
       UserError: a name, shape, type or value is not right, which it names.
     """
     try:
-        with np.load(file, allow_pickle=False) as stored:
-            values = {name: stored[name] for name in stored.files}
-    except Exception as error:  # NumPy, zipfile and zlib raise whatever they trip over.
+        values = _arrays_in(file)
+    except _DAMAGE as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
             f"{file} is no .npz file of arrays, or is damaged: {reason}. Download it again."
@@ -135,6 +138,14 @@ def read_weights(
     return architecture, weights
 
 
+def _arrays_in(file: Path) -> dict[str, np.ndarray]:
+    stored = np.load(file, allow_pickle=False)
+    if isinstance(stored, np.ndarray):
+        raise ValueError("it is one array, a .npy file")
+    with stored:
+        return {name: stored[name] for name in stored.files}
+
+
 def _check_file(file: Path, sha256: str | None) -> None:
     if not file.is_file():
         raise UserError(f"{file}: there is no such file.")
@@ -156,7 +167,7 @@ def _check_head(head: Mapping[str, np.ndarray], architecture: Architecture) -> N
         )
 
 
-def _told(architecture: Architecture, directory: Path) -> str:
+def _summary(architecture: Architecture, directory: Path) -> str:
     known = [name for name, published in PUBLISHED.items() if published == architecture]
     count = architecture.parameter_count()
     return f"""{known[0] if known else architecture}: {count:,} weights, \

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import sqlite3
 import threading
 import time
 
@@ -93,6 +95,21 @@ def test_a_file_that_is_damaged_is_told(tmp_path):
         UserError, match=rf"kubeflow.metadata: .*{path} is damaged.*mkdir {tmp_path}"
     ):
         open_first(connection_config(json.dumps({"sqlite": str(path)})), tmp_path / "artifacts")
+
+
+def test_a_mistake_in_our_code_is_not_the_servers(tmp_path, monkeypatch):
+    monkeypatch.setattr("kubeflow.connection.check_metadata", lambda: None)
+    with pytest.raises(TypeError, match="positional"):
+        open_first(connection_config(json.dumps({"sqlite": str(tmp_path / "m.sqlite")})))
+
+
+def test_a_file_of_other_tables_is_named(tmp_path):
+    """ML Metadata's own refusal, which no look at the file has foreseen."""
+    path = tmp_path / "metadata.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as store:
+        store.execute("CREATE TABLE Type (id INT)")
+    with pytest.raises(UserError, match=rf"kubeflow\.metadata: .*{path}"):
+        open_first(connection_config(json.dumps({"sqlite": str(path)})))
 
 
 @pytest.mark.slow

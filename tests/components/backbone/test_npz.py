@@ -196,3 +196,10 @@ def test_a_damaged_file_is_one_sentence(tmp_path, compressed):
         # No BiT either way: what is read whole is refused for its names.
         with pytest.raises(UserError, match=r"weights\.npz"):
             npz.read_weights(path)
+
+
+def test_a_mistake_in_our_code_is_not_the_files(save, monkeypatch):
+    file = save(published(weights_of(TWO_STAGES)))
+    monkeypatch.setattr(npz, "_arrays_in", lambda: None)
+    with pytest.raises(TypeError, match="positional"):
+        npz.read_weights(file)
