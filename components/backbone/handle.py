@@ -160,7 +160,7 @@ def load_backbone(
     Args:
       path: of the SavedModel.
       mode: `full`, or `head_only`, which has no trainable variable.
-      precision: Keras's name of a policy; what is computed in it is told in docs/backbones.md.
+      precision: Keras's name of a policy; docs/backbones.md says what is computed in it.
       trainable_parameters: how many numbers there must be to train in mode full; None takes any.
 
     Returns:

@@ -175,7 +175,7 @@ def test_a_digest_is_checked(tiny_backbone):
         find_backbone(BackboneConfig(handle=handle, sha256="0" * 64))
 
 
-def test_every_file_is_held_against_its_digest(tiny_backbone):
+def test_every_file_is_checked_against_its_digest(tiny_backbone):
     handle = str(tiny_backbone)
     files = digests_of_files(tiny_backbone)
     found = find_backbone(BackboneConfig(handle=handle, sha256=files))
@@ -231,7 +231,7 @@ def test_the_presets_give_what_is_known(name):
     assert count == PUBLISHED["R50x1"].parameter_count()
 
 
-def test_the_shipped_backbone_is_held_against_its_own_digest(tmp_path, monkeypatch):
+def test_the_shipped_backbone_is_checked_against_its_own_digest(tmp_path, monkeypatch):
     config = load_config("digits").backbone
     assert find_backbone(config).sha256 == SHIPPED_SHA256[config.handle]
     layer = load_backbone(find_backbone(config).path, "full")

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import doctest
 import hashlib
 import http.server
 import json
@@ -14,6 +15,7 @@ import time
 
 import pytest
 
+from components.backbone import kaggle
 from components.backbone.config import BackboneConfig
 from components.backbone.handle import find_backbone
 from components.backbone.kaggle import kaggle_handle
@@ -36,6 +38,12 @@ HANDLE = "google/bit/tensorFlow2/m-r50x1/1"
 )
 def test_every_spelling_is_one_model(spelling):
     assert kaggle_handle(spelling) == HANDLE
+
+
+def test_the_example_in_the_docstring_runs():
+    done = doctest.testmod(kaggle)
+    assert done.attempted
+    assert not done.failed
 
 
 @pytest.mark.parametrize(

@@ -50,13 +50,13 @@ def test_bit_m_r50x1_is_converted_whole(tmp_path, save, monkeypatch, capsys):
     target = tmp_path / "made" / "r50x1"
     monkeypatch.setattr(sys, "argv", ["npz", str(file), str(target)])
     npz.main()
-    told = capsys.readouterr().out
-    assert "R50x1: 23,500,352 weights, 2048 pre-logits" in told
+    printed = capsys.readouterr().out
+    assert "R50x1: 23,500,352 weights, 2048 pre-logits" in printed
 
     digest = digest_of_folder(target)
     lines = f"  sha256: {digest}\n  trainable_parameters: 23500352\n"
-    assert told.endswith(lines)
-    assert f"  handle: {target}\n" in told
+    assert printed.endswith(lines)
+    assert f"  handle: {target}\n" in printed
     config = BackboneConfig(handle=str(target), sha256=digest, trainable_parameters=23_500_352)
     layer = load_backbone(find_backbone(config).path, "full", trainable_parameters=23_500_352)
     assert layer.architecture == PUBLISHED["R50x1"]
@@ -158,7 +158,7 @@ def test_the_files_digest_is_checked(tmp_path, save):
     assert npz.convert(file, tmp_path / "made", sha256=right.upper(), groups=2) == TWO_STAGES
 
 
-def test_a_target_that_is_there_is_kept(tmp_path, save, monkeypatch, capsys):
+def test_a_target_that_is_there_is_left_alone(tmp_path, save, monkeypatch, capsys):
     file = save(published(weights_of(TWO_STAGES)))
     (tmp_path / "made").mkdir()
     monkeypatch.setattr(sys, "argv", ["npz", str(file), str(tmp_path / "made"), "--groups", "2"])

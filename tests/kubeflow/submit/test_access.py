@@ -11,7 +11,7 @@ from tests.kubeflow.submit.server import error, upload_error
 HEALTHZ = "/apis/v2beta1/healthz"
 
 
-def test_a_port_where_nobody_listens_is_told(submit):
+def test_a_port_where_nobody_listens_is_reported(submit):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -20,7 +20,7 @@ def test_a_port_where_nobody_listens_is_told(submit):
     assert done.err == f"error: {url} cannot be reached: connection refused.\n"
 
 
-def test_a_name_that_nobody_knows_is_told(submit):
+def test_a_name_that_nobody_knows_is_reported(submit):
     done = submit("--host", "http://kfp.invalid", host=False)
     assert done.code == 2
     assert "http://kfp.invalid cannot be reached: its name is not known." in done.err
@@ -66,7 +66,7 @@ def test_links_lead_to_the_ui(submit):
         ((None, ""), "cannot be reached: it closed the connection"),
     ],
 )
-def test_a_server_that_is_not_for_us_is_told(submit, kfp, answer, sentence):
+def test_a_server_that_is_not_for_us_is_reported(submit, kfp, answer, sentence):
     kfp.answers = lambda request: answer
     done = submit()
     assert (done.code, done.out) == (2, "")
@@ -150,7 +150,7 @@ def test_a_token_comes_from_the_environment_or_a_file(submit, kfp, tmp_path):
         (("--dex-user", "ann", "--dex-password-file", "/no/such"), "the password in /no/such"),
     ],
 )
-def test_missing_credentials_are_told_before_the_server_is_asked(submit, kfp, arguments, sentence):
+def test_missing_credentials_are_reported_before_a_request(submit, kfp, arguments, sentence):
     done = submit(*arguments)
     assert done.code == 2
     assert sentence in done.err
@@ -186,7 +186,7 @@ def test_a_token_that_expires_for_good_ends_the_waiting(submit, kfp):
     assert "The run goes on: " in done.err
 
 
-def test_a_redirect_elsewhere_is_told(submit, kfp):
+def test_a_redirect_elsewhere_is_reported(submit, kfp):
     kfp.guard = lambda request: (308, {"Location": "https://kfp/apis"}, b"")
     done = submit()
     assert done.code == 2

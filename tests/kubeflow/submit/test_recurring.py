@@ -70,7 +70,7 @@ def test_a_recurring_run_of_another_pipeline_is_left_alone(submit, kfp):
     assert len(kfp.recurring) == 1
 
 
-def test_an_old_recurring_run_that_stays_is_told(submit, kfp):
+def test_an_old_recurring_run_that_stays_is_reported(submit, kfp):
     schedule = ("--cron", "0 0 2 * * *", "--recurring-name", "nightly")
     submit(*schedule)
     kfp.recurring[0]["recurring_run_id"] = "old"

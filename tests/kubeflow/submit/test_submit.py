@@ -94,7 +94,7 @@ def test_one_who_was_faster_is_no_conflict(submit, kfp):
     assert reference == {"pipeline_id": "p1", "pipeline_version_id": "v9"}
 
 
-def test_a_name_that_another_pipeline_has_is_told(submit, kfp):
+def test_a_name_that_another_pipeline_has_is_reported(submit, kfp):
     kfp.versions.append({"pipeline_id": "other", "display_name": "v1", "pipeline_version_id": "v0"})
     taken = submit("--version-name", "v1")
     assert taken.code == 2
@@ -117,7 +117,7 @@ def test_a_namespace_is_not_used_on_a_server_of_one_user(submit, kfp):
     assert "warning: the server has one user: --namespace is not used" in done.err
 
 
-def test_an_archived_experiment_is_told(submit, kfp):
+def test_an_archived_experiment_is_reported(submit, kfp):
     kfp.experiments.append(
         {"experiment_id": "e1", "display_name": "flowers", "storage_state": "ARCHIVED"}
     )
@@ -176,7 +176,7 @@ def test_usage_is_answered_without_a_server(submit, kfp, arguments, sentence):
         ("list.yaml", b"- 1\n", "is no package of Kubeflow Pipelines v2"),
     ],
 )
-def test_a_file_that_is_no_package_is_told(submit, kfp, tmp_path, name, content, sentence):
+def test_a_file_that_is_no_package_is_reported(submit, kfp, tmp_path, name, content, sentence):
     file = tmp_path / name
     if content is not None:
         file.write_bytes(content)
