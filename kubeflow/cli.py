@@ -14,12 +14,12 @@ import click
 
 from components.errors import UserError
 from components.terminal import run_command
-from kubeflow.client.auth import MODES
 from kubeflow.sdk import enter_sdk_environment
 from pipeline.cli.command_line import Verb, carry_out, end
 from pipeline.cli.options import Wanted, config_options
 
 _RAW = "kubeflow.cli.arguments"
+_AUTH = ("auto", "none", "token", "in-cluster", "dex")
 
 _COMPILE_EPILOG = """\
 \b
@@ -126,7 +126,7 @@ def compile_command(ctx: click.Context, wanted: Wanted, image: str | None, outpu
 @click.option("--host", metavar="URL", help="The server, for example http://localhost:8080.")
 @click.option("--namespace", metavar="NS", help="On a server of many users: whose.")
 @click.option(
-    "--auth", type=click.Choice(MODES), default="auto", help="Default: what the rest suggests."
+    "--auth", type=click.Choice(_AUTH), default="auto", help="Default: what the rest suggests."
 )
 @click.option("--token-file", metavar="FILE", help="Holds a bearer token; read for every request.")
 @click.option("--dex-user", metavar="NAME", help="Who logs in at Dex.")

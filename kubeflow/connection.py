@@ -1,4 +1,8 @@
-"""The ML Metadata store of a cluster."""
+"""The ML Metadata store of a cluster.
+
+>>> connection_config('{"sqlite": "/data/metadata.sqlite"}').sqlite.filename_uri
+'/data/metadata.sqlite'
+"""
 
 from __future__ import annotations
 
@@ -52,6 +56,7 @@ def open_first(config: Any, artifacts: AnyPath | None = None) -> None:
     Raises:
       UserError: the server cannot be reached, or refuses; or the file cannot be used.
     """
+    from ml_metadata import errors
     from tfx.orchestration import metadata
 
     where = config.sqlite.filename_uri or f"{config.mysql.host}:{config.mysql.port}"
@@ -64,7 +69,8 @@ def open_first(config: Any, artifacts: AnyPath | None = None) -> None:
             handle.store.get_context_types()
     except UserError as error:
         raise UserError(f"kubeflow.metadata: {error}") from error
-    except Exception as error:
+    except (errors.StatusError, RuntimeError) as error:
+        # RuntimeError is what its C++ raises of a connection, and TFX after trying again.
         reason = _reason(str(error), config.mysql)
         raise UserError(f"kubeflow.metadata: {where} cannot be used: {reason}") from error
 

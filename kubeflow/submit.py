@@ -1,34 +1,43 @@
-"""Uploads a compiled package to Kubeflow Pipelines, runs it, and waits for the verdict."""
+"""What `bit-tfx kubeflow submit` does: connect, upload, then run and wait, or schedule runs."""
 
 from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console
 
 from components.errors import UserError
 from kubeflow.braces import check_values
-from kubeflow.client.schedule import check_cron
+from kubeflow.client.auth import choose
+from kubeflow.client.outcome import outcome
+from kubeflow.client.package import Package, arguments, read_package
+from kubeflow.client.recurring import Schedule, check_cron, others_named, retire, start_recurring
+from kubeflow.client.runs import (
+    Patience,
+    Request,
+    UnfinishedError,
+    start_run,
+    terminate_run,
+    wait,
+)
+from kubeflow.client.server import About, Server, namespace_of
+from kubeflow.client.transport import Transport, host_of, proxy_for
+from kubeflow.client.uploads import ensure_experiment, ensure_version
 from pipeline.cli.command_line import end, take_signals_as_interrupts
+from pipeline.config.kubeflow import REJECTED_TASK
 from pipeline.run.summary import COMPLETED, MODEL_REJECTED, STEP_FAILED
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from kubeflow.client.connection import About, Server
-    from kubeflow.client.content import Version
-    from kubeflow.client.package import Package
-    from kubeflow.client.runs import Request
-
 Options = Any
-"""What `kubeflow.cli.submit` takes, as attributes."""
+"""What `kubeflow.cli.submit_command` takes, as attributes."""
 
 
 def submit(options: Options) -> int:
-    """Does what the command line asks for; returns the exit code.
+    """Uploads the package and starts a run, or a recurring run; returns the exit code.
 
     Raises:
-      UserError: usage, configuration or data; a server that cannot be reached or that refuses us.
+      UserError: an option, the package or the server is not what it should be.
     """
     # Whoever is asked to end says first that the run goes on, as after Ctrl-C.
     take_signals_as_interrupts()
@@ -42,57 +51,45 @@ def submit(options: Options) -> int:
 
 
 def _submit(options: Options) -> int:
-    from kubeflow.client.package import arguments, read_package
-
     for name in ("run_name", "experiment", "version_name", "recurring_name", "service_account"):
         check_values(getattr(options, name) or "", f"--{name.replace('_', '-')}")
     cron = check_cron(options.cron) if options.cron else ""
     package = read_package(options.package)
     values = arguments(package, options.params, options.overrides)
 
-    from rich.console import Console
-
-    from kubeflow.client.connection import namespace_of
-    from kubeflow.client.content import ensure_experiment, ensure_version
-    from kubeflow.client.runs import Request
-
-    console = Console(highlight=False, markup=False, emoji=False)
     server, about = _connect(options)
     namespace = namespace_of(options.namespace, about)
     version = ensure_version(server, package, namespace, options.version_name)
-    _print_version(console, server, package, version)
+    console = Console(highlight=False, markup=False, emoji=False)
+    made = "uploaded" if version.is_new else "on the server already"
+    page = server.link(f"pipelines/details/{version.pipeline_id}/version/{version.version_id}")
+    console.print(
+        f"Version   {version.name} of {package.name}, {made}\n          {page}", soft_wrap=True
+    )
     if options.upload_only:
         return COMPLETED
     experiment = ensure_experiment(server, options.experiment or package.name, namespace)
     request = Request(version, experiment, values, options.service_account)
-    if cron:
-        return _recur(options, cron, server, about, request, namespace, console)
-    return _run(options, server, package, request, console)
+    if not cron:
+        return _run(options, server, package, request, console)
+    catchup = not options.no_catchup
+    schedule = Schedule(options.recurring_name, cron, options.max_concurrency or 1, catchup)
+    others = others_named(server, request, schedule.name, namespace)
+    return _schedule(server, request, schedule, others, about.is_fixed, console)
 
 
 def _connect(options: Options) -> tuple[Server, About]:
-    from kubeflow.client.auth import Transport, choose
-    from kubeflow.client.connection import Server, host_of, proxy_for, version_warning
-
     host = host_of(options.host)
     if options.insecure:
         _warn(f"the certificate of {host} is not checked.")
-    server = Server(
-        Transport(host, options.ca_cert, options.insecure, proxy_for(host)), choose(options)
-    )
+    transport = Transport(host, options.ca_cert, options.insecure, proxy_for(host))
+    server = Server(transport, choose(options, transport))
     about = server.about()
-    if sentence := version_warning(about):
-        _warn(sentence)
+    if about.warning:
+        _warn(about.warning)
     if options.namespace and not about.multi_user:
         _warn("the server has one user: --namespace is not used.")
     return server, about
-
-
-def _print_version(console: Console, server: Server, package: Package, version: Version) -> None:
-    made = "uploaded" if version.is_new else "on the server already"
-    console.print(f"Version   {version.name} of {package.name}, {made}", soft_wrap=True)
-    path = f"pipelines/details/{version.pipeline_id}/version/{version.version_id}"
-    console.print(f"          {server.link(path)}", soft_wrap=True)
 
 
 def _run(
@@ -102,11 +99,6 @@ def _run(
     request: Request,
     console: Console,
 ) -> int:
-    from kubeflow.client.runs import start_run
-    from kubeflow.client.verdict import verdict
-    from kubeflow.client.watch import Patience, UnfinishedError, wait
-    from pipeline.config.kubeflow import REJECTED_TASK
-
     name = options.run_name or f"{package.name} {datetime.now():%Y-%m-%d %H:%M:%S}"
     try:
         run = start_run(server, request, name)
@@ -124,7 +116,7 @@ def _run(
         return end(STEP_FAILED, f"error: {error}. {_goes_on(server, run.run_id, link)}")
     except KeyboardInterrupt:
         return _interrupted(options, server, run.run_id, link)
-    code, sentence = verdict(run, tasks, REJECTED_TASK in package.tasks)
+    code, sentence = outcome(run, tasks, REJECTED_TASK in package.tasks)
     if code == COMPLETED:
         console.print(f"Verdict   {sentence}", soft_wrap=True)
         return code
@@ -133,8 +125,6 @@ def _run(
 
 
 def _interrupted(options: Options, server: Server, run_id: str, link: str) -> int:
-    from kubeflow.client.runs import terminate_run
-
     if not options.terminate_on_interrupt:
         return end(STEP_FAILED, f"interrupted. {_goes_on(server, run_id, link)}")
     try:
@@ -151,36 +141,29 @@ def _goes_on(server: Server, run_id: str, link: str) -> str:
     )
 
 
-def _recur(
-    options: Options,
-    cron: str,
+def _schedule(
     server: Server,
-    about: About,
     request: Request,
-    namespace: str | None,
+    schedule: Schedule,
+    others: list[Any],
+    may_delete: bool,
     console: Console,
 ) -> int:
-    from kubeflow.client.connection import is_fixed
-    from kubeflow.client.runs import Schedule, others_named, retire, start_recurring
-
-    name = options.recurring_name
-    schedule = Schedule(name, cron, options.max_concurrency or 1, not options.no_catchup)
-    others = others_named(server, request, name, namespace)
     made = start_recurring(server, request, schedule)
     link = server.link(f"recurringrun/details/{made.recurring_run_id}")
-    console.print(f'Recurring {name}, "{cron}"\n          {link}', soft_wrap=True)
+    console.print(f'Recurring {schedule.name}, "{schedule.cron}"\n          {link}', soft_wrap=True)
     for old in others:
-        if str(old.status) == "DISABLED" and not is_fixed(about):
+        if str(old.status) == "DISABLED" and not may_delete:
             continue
         try:
-            fate = retire(server, old, is_fixed(about))
+            how = retire(server, old, may_delete)
         except UserError as error:
             return end(
                 STEP_FAILED,
                 f"error: {error} The new one is there, so that two of this name may "
                 "start runs now: disable the old one in the UI.",
             )
-        console.print(f"          replaces {old.recurring_run_id}: {fate}", soft_wrap=True)
+        console.print(f"          replaces {old.recurring_run_id}: {how}", soft_wrap=True)
     return COMPLETED
 
 

@@ -34,7 +34,7 @@ def fetch(handle: str) -> AnyPath:
     model = kaggle.kaggle_handle(handle)
     found = _cached(handle)
     if found is None and model:
-        found = _cached(model) or kaggle.in_kagglehub_cache(model)
+        found = _cached(model) or kaggle.cached(model)
     return found or _download(handle, model)
 
 
@@ -74,7 +74,7 @@ def _download(handle: str, model: str | None) -> AnyPath:
     beside = cache.parent if isinstance(cache, Path) else Path(tempfile.gettempdir())
     try:
         with unfinished_folder(beside, ".download-") as folder:
-            found = kaggle.download(model, str(folder)) if model else _resolve(handle, str(folder))
+            found = (kaggle.download if model else _resolve)(model or handle, folder / "module")
             if not found.is_relative_to(folder):
                 return found
             if not isinstance(cache, Path):
@@ -88,7 +88,7 @@ def _download(handle: str, model: str | None) -> AnyPath:
                 if not (cache / SAVED_MODEL).is_file():
                     raise
         return cache
-    except Exception as error:  # hub raises what urllib, tarfile and TensorFlow raise.
+    except io_errors(kaggle.DownloadError) as error:
         reason = str(error).strip().splitlines()
         raise UserError(
             f"backbone.handle {handle} could not be downloaded "
@@ -97,14 +97,20 @@ def _download(handle: str, model: str | None) -> AnyPath:
         ) from error
 
 
-def _resolve(handle: str, folder: str) -> Path:
-    """Hub's download, below `folder`."""
+def _resolve(handle: str, folder: Path) -> Path:
+    """Hub's download, below `folder`.
+
+    Raises:
+      kaggle.DownloadError: it cannot be had.
+    """
     import tensorflow_hub as hub
 
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
     try:
-        with variable("TFHUB_CACHE_DIR", folder):
+        with variable("TFHUB_CACHE_DIR", str(folder)):
             return Path(hub.resolve(handle))
+    except io_errors(*kaggle.FAILURES) as error:
+        raise kaggle.DownloadError(str(error)) from error
     finally:
         socket.setdefaulttimeout(before)

@@ -1,16 +1,26 @@
-"""Kaggle's models as backbones: how they are named, where kagglehub keeps them, their download."""
+"""Kaggle's models as backbones: how users name them; kagglehub caches and downloads them.
+
+kagglehub itself reads no URL of kaggle.com, takes any path of five parts for a model, and takes a
+second to import, so that names are ours: a misspelt directory is refused without it.
+
+>>> kaggle_handle("https://www.kaggle.com/models/google/bit/TensorFlow2/m-r50x1/1")
+'google/bit/tensorFlow2/m-r50x1/1'
+"""
 
 from __future__ import annotations
 
-import os
 import re
+import shutil
 import socket
+import tarfile
 import urllib.parse
 import urllib.request
+import zipfile
+import zlib
+from http.client import HTTPException
 from pathlib import Path
 
 from components.errors import UserError
-from components.process import variable
 from components.storage import SAVED_MODEL
 
 _FRAMEWORKS = {name.lower(): name for name in ("tensorFlow1", "tensorFlow2")}
@@ -56,26 +66,62 @@ def kaggle_handle(handle: str) -> str | None:
     return f"{model}/{_FRAMEWORKS[framework.lower()]}/{version}"
 
 
-def in_kagglehub_cache(handle: str) -> Path | None:
-    """Where kagglehub has a model whole (its own layout), without a look at the network."""
-    cache = Path(os.environ.get("KAGGLEHUB_CACHE") or os.path.expanduser("~/.cache/kagglehub"))
-    path = cache / "models" / handle
-    whole = path.with_name(f"{path.name}.complete").exists() and (path / SAVED_MODEL).is_file()
-    return path if whole else None
+FAILURES = (
+    OSError,
+    HTTPException,
+    ValueError,
+    EOFError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What hub, kagglehub and the libraries below them raise of a network, a URL or an archive."""
 
 
-def download(handle: str, folder: str) -> Path:
-    """Downloads a model below `folder`, which must be empty, and returns where it is.
+class DownloadError(Exception):
+    """What a library says of a download that failed."""
+
+
+def cached(handle: str) -> Path | None:
+    """Where kagglehub's cache has a model whole; the network is not asked."""
+    from kagglehub.cache import Cache
+    from kagglehub.handle import parse_model_handle
+
+    path = Cache().load_from_cache(parse_model_handle(handle))
+    return Path(path) if path and Path(path, SAVED_MODEL).is_file() else None
+
+
+def download(handle: str, folder: Path) -> Path:
+    """Downloads a model into `folder`, which must be empty.
+
+    Returns:
+      Where it is: `folder`, or the folder of Kaggle's or Colab's own machines that has it.
 
     Raises:
-      Exception: whatever kagglehub, requests and the network raise.
+      DownloadError: it cannot be had.
     """
-    with variable("KAGGLEHUB_CACHE", folder):
-        import kagglehub
-        from kagglesdk.kaggle_env import get_endpoint, get_env
+    import kagglehub
+    from kagglehub import exceptions
+    from kagglesdk.kaggle_env import get_endpoint, get_env
 
+    own = (
+        exceptions.BackendError,
+        exceptions.ColabEnvironmentError,
+        exceptions.CredentialError,
+        exceptions.DataCorruptionError,
+        exceptions.KaggleEnvironmentError,
+        exceptions.NotFoundError,
+        exceptions.UnauthenticatedError,
+    )
+    try:
         _check_answers(get_endpoint(get_env()))
-        return Path(kagglehub.model_download(handle))
+        path = Path(kagglehub.model_download(handle, output_dir=str(folder)))
+    except (*FAILURES, *own) as error:
+        raise DownloadError(str(error)) from error
+    if path == folder:
+        # kagglehub's note that the folder is whole, which is no file of the model.
+        shutil.rmtree(folder / ".complete")
+    return path
 
 
 def _check_answers(endpoint: str) -> None:

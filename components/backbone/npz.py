@@ -10,6 +10,8 @@ in [-1, 1]; what is written takes [0, 1], as google/bit on TF Hub does.
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,6 +33,8 @@ from components.errors import UserError
 
 HEAD = ("head/conv2d/kernel", "head/conv2d/bias")
 """The classifier of what the network was trained on; our models get one of their own."""
+_DAMAGE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+"""What NumPy and zipfile raise of a damaged file; RuntimeError of what they take for encrypted."""
 
 
 def convert(
@@ -42,7 +46,7 @@ def convert(
       file: the `.npz` file.
       directory: a folder that does not exist yet.
       sha256: digest that the file must have; None takes any.
-      groups: of every GroupNorm; the file does not tell it.
+      groups: of every GroupNorm; the file does not say it.
 
     Raises:
       UserError: a digest, name, shape, type or value is not right, or `directory` is there.
@@ -51,7 +55,7 @@ def convert(
         raise UserError(f"{directory} is there already: remove it, or give another directory.")
     _check_file(file, sha256)
     architecture, weights = read_weights(file, groups)
-    # TensorFlow takes seconds; what is wrong is told before.
+    # TensorFlow takes seconds; what is wrong is said before.
     import tensorflow as tf
 
     from components.backbone.bit import BiT, export_hub_module
@@ -74,9 +78,8 @@ def read_weights(
       UserError: a name, shape, type or value is not right, which it names.
     """
     try:
-        with np.load(file, allow_pickle=False) as stored:
-            values = {name: stored[name] for name in stored.files}
-    except Exception as error:  # NumPy, zipfile and zlib raise whatever they trip over.
+        values = _arrays_in(file)
+    except _DAMAGE as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
             f"{file} is no .npz file of arrays, or is damaged: {reason}. Download it again."
@@ -101,6 +104,14 @@ def read_weights(
         if not np.isfinite(value).all():
             raise UserError(f"{file}: {names[name]} holds NaN or infinity.")
     return architecture, weights
+
+
+def _arrays_in(file: Path) -> dict[str, np.ndarray]:
+    stored = np.load(file, allow_pickle=False)
+    if isinstance(stored, np.ndarray):
+        raise ValueError("it is one array, a .npy file")
+    with stored:
+        return {name: stored[name] for name in stored.files}
 
 
 def _check_file(file: Path, sha256: str | None) -> None:

@@ -12,6 +12,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 from components.storage import SAVED_MODEL, AnyPath, as_path
 
 _PREFIX = "variables/variables"
+_READER_ERRORS = (tf.errors.OpError, RuntimeError, IndexError, ValueError)
+"""What TensorFlow's reader raises of damaged files: IndexError, for one, where they end early."""
 _SHARD = re.compile(r"shard (\d+)|data-(\d+)-of-")
 
 
@@ -51,12 +53,12 @@ def _damage_of_variables(path: AnyPath) -> str:
     try:
         reader = tf.train.load_checkpoint(str(path / _PREFIX))
         names = list(reader.get_variable_to_shape_map())
-    except Exception as error:  # It has no type of its own for any damage.
+    except _READER_ERRORS as error:
         return _says(index, error)
     try:
         for name in names:
             reader.get_tensor(name)
-    except Exception as error:
+    except _READER_ERRORS as error:
         return _says(_shard(path, str(error)), error)
     return ""
 

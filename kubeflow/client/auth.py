@@ -1,110 +1,95 @@
-"""Who asks: nobody, a token, the pod's service account, or a user of Dex."""
+"""Who asks: nobody, a bearer token, the pod's service account, or a user of Dex."""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import kfp_server_api
+
 from components.errors import UserError
 from kubeflow.client.dex import log_in
-
-MODES = ("auto", "none", "token", "in-cluster", "dex")
+from kubeflow.client.errors import UnauthorisedError
+from kubeflow.client.transport import Transport
 
 _POD_TOKEN = "/var/run/secrets/kubeflow/pipelines/token"
 _POD_TOKEN_ENV = "KF_PIPELINES_SA_TOKEN_PATH"
 
 
-@dataclass(frozen=True)
-class Transport:
-    """How to reach the server: its URL, and what its certificate is checked with."""
-
-    host: str
-    ca_cert: str | None = None
-    insecure: bool = False
-    proxy: str | None = None
-
-
 class Anonymous:
-    """No credentials, as through a port-forward to a single-user installation."""
+    """No credentials, as through a port-forward to a single-user installation.
+
+    Attributes:
+      how: the end of "the server does not let us in ...".
+    """
 
     how = "without credentials"
 
-    def apply(self, client: Any, transport: Transport) -> None:
-        """Gives an ApiClient its credentials."""
+    def apply(self, client: kfp_server_api.ApiClient) -> None:
+        """Gives a client its credentials."""
 
-    def renew(self, client: Any, transport: Transport) -> bool:
-        """Credentials that were refused, anew; whether there can be a change."""
+    def renew(self, client: kfp_server_api.ApiClient) -> bool:
+        """Renews credentials that were refused; returns whether they may differ now."""
         return False
 
 
-@dataclass
-class Token(Anonymous):
-    """A bearer token that is given once."""
+class Bearer(Anonymous):
+    """A bearer token, read for every request: the kubelet renews the one of a pod in its file."""
 
-    value: str = field(repr=False)
-    how = "with the token of KFP_TOKEN"
+    def __init__(self, how: str, read: Callable[[], str], renewable: bool) -> None:
+        read()
+        self.how, self._read, self._renewable = how, read, renewable
 
-    def apply(self, client: Any, transport: Transport) -> None:
-        """Gives an ApiClient its credentials."""
-        client.configuration.api_key["authorization"] = self.value
+    def apply(self, client: kfp_server_api.ApiClient) -> None:
+        """Gives a client its credentials.
+
+        Raises:
+          UnauthorisedError: by the client's requests, where the token's file is gone.
+        """
         client.configuration.api_key_prefix["authorization"] = "Bearer"
+        client.configuration.refresh_api_key_hook = self._refresh
+        self._refresh(client.configuration)
+
+    def renew(self, client: kfp_server_api.ApiClient) -> bool:
+        """The next request reads it again."""
+        return self._renewable
+
+    def _refresh(self, configuration: kfp_server_api.Configuration) -> None:
+        configuration.api_key["authorization"] = self._read()
 
 
-class TokenFile(Anonymous):
-    """A bearer token in a file that somebody keeps fresh, such as the kubelet."""
-
-    def __init__(self, path: str) -> None:
-        _read_secret(Path(path), "token")
-        self.path = path
-        self.how = f"with the token in {path}"
-
-    def apply(self, client: Any, transport: Transport) -> None:
-        """Gives an ApiClient its credentials: the SDK's, which read the file for every request."""
-        from kfp.client.set_volume_credentials import ServiceAccountTokenVolumeCredentials
-
-        # It logs what it raises too.
-        logging.disable(logging.ERROR)
-        credentials = ServiceAccountTokenVolumeCredentials(self.path)
-        client.configuration.refresh_api_key_hook = credentials.refresh_api_key_hook
-        client.configuration.api_key["authorization"] = "read on use"
-        client.configuration.api_key_prefix["authorization"] = "Bearer"
-
-    def renew(self, client: Any, transport: Transport) -> bool:
-        """The file is read for every request anyway."""
-        return True
-
-
-@dataclass
 class Dex(Anonymous):
-    """A user's name and password at Dex, turned into a session's cookies."""
+    """A user's name and password at Dex, which become the cookies of a session."""
 
-    user: str
-    password: str = field(repr=False)
+    def __init__(self, transport: Transport, user: str, password: str) -> None:
+        self.how = f"as {user}"
+        self._transport, self._user, self._password = transport, user, password
 
-    @property
-    def how(self) -> str:  # type: ignore[override]
-        """For messages."""
-        return f"as {self.user}"
+    def apply(self, client: kfp_server_api.ApiClient) -> None:
+        """Logs in.
 
-    def apply(self, client: Any, transport: Transport) -> None:
-        """Gives an ApiClient its credentials."""
-        client.cookie = log_in(transport, self.user, self.password)
+        Raises:
+          UserError: the password is wrong, or what answers is not Dex.
+        """
+        with self._transport.session() as session:
+            client.cookie = log_in(session, self._transport.host, self._user, self._password)
 
-    def renew(self, client: Any, transport: Transport) -> bool:
+    def renew(self, client: kfp_server_api.ApiClient) -> bool:
         """Logs in again: sessions end after a day or so."""
-        self.apply(client, transport)
+        self.apply(client)
         return True
 
 
-def choose(options: Any, environment: Mapping[str, str] = os.environ) -> Anonymous:
+def choose(
+    options: Any, transport: Transport, environment: Mapping[str, str] = os.environ
+) -> Anonymous:
     """The credentials that the command line and the environment ask for.
 
     Args:
       options: with `auth`, `token_file`, `dex_user` and `dex_password_file`.
+      transport: the way to the server, on which Dex is too.
       environment: KFP_TOKEN, KFP_DEX_USER, KFP_DEX_PASSWORD, KF_PIPELINES_SA_TOKEN_PATH.
 
     Raises:
@@ -121,37 +106,41 @@ def choose(options: Any, environment: Mapping[str, str] = os.environ) -> Anonymo
         else:
             mode = "in-cluster" if Path(pod_token).is_file() else "none"
     if mode == "in-cluster":
-        return TokenFile(pod_token)
+        return _from_file(pod_token)
     if mode == "token":
         if options.token_file:
-            return TokenFile(options.token_file)
-        if environment.get("KFP_TOKEN"):
-            return Token(environment["KFP_TOKEN"].strip())
+            return _from_file(options.token_file)
+        if token := environment.get("KFP_TOKEN", "").strip():
+            return Bearer("with the token of KFP_TOKEN", lambda: token, renewable=False)
         raise UserError("--auth token needs --token-file FILE or the variable KFP_TOKEN.")
     if mode == "dex":
-        return _dex(user, options.dex_password_file, environment)
+        return Dex(transport, *_dex(user, options.dex_password_file, environment))
     return Anonymous()
 
 
-def _dex(user: str, password_file: str | None, environment: Mapping[str, str]) -> Dex:
+def _from_file(path: str) -> Bearer:
+    return Bearer(f"with the token in {path}", lambda: _read_secret(path, "token"), renewable=True)
+
+
+def _dex(user: str, password_file: str | None, environment: Mapping[str, str]) -> tuple[str, str]:
     if not user:
         raise UserError("--auth dex needs --dex-user NAME or the variable KFP_DEX_USER.")
     if password_file:
-        return Dex(user, _read_secret(Path(password_file), "password"))
+        return user, _read_secret(password_file, "password")
     if environment.get("KFP_DEX_PASSWORD"):
-        return Dex(user, environment["KFP_DEX_PASSWORD"])
+        return user, environment["KFP_DEX_PASSWORD"]
     raise UserError(
         "--auth dex needs --dex-password-file FILE or the variable KFP_DEX_PASSWORD; "
         "a password on the command line would be for all to see."
     )
 
 
-def _read_secret(path: Path, what: str) -> str:
+def _read_secret(path: str, what: str) -> str:
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        text = Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UserError(f"the {what} in {path} cannot be read: {reason}.") from error
+        raise UnauthorisedError(f"the {what} in {path} cannot be read: {reason}.") from error
     if not text:
-        raise UserError(f"there is no {what} in {path}: the file is empty.")
+        raise UnauthorisedError(f"there is no {what} in {path}: the file is empty.")
     return text

@@ -8,45 +8,44 @@ sends whoever passed back with a code that the guard turns into its cookie.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from components.errors import UserError
+from kubeflow.client.errors import message_of, refusal, unreachable
 
 if TYPE_CHECKING:
-    from kubeflow.client.auth import Transport
+    import requests
 
 _TIMEOUT_S = (10, 60)
 _CONNECTORS = ("local", "ldap")
 
 
-def log_in(transport: Transport, user: str, password: str) -> str:
+def log_in(session: requests.Session, host: str, user: str, password: str) -> str:
     """Logs in and returns the cookies as a header's value.
+
+    Args:
+      session: without cookies; it checks certificates and takes a proxy as the API's requests do.
+      host: URL of what Dex guards.
+      user: of Dex, for whom to log in.
+      password: the user's.
 
     Raises:
       UserError: the password is wrong, or what answers is not Dex.
       GoneError: the server cannot be reached.
     """
-    import requests
+    from requests import RequestException
 
-    from kubeflow.client.errors import unreachable
-
-    with requests.Session() as session:
-        # The API's requests know no .netrc either; the proxy is the one they take.
-        session.trust_env = False
-        session.verify = not transport.insecure and (transport.ca_cert or True)
-        if transport.proxy:
-            session.proxies = {"http": transport.proxy, "https": transport.proxy}
-        try:
-            form = _find_form(session, transport.host)
-            if form:
-                _send_form(session, transport.host, form, user, password)
-        except requests.RequestException as error:
-            raise unreachable(transport.host, _reason(error)) from error
-        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in session.cookies)
+    try:
+        form = _find_form(session, host)
+        if form:
+            _send_form(session, host, form, user, password)
+    except RequestException as error:
+        raise unreachable(host, _reason(error)) from error
+    return "; ".join(f"{cookie.name}={cookie.value}" for cookie in session.cookies)
 
 
-def _find_form(session: Any, host: str) -> str:
+def _find_form(session: requests.Session, host: str) -> str:
     """The URL of the login form; "" where nothing asks for a login."""
     response = session.get(host, timeout=_TIMEOUT_S)
     if response.status_code in (401, 403):
@@ -75,7 +74,7 @@ def _find_form(session: Any, host: str) -> str:
     )
 
 
-def _send_form(session: Any, host: str, form: str, user: str, password: str) -> None:
+def _send_form(session: requests.Session, host: str, form: str, user: str, password: str) -> None:
     data = {"login": user, "password": password}
     response = session.post(form, data=data, timeout=_TIMEOUT_S)
     path = urlsplit(response.url).path
@@ -90,15 +89,13 @@ def _send_form(session: Any, host: str, form: str, user: str, password: str) -> 
         raise UserError(f"{host} gave no session after the login of {user}: is it the right URL?")
 
 
-def _check(response: Any, host: str) -> None:
-    from kubeflow.client.errors import message_of, refusal
-
+def _check(response: requests.Response, host: str) -> None:
     # What the user asked for may not be there (404), and the session is there all the same.
     if not response.ok and response.status_code != 404:
         what = f"cannot log in at {host}"
         raise refusal(what, response.status_code, message_of(response.content))
 
 
-def _reason(error: Any) -> Exception:
+def _reason(error: Exception) -> Exception:
     """What urllib3 says, which requests wraps."""
     return error.args[0] if error.args and isinstance(error.args[0], Exception) else error

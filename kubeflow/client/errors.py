@@ -79,13 +79,27 @@ def call(doing: str, function: Callable[..., Any], *args: Any, **options: Any) -
     except kfp_server_api.ApiException as error:
         said = message_of(error.body) or str(error.reason or "")
         raise refusal(f"cannot {doing}", error.status, said) from error
-    except OSError as error:
-        raise UnauthorisedError(
-            f"cannot {doing}: the token cannot be read: {error.strerror or error}."
-        ) from error
-    except (ValueError, TypeError, AttributeError) as error:
-        # The generated client's ways to say that an answer was not what the API promises.
-        raise UserError(f"cannot {doing}: the server's answer is not KFP's API.") from error
+
+
+def create(doing: str, doubt: str, function: Callable[..., Any], **options: Any) -> Any:
+    """`call` of what must not be done twice: nothing here repeats it.
+
+    Args:
+      doing: what it does.
+      doubt: that it may be done all the same, and where to look.
+      function: the method.
+      options: its keywords.
+
+    Raises:
+      UserError: the server refuses it, or went away so that nobody knows.
+    """
+    try:
+        return call(doing, function, **options)
+    except GoneError as error:
+        if not error.may_be_done:
+            raise
+        sentence = str(error).rstrip(".")
+        raise UserError(f"{sentence}. {doubt} before you submit it again.") from error
 
 
 def refusal(what: str, status: int, said: str) -> UserError:

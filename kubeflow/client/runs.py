@@ -1,16 +1,28 @@
-"""Starts runs: now, or by a schedule."""
+"""One run: it is started, waited for through a server's absence, and terminated."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import kfp_server_api
+from rich.console import Console
+from rich.text import Text
 
 from components.errors import UserError
-from kubeflow.client.connection import Server
-from kubeflow.client.content import Version, equals
-from kubeflow.client.errors import GoneError, MissingError, call
+from kubeflow.client.errors import GoneError, UnauthorisedError, call, create
+from kubeflow.client.outcome import FINAL, Task, is_settled, tasks_in
+from kubeflow.client.server import Server
+from kubeflow.client.uploads import Version
+
+_MOST_FAILURES = 60
+"""Polls in a row that may fail: five minutes at the usual pace."""
+_MOST_REFUSALS = 3
+"""Polls in a row that may be refused, each with credentials that were renewed."""
+
+_COLOURS = {"SUCCEEDED": "green", "FAILED": "red", "RUNNING": "cyan", "SKIPPED": "dim"}
 
 
 @dataclass(frozen=True)
@@ -35,43 +47,31 @@ class Request:
         }
 
 
+class UnfinishedError(Exception):
+    """The waiting has ended and the run goes on; the text says why."""
+
+
 @dataclass(frozen=True)
-class Schedule:
-    """When a recurring run starts.
+class Patience:
+    """How long to wait, in seconds; `timeout_s` is None for as long as it takes."""
 
-    Attributes:
-      name: by which it is replaced.
-      cron: six fields.
-      max_concurrency: runs at the same time, 1 to 10.
-      catchup: whether starts that were missed are made up for.
-    """
-
-    name: str
-    cron: str
-    max_concurrency: int = 1
-    catchup: bool = True
+    poll_s: float = 5.0
+    timeout_s: float | None = None
 
 
-def start_run(server: Server, request: Request, name: str) -> Any:
-    """Starts a run; returns the V2beta1Run.
+def start_run(server: Server, request: Request, name: str) -> kfp_server_api.V2beta1Run:
+    """Starts a run.
 
     Raises:
       UserError: the server refuses it, or went away so that nobody knows.
     """
-    try:
-        return call(
-            "start the run",
-            server.runs.run_service_create_run,
-            run=kfp_server_api.V2beta1Run(display_name=name, **request.common()),
-        )
-    except GoneError as error:
-        if not error.may_be_done:
-            raise
-        where = server.link(f"experiments/details/{request.experiment_id}")
-        raise UserError(
-            f"{str(error).rstrip('.')}. The run may have started all the same: look at {where} "
-            "before you submit it again."
-        ) from error
+    where = server.link(f"experiments/details/{request.experiment_id}")
+    return create(
+        "start the run",
+        f"The run may have started all the same: look at {where}",
+        server.runs.run_service_create_run,
+        run=kfp_server_api.V2beta1Run(display_name=name, **request.common()),
+    )
 
 
 def terminate_run(server: Server, run_id: str) -> None:
@@ -79,89 +79,86 @@ def terminate_run(server: Server, run_id: str) -> None:
     call("terminate the run", server.runs.run_service_terminate_run, run_id)
 
 
-def others_named(server: Server, request: Request, name: str, namespace: str | None) -> list[Any]:
-    """The recurring runs of this pipeline that have the name already.
+def wait(
+    server: Server, run_id: str, names: Mapping[str, str], patience: Patience, console: Console
+) -> tuple[Any, dict[str, Task]]:
+    """Waits until the run has ended; returns it with its steps.
 
     Raises:
-      UserError: one of another pipeline has it.
+      UnfinishedError: the time is over, or the server is away or refuses us for too long.
     """
-    found: list[Any] = []
-    token = ""
+    start = time.monotonic()
+    shown: dict[str, str] = {}
+    poll = _Poll(server, run_id, patience.poll_s, console)
+    ended = 0
     while True:
-        page = call(
-            "list recurring runs",
-            server.recurring.recurring_run_service_list_recurring_runs,
-            namespace=namespace or "",
-            filter=equals("display_name", name),
-            page_token=token,
-            page_size=100,
-        )
-        found += page.recurring_runs or []
-        token = page.next_page_token or ""
-        if not token:
-            break
-    for one in found:
-        reference = one.pipeline_version_reference
-        if not reference or reference.pipeline_id != request.version.pipeline_id:
-            raise UserError(
-                f"the recurring run {name} ({one.recurring_run_id}) belongs to another pipeline: "
-                "choose another --recurring-name."
-            )
-    return found
+        run = poll.once()
+        tasks = tasks_in(run, names) if run else {}
+        for name, task in tasks.items():
+            if shown.get(name) != task.state:
+                shown[name] = task.state
+                _print_change(console, time.monotonic() - start, name, task.state)
+        if run and str(run.state) in FINAL:
+            # The steps' ends are stored after the run's: one more look, or two.
+            ended += 1
+            if is_settled(run, tasks) or ended > 2:
+                return run, tasks
+        left_s = float("inf")
+        if patience.timeout_s is not None:
+            left_s = patience.timeout_s - (time.monotonic() - start)
+        if left_s <= 0:
+            raise UnfinishedError(f"the run has not ended after {patience.timeout_s:g} s")
+        time.sleep(min(patience.poll_s, left_s))
 
 
-def start_recurring(server: Server, request: Request, schedule: Schedule) -> Any:
-    """Creates a recurring run, enabled; returns the V2beta1RecurringRun.
+class _Poll:
+    """get_run, with what has failed so far."""
 
-    Raises:
-      UserError: the server refuses it, or went away so that nobody knows.
-    """
-    try:
-        return call(
-            "create the recurring run",
-            server.recurring.recurring_run_service_create_recurring_run,
-            recurring_run=kfp_server_api.V2beta1RecurringRun(
-                display_name=schedule.name,
-                mode=kfp_server_api.RecurringRunMode.ENABLE,
-                trigger=kfp_server_api.V2beta1Trigger(
-                    cron_schedule=kfp_server_api.V2beta1CronSchedule(cron=schedule.cron)
-                ),
-                max_concurrency=str(schedule.max_concurrency),
-                no_catchup=not schedule.catchup,
-                **request.common(),
-            ),
-        )
-    except GoneError as error:
-        if not error.may_be_done:
-            raise
-        raise UserError(
-            f"{str(error).rstrip('.')}. It may be there all the same, beside the one that it "
-            f"replaces: look at {server.link('recurringruns')} before you submit it again."
-        ) from error
+    def __init__(self, server: Server, run_id: str, poll_s: float, console: Console) -> None:
+        self.server, self.run_id, self.poll_s, self.console = server, run_id, poll_s, console
+        self.failures = self.refusals = 0
+
+    def once(self) -> Any:
+        """The run, or None where the server did not answer this time."""
+        try:
+            run = call("read the run", self.server.runs.run_service_get_run, self.run_id)
+        except GoneError as error:
+            self._count_failure(error)
+            return None
+        except UnauthorisedError as error:
+            self._count_refusal(error)
+            return None
+        except UserError as error:
+            raise UnfinishedError(str(error).rstrip(".")) from error
+        if self.failures:
+            self.console.print("the server answers again", soft_wrap=True)
+        self.failures = self.refusals = 0
+        return run
+
+    def _count_failure(self, error: Exception) -> None:
+        self.failures += 1
+        sentence = str(error).rstrip(".")
+        if self.failures >= _MOST_FAILURES:
+            raise UnfinishedError(f"{sentence}, {self.failures} times in a row") from error
+        if self.failures == 1:
+            most_s = _MOST_FAILURES * self.poll_s
+            self.console.print(f"{sentence}; trying for {most_s:g} s", soft_wrap=True)
+
+    def _count_refusal(self, error: Exception) -> None:
+        self.refusals += 1
+        try:
+            can_change = self.refusals < _MOST_REFUSALS and self.server.renew()
+        except GoneError as gone:
+            self._count_failure(gone)
+            return
+        except UserError as refused:
+            raise UnfinishedError(str(refused).rstrip(".")) from refused
+        if not can_change:
+            raise UnfinishedError(str(error).rstrip(".")) from error
 
 
-def retire(server: Server, old: Any, may_delete: bool) -> str:
-    """Ends a recurring run that another has replaced; says what became of it.
-
-    Deleting one kills its runs in progress (kubeflow/pipelines#12573). Late servers leave them
-    alone when they are told to; on one that may not know that the old is only disabled.
-    """
-    known = old.recurring_run_id
-    try:
-        call(
-            f"disable the old recurring run {known}",
-            server.recurring.recurring_run_service_disable_recurring_run,
-            known,
-        )
-        if not may_delete:
-            return "disabled (deleting it would end its runs)"
-        call(
-            f"delete the old recurring run {known}",
-            server.recurring.recurring_run_service_delete_recurring_run,
-            known,
-            propagation_policy=kfp_server_api.V2beta1DeletePropagationPolicy.ORPHAN,
-        )
-    except MissingError:
-        # Somebody else was faster.
-        pass
-    return "deleted; its runs go on"
+def _print_change(console: Console, seconds: float, name: str, state: str) -> None:
+    minutes, rest = divmod(int(seconds), 60)
+    line = Text(f"{minutes:3d}:{rest:02d}  {name:<18} ")
+    line.append(state.lower(), style=_COLOURS.get(state, ""))
+    console.print(line, soft_wrap=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import doctest
 import json
 import socket
+import sqlite3
 import threading
 import time
 
 import pytest
 
 from components.errors import UserError
+from kubeflow import connection
 from kubeflow.connection import connection_config, open_first
 from pipeline.config.kubeflow import PASSWORD
 from pipeline.run.metadata_file import SCHEMA_VERSION
@@ -25,6 +29,12 @@ def test_the_password_comes_from_the_environment(monkeypatch):
     assert (mysql.user, mysql.password) == ("me", "secret")
 
 
+def test_the_example_in_the_docstring_runs():
+    done = doctest.testmod(connection)
+    assert done.attempted
+    assert not done.failed
+
+
 def test_without_one(monkeypatch):
     monkeypatch.delenv(PASSWORD, raising=False)
     assert connection_config(MYSQL).mysql.password == ""
@@ -36,7 +46,7 @@ def test_sqlite_makes_its_folder(tmp_path):
     assert path.exists()
 
 
-def test_a_server_that_is_not_there_is_told_at_once():
+def test_a_server_that_is_not_there_is_reported_at_once():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -67,7 +77,7 @@ def refused(port, **given):
         (None, "timed out"),
     ],
 )
-def test_a_server_that_is_not_mysqls_is_told_in_seconds(monkeypatch, greeting, words):
+def test_a_server_that_is_not_mysqls_is_reported_in_seconds(monkeypatch, greeting, words):
     monkeypatch.setattr("kubeflow.connection._CONNECT_TIMEOUT_S", 0.5)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -86,7 +96,7 @@ def test_a_server_that_is_not_mysqls_is_told_in_seconds(monkeypatch, greeting, w
         thread.join()
 
 
-def test_a_file_that_is_damaged_is_told(tmp_path):
+def test_a_file_that_is_damaged_is_reported(tmp_path):
     path = tmp_path / "metadata.sqlite"
     path.write_text("garbage")
     with pytest.raises(
@@ -95,9 +105,24 @@ def test_a_file_that_is_damaged_is_told(tmp_path):
         open_first(connection_config(json.dumps({"sqlite": str(path)})), tmp_path / "artifacts")
 
 
+def test_a_mistake_in_our_code_is_not_the_servers(tmp_path, monkeypatch):
+    monkeypatch.setattr("kubeflow.connection.check_metadata", lambda: None)
+    with pytest.raises(TypeError, match="positional"):
+        open_first(connection_config(json.dumps({"sqlite": str(tmp_path / "m.sqlite")})))
+
+
+def test_a_file_of_other_tables_is_named(tmp_path):
+    """ML Metadata's own refusal, which no look at the file has foreseen."""
+    path = tmp_path / "metadata.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as store:
+        store.execute("CREATE TABLE Type (id INT)")
+    with pytest.raises(UserError, match=rf"kubeflow\.metadata: .*{path}"):
+        open_first(connection_config(json.dumps({"sqlite": str(path)})))
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not mariadb.installed(), reason="needs mariadb-server")
-def test_what_a_server_refuses_is_told_with_its_cure(tmp_path, monkeypatch):
+def test_what_a_server_refuses_is_reported_with_its_cure(tmp_path, monkeypatch):
     monkeypatch.setenv(PASSWORD, mariadb.PASSWORD)
     with mariadb.started(tmp_path) as server:
         server.query("CREATE USER 'poor'@'127.0.0.1' IDENTIFIED BY 'x'")

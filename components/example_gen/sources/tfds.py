@@ -146,6 +146,10 @@ def _find_builder(tfds: Any, config: DataConfig) -> Any:
     name = str(config.name)
     keywords = {"version": config.version, "data_dir": config.data_dir}
     given = {key: value for key, value in keywords.items() if value is not None}
+    # Of a config, a version, files and missing packages; `name/key=value` is given as keywords.
+    mistakes = io_errors(
+        AssertionError, ImportError, ValueError, *([TypeError] if "=" in name else [])
+    )
     try:
         return tfds.builder(name, **given)
     except tfds.core.DatasetNotFoundError as error:
@@ -153,7 +157,7 @@ def _find_builder(tfds: Any, config: DataConfig) -> Any:
         raise UserError(
             f"data.name: tfds has no data set {wanted}{_similar(tfds, config)}."
         ) from error
-    except Exception as error:  # tfds raises many types for a bad config or version.
+    except mistakes as error:
         raise UserError(f"data.name {config.name}: {first_lines(error)}") from error
 
 
@@ -179,11 +183,31 @@ def _prepare(tfds: Any, builder: Any) -> None:
     report(text, event="phase", text=text)
     try:
         builder.download_and_prepare()
-    except Exception as error:
+    except _failures(tfds) as error:
         raise UserError(
             f"{builder.info.full_name} could not be prepared in {builder.data_dir}: "
             f"{first_lines(error)}"
         ) from error
+
+
+def _failures(tfds: Any) -> tuple[type[Exception], ...]:
+    """What tfds raises of a network, an archive, a disk, or files that are to be had by hand.
+
+    A TypeError, say, is a mistake in a builder's code, such as our own digits.
+    """
+    download = tfds.core.download
+    return io_errors(
+        AssertionError,
+        ImportError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        download.download_manager.NonMatchingChecksumError,
+        download.extractor.ExtractError,
+        download.extractor.UnsafeArchiveError,
+        download.util.DownloadError,
+        tfds.core.shuffle.DuplicatedKeysError,
+    )
 
 
 def _check_writable(builder: Any) -> None:

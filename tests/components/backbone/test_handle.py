@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import http.server
+import io
 import math
 import os
 import shutil
@@ -106,6 +107,55 @@ def test_a_url_that_cannot_be_had_fails_at_once_with_what_to_do(tmp_path, monkey
     assert time.monotonic() - started < 10
 
 
+def _archive(kind, content=b""):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
+        member = tarfile.TarInfo("member")
+        member.type, member.linkname, member.size = kind, "/etc/passwd", len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(b"<html>sign in</html>", "valid module", id="a page"),
+        pytest.param(
+            _archive(tarfile.REGTYPE, os.urandom(99_999))[:50_000], "", id="a cut archive"
+        ),
+        pytest.param(_archive(tarfile.SYMTYPE), "Unexpected object type", id="a link"),
+        pytest.param(None, "404", id="nothing"),
+    ],
+)
+def test_a_download_that_is_no_module_is_one_sentence(tmp_path, monkeypatch, content, words):
+    if content is not None:
+        (tmp_path / "bit").write_bytes(content)
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
+    server = serve(tmp_path)
+    handle = f"http://127.0.0.1:{server.server_port}/bit"
+    try:
+        with pytest.raises(UserError, match=rf"could not be downloaded \(.*{words}.*local dir"):
+            find_backbone(BackboneConfig(handle=handle))
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_mistake_in_our_code_is_not_the_networks(tmp_path, tiny_backbone, monkeypatch):
+    with tarfile.open(tmp_path / "bit", "w:gz") as archive:
+        archive.add(tiny_backbone, arcname=".")
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr("components.backbone.hub.sync_tree", lambda: None)
+    server = serve(tmp_path)
+    try:
+        with pytest.raises(TypeError, match="positional"):
+            find_backbone(BackboneConfig(handle=f"http://127.0.0.1:{server.server_port}/bit"))
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @pytest.mark.parametrize("handle", ["bit-maxi", "/nowhere/at/all"])
 def test_what_is_not_there_is_named_with_the_choices(handle):
     with pytest.raises(UserError, match=rf"{handle}: there is no such directory.*bit-mini"):
@@ -125,7 +175,7 @@ def test_a_digest_is_checked(tiny_backbone):
         find_backbone(BackboneConfig(handle=handle, sha256="0" * 64))
 
 
-def test_every_file_is_held_against_its_digest(tiny_backbone):
+def test_every_file_is_checked_against_its_digest(tiny_backbone):
     handle = str(tiny_backbone)
     files = digests_of_files(tiny_backbone)
     found = find_backbone(BackboneConfig(handle=handle, sha256=files))
@@ -181,7 +231,7 @@ def test_the_presets_give_what_is_known(name):
     assert count == PUBLISHED["R50x1"].parameter_count()
 
 
-def test_the_shipped_backbone_is_held_against_its_own_digest(tmp_path, monkeypatch):
+def test_the_shipped_backbone_is_checked_against_its_own_digest(tmp_path, monkeypatch):
     config = load_config("digits").backbone
     assert find_backbone(config).sha256 == SHIPPED_SHA256[config.handle]
     layer = load_backbone(find_backbone(config).path, "full")

@@ -1,6 +1,8 @@
 """Kaggle's models: spellings, kagglehub's cache, and its download from a server on this machine."""
 
 import base64
+import contextlib
+import doctest
 import hashlib
 import http.server
 import json
@@ -13,6 +15,7 @@ import time
 
 import pytest
 
+from components.backbone import kaggle
 from components.backbone.config import BackboneConfig
 from components.backbone.handle import find_backbone
 from components.backbone.kaggle import kaggle_handle
@@ -35,6 +38,12 @@ HANDLE = "google/bit/tensorFlow2/m-r50x1/1"
 )
 def test_every_spelling_is_one_model(spelling):
     assert kaggle_handle(spelling) == HANDLE
+
+
+def test_the_example_in_the_docstring_runs():
+    done = doctest.testmod(kaggle)
+    assert done.attempted
+    assert not done.failed
 
 
 @pytest.mark.parametrize(
@@ -94,16 +103,24 @@ def test_hubs_cache_is_used_under_the_url_or_the_handle(tmp_path, tiny_backbone,
         assert find_backbone(BackboneConfig(handle=handle)).path == str(cached)
 
 
-def test_a_cached_model_is_found_without_kagglehub_or_tensorflow(tmp_path, tiny_backbone):
-    cached = tmp_path / "models" / HANDLE
-    shutil.copytree(tiny_backbone, cached)
-    cached.with_name("1.complete").touch()
+@pytest.mark.parametrize("cache", ["hub", "kagglehub"])
+def test_a_cached_model_is_found_without_tensorflow_and_the_network(tmp_path, tiny_backbone, cache):
+    if cache == "hub":
+        shutil.copytree(tiny_backbone, tmp_path / "hub" / hashlib.sha1(HANDLE.encode()).hexdigest())
+    else:
+        cached = tmp_path / "models" / HANDLE
+        shutil.copytree(tiny_backbone, cached)
+        cached.with_name("1.complete").touch()
     code = (
         "import sys\n"
+        "def refuse(event, _):\n"
+        "    assert event not in ('socket.connect', 'socket.getaddrinfo'), event\n"
+        "sys.addaudithook(refuse)\n"
         "from components.backbone.handle import find_backbone\n"
         "from components.backbone.config import BackboneConfig\n"
         f"find_backbone(BackboneConfig(handle={HANDLE!r}))\n"
-        "assert not {'tensorflow', 'kagglehub', 'requests'} & set(sys.modules)\n"
+        "assert 'tensorflow' not in sys.modules\n"
+        f"assert ('kagglehub' in sys.modules) == ({cache!r} == 'kagglehub')\n"
     )
     places = {"KAGGLEHUB_CACHE": str(tmp_path), "TFHUB_CACHE_DIR": str(tmp_path / "hub")}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | places, check=True)
@@ -114,10 +131,14 @@ class Kaggle(http.server.BaseHTTPRequestHandler):
 
     folder = None
     asked = None
+    damage = ""
 
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.asked.append((self.path.rpartition("/")[2], request))
+        if self.damage == "404":
+            self.send_error(404)
+            return
         if self.path.endswith("ListModelInstanceVersionFiles"):
             names = [p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*")]
             files = [{"name": name} for name in names if (self.folder / name).is_file()]
@@ -126,7 +147,7 @@ class Kaggle(http.server.BaseHTTPRequestHandler):
             self.answer((self.folder / request["path"]).read_bytes(), "octet-stream")
 
     def answer(self, body, kind):
-        digest = hashlib.md5(body).digest()
+        digest = hashlib.md5(body + self.damage.encode()).digest()
         self.send_response(200)
         self.send_header("Content-Type", f"application/{kind}")
         self.send_header("Content-Length", str(len(body)))
@@ -153,18 +174,32 @@ def refuse_connections(monkeypatch):
     point_kagglehub_at("http://127.0.0.1:9", monkeypatch)
 
 
-def test_a_model_is_downloaded_by_kagglehub_into_hubs_cache(tmp_path, tiny_backbone, monkeypatch):
+@pytest.fixture
+def served(tmp_path, tiny_backbone, monkeypatch):
+    """Starts a server that has the model, and points kagglehub at it; caches are empty."""
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kaggle"))
-    handler = type("Handler", (Kaggle,), {"folder": tiny_backbone, "asked": []})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    point_kagglehub_at(f"http://127.0.0.1:{server.server_port}", monkeypatch)
-    try:
+
+    @contextlib.contextmanager
+    def serve(damage=""):
+        handler = type(
+            "Handler", (Kaggle,), {"folder": tiny_backbone, "asked": [], "damage": damage}
+        )
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        point_kagglehub_at(f"http://127.0.0.1:{server.server_port}", monkeypatch)
+        try:
+            yield handler
+        finally:
+            server.shutdown()
+            server.server_close()
+
+    return serve
+
+
+def test_a_model_is_downloaded_by_kagglehub_into_hubs_cache(tmp_path, tiny_backbone, served):
+    with served() as handler:
         found = find_backbone(BackboneConfig(handle=HANDLE))
-    finally:
-        server.shutdown()
-        server.server_close()
     _, request = handler.asked[0]
     assert (request["ownerSlug"], request["modelSlug"]) == ("google", "bit")
     assert (request["instanceSlug"], request["versionNumber"]) == ("m-r50x1", 1)
@@ -176,7 +211,21 @@ def test_a_model_is_downloaded_by_kagglehub_into_hubs_cache(tmp_path, tiny_backb
     assert find_backbone(BackboneConfig(handle=url)).path == found.path
     assert not list((tmp_path / "hub").glob(".download-*"))
     assert not (tmp_path / "kaggle").exists()
-    assert os.environ["KAGGLEHUB_CACHE"] == str(tmp_path / "kaggle")
+
+
+@pytest.mark.parametrize(("damage", "words"), [("404", "404"), ("x", "checksum")])
+def test_a_download_that_fails_is_one_sentence_and_leaves_nothing(tmp_path, served, damage, words):
+    with served(damage), pytest.raises(UserError) as refused:
+        find_backbone(BackboneConfig(handle=HANDLE))
+    assert f"{HANDLE} could not be downloaded (" in str(refused.value)
+    assert words in str(refused.value).lower()
+    assert not list((tmp_path / "hub").iterdir())
+
+
+def test_a_mistake_in_our_code_is_not_the_networks(tmp_path, served, monkeypatch):
+    monkeypatch.setattr("components.backbone.kaggle._check_answers", lambda: None)
+    with served(), pytest.raises(TypeError, match="positional"):
+        find_backbone(BackboneConfig(handle=HANDLE))
 
 
 def test_without_a_network_it_fails_at_once_with_what_to_do(tmp_path, monkeypatch):

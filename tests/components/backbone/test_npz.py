@@ -50,13 +50,13 @@ def test_bit_m_r50x1_is_converted_whole(tmp_path, save, capsys):
     assert file.stat().st_size > 270e6
     target = tmp_path / "made" / "r50x1"
     assert perform(command, [str(file), str(target)]) == 0
-    told = capsys.readouterr().out
-    assert "R50x1: 23,500,352 weights, 2048 pre-logits" in told
+    printed = capsys.readouterr().out
+    assert "R50x1: 23,500,352 weights, 2048 pre-logits" in printed
 
     digest = digest_of_folder(target)
     lines = f"  sha256: {digest}\n  trainable_parameters: 23500352\n"
-    assert told.endswith(lines)
-    assert f"  handle: {target}\n" in told
+    assert printed.endswith(lines)
+    assert f"  handle: {target}\n" in printed
     config = BackboneConfig(handle=str(target), sha256=digest, trainable_parameters=23_500_352)
     layer = load_backbone(find_backbone(config).path, "full", trainable_parameters=23_500_352)
     assert layer.architecture == PUBLISHED["R50x1"]
@@ -158,7 +158,7 @@ def test_the_files_digest_is_checked(tmp_path, save):
     assert npz.convert(file, tmp_path / "made", sha256=right.upper(), groups=2) == TWO_STAGES
 
 
-def test_a_target_that_is_there_is_kept(tmp_path, save, capsys):
+def test_a_target_that_is_there_is_left_alone(tmp_path, save, capsys):
     file = save(published(weights_of(TWO_STAGES)))
     (tmp_path / "made").mkdir()
     assert perform(command, [str(file), str(tmp_path / "made"), "--groups", "2"]) == 2
@@ -195,3 +195,10 @@ def test_a_damaged_file_is_one_sentence(tmp_path, compressed):
         # No BiT either way: what is read whole is refused for its names.
         with pytest.raises(UserError, match=r"weights\.npz"):
             npz.read_weights(path)
+
+
+def test_a_mistake_in_our_code_is_not_the_files(save, monkeypatch):
+    file = save(published(weights_of(TWO_STAGES)))
+    monkeypatch.setattr(npz, "_arrays_in", lambda: None)
+    with pytest.raises(TypeError, match="positional"):
+        npz.read_weights(file)

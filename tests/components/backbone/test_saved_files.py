@@ -115,6 +115,13 @@ def test_one_of_several_data_files_is_named(backbone):
     assert "data-00001-of-" in damage_of(str(backbone))
 
 
+def test_a_mistake_in_our_code_is_not_the_files(backbone, monkeypatch):
+    monkeypatch.setattr("components.backbone.saved_files._PREFIX", None)
+    monkeypatch.setattr("components.backbone.saved_files._index", lambda path: path / PB)
+    with pytest.raises(TypeError):
+        damage_of(str(backbone))
+
+
 def test_a_whole_one_is_whole(backbone, tiny_backbone, untrainable_backbone):
     for folder in (backbone, tiny_backbone, untrainable_backbone):
         assert damage_of(str(folder)) == ""

@@ -12,10 +12,7 @@ from importlib import import_module
 from kubeflow.cli import command
 from pipeline.cli.command_line import perform
 
-for name in ("runs", "verdict", "watch"):
-    import_module(f"kubeflow.client.{name}")
-import_module("kubeflow.submit")
-for name in ("kfp.client.set_volume_credentials", "pipeline.config", "requests"):
+for name in ("kubeflow.submit", "pipeline.config", "requests"):
     import_module(name)
 
 

@@ -1,15 +1,17 @@
 """Getting in: servers that are not there or not ours, credentials, versions."""
 
 import socket
+import subprocess
 
 import pytest
 
+from tests.kubeflow.submit.conftest import PYTHON, ROOT
 from tests.kubeflow.submit.server import error, upload_error
 
 HEALTHZ = "/apis/v2beta1/healthz"
 
 
-def test_a_port_where_nobody_listens_is_told(submit):
+def test_a_port_where_nobody_listens_is_reported(submit):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -18,7 +20,7 @@ def test_a_port_where_nobody_listens_is_told(submit):
     assert done.err == f"error: {url} cannot be reached: connection refused.\n"
 
 
-def test_a_name_that_nobody_knows_is_told(submit):
+def test_a_name_that_nobody_knows_is_reported(submit):
     done = submit("--host", "http://kfp.invalid", host=False)
     assert done.code == 2
     assert "http://kfp.invalid cannot be reached: its name is not known." in done.err
@@ -64,7 +66,7 @@ def test_links_lead_to_the_ui(submit):
         ((None, ""), "cannot be reached: it closed the connection"),
     ],
 )
-def test_a_server_that_is_not_for_us_is_told(submit, kfp, answer, sentence):
+def test_a_server_that_is_not_for_us_is_reported(submit, kfp, answer, sentence):
     kfp.answers = lambda request: answer
     done = submit()
     assert (done.code, done.out) == (2, "")
@@ -86,6 +88,7 @@ def test_a_server_that_is_not_for_us_is_told(submit, kfp, answer, sentence):
             "flowers.yaml: pipeline upload denied: permission is required (400)",
         ),
         ("GET", "/pipelines", (200, b"[1]"), "what it answers to /apis/v2beta1/pipelines is no"),
+        ("GET", "/pipelines", (200, b'{"pipelines": 5}'), "its answer is no V2beta1ListPipelines"),
     ],
 )
 def test_a_refusal_on_the_way_is_one_sentence(submit, kfp, method, path, answer, sentence):
@@ -107,8 +110,8 @@ def test_a_refusal_on_the_way_is_one_sentence(submit, kfp, method, path, answer,
         ("v2.17.3", True, ""),
         ("2.16.2", True, "the server is 2.16.2: its API server lacks fixes for path traversal"),
         ("2.17.0-rc.1", False, "(#12928), cross-namespace artifacts (#12860) and CVE-2023-6570"),
-        ("unknown", False, "the server does not tell its version; make sure that it is 2.17.0"),
-        (None, False, "the server does not tell its version"),
+        ("unknown", False, "the server does not say its version; make sure that it is 2.17.0"),
+        (None, False, "the server does not say its version"),
     ],
 )
 def test_an_old_server_is_warned_about(submit, kfp, tag, through_ui, warning):
@@ -147,7 +150,7 @@ def test_a_token_comes_from_the_environment_or_a_file(submit, kfp, tmp_path):
         (("--dex-user", "ann", "--dex-password-file", "/no/such"), "the password in /no/such"),
     ],
 )
-def test_missing_credentials_are_told_before_the_server_is_asked(submit, kfp, arguments, sentence):
+def test_missing_credentials_are_reported_before_a_request(submit, kfp, arguments, sentence):
     done = submit(*arguments)
     assert done.code == 2
     assert sentence in done.err
@@ -183,8 +186,51 @@ def test_a_token_that_expires_for_good_ends_the_waiting(submit, kfp):
     assert "The run goes on: " in done.err
 
 
-def test_a_redirect_elsewhere_is_told(submit, kfp):
+def test_a_redirect_elsewhere_is_reported(submit, kfp):
     kfp.guard = lambda request: (308, {"Location": "https://kfp/apis"}, b"")
     done = submit()
     assert done.code == 2
     assert "redirects to https://kfp/apis: give that as --host" in done.err
+
+
+def test_a_token_whose_file_goes_while_the_run_goes_ends_the_waiting(submit, kfp, tmp_path):
+    file = tmp_path / "token"
+    file.write_text("t")
+
+    def remove(request):
+        if request.path.endswith("/runs/r1"):
+            file.unlink(missing_ok=True)
+            return error(401, "token is expired")
+        return None
+
+    kfp.answers = remove
+    done = submit("--token-file", file)
+    assert done.code == 1
+    assert f"the token in {file} cannot be read: No such file" in done.err
+    assert "The run goes on: " in done.err
+
+
+@pytest.mark.parametrize(
+    ("mistake", "raised"),
+    [
+        ("server.runs.run_service_get_run, 'r1', no_such=1", "TypeError"),
+        ("server.runs.run_service_get_run, None", "ValueError"),
+        ("lambda: server.no_such", "AttributeError"),
+    ],
+)
+def test_a_mistake_of_ours_is_not_the_servers(kfp, mistake, raised):
+    code = f"""
+import builtins, sys
+from kubeflow.client.auth import Anonymous
+from kubeflow.client.errors import call
+from kubeflow.client.server import Server
+from kubeflow.client.transport import Transport
+server = Server(Transport(sys.argv[1]), Anonymous())
+try:
+    call("do it", {mistake})
+except builtins.{raised}:
+    print("seen")
+"""
+    printed = subprocess.check_output([PYTHON, "-c", code, kfp.url], cwd=ROOT, text=True)
+    assert printed == "seen\n"
+    assert kfp.asked == []

@@ -40,7 +40,7 @@ def test_a_wrong_password_is_one_sentence(submit, kfp, wrong_status):
 
 
 @pytest.mark.parametrize("proxy", [False, True])
-def test_who_forgets_to_log_in_is_told(submit, kfp, proxy):
+def test_who_forgets_to_log_in_is_reported(submit, kfp, proxy):
     kfp.guard = Guard(proxy=proxy)
     done = submit()
     assert done.code == 2
@@ -62,7 +62,7 @@ def test_a_session_that_ends_while_the_run_goes_is_renewed(submit, kfp):
     assert guard.sessions == ["forgotten", "session-2"]
 
 
-def test_dex_that_is_not_there_is_told(submit, kfp):
+def test_dex_that_is_not_there_is_reported(submit, kfp):
     kfp.guard = lambda request: (302, {"Location": "http://127.0.0.1:1/login"}, b"")
     variables = {"KFP_DEX_USER": "ann", "KFP_DEX_PASSWORD": "pw"}
     done = submit(more=variables)

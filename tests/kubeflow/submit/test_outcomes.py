@@ -99,7 +99,7 @@ ENDED = [{"state": "RUNNING"}, {"state": "CANCELING"}, {"state": "FAILED"}]
             id="no step failed",
         ),
         pytest.param(
-            {"state": "SUCCEEDED"}, 1, "the server tells nothing of its tasks", id="no tasks told"
+            {"state": "SUCCEEDED"}, 1, "the server says nothing of its tasks", id="nothing of tasks"
         ),
     ],
 )
@@ -154,7 +154,7 @@ def test_a_server_that_dies_is_given_up(submit, kfp):
     assert f"POST to {kfp.url}/apis/v2beta1/runs/r1:terminate" in done.err
 
 
-def test_a_run_that_is_deleted_is_told(submit, kfp):
+def test_a_run_that_is_deleted_is_reported(submit, kfp):
     kfp.answers = lambda request: (
         error(404, "ResourceNotFoundError: Run r1 not found.") if "/runs/" in request.path else None
     )

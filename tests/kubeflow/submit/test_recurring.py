@@ -70,7 +70,7 @@ def test_a_recurring_run_of_another_pipeline_is_left_alone(submit, kfp):
     assert len(kfp.recurring) == 1
 
 
-def test_an_old_recurring_run_that_stays_is_told(submit, kfp):
+def test_an_old_recurring_run_that_stays_is_reported(submit, kfp):
     schedule = ("--cron", "0 0 2 * * *", "--recurring-name", "nightly")
     submit(*schedule)
     kfp.recurring[0]["recurring_run_id"] = "old"
@@ -78,3 +78,20 @@ def test_an_old_recurring_run_that_stays_is_told(submit, kfp):
     done = submit(*schedule)
     assert done.code == 1
     assert "two of this name may start runs now: disable the old one" in done.err
+
+
+def test_every_page_of_the_servers_list_is_read(submit, kfp):
+    ours = {"display_name": "nightly", "pipeline_version_reference": {"pipeline_id": "p1"}}
+    pages = [
+        {"recurringRuns": [{**ours, "recurring_run_id": "a"}], "next_page_token": "t1"},
+        {"recurringRuns": [{**ours, "recurring_run_id": "b"}]},
+    ]
+    kfp.recurring += [page["recurringRuns"][0] for page in pages]
+    kfp.answers = lambda request: (
+        (200, pages[request.query.get("page_token") == "t1"])
+        if request.method == "GET" and request.path.endswith("/recurringruns")
+        else None
+    )
+    done = submit("--cron", "0 0 2 * * *", "--recurring-name", "nightly")
+    assert done.code == 0
+    assert [one["recurring_run_id"] for one in kfp.recurring] == ["rr3"]

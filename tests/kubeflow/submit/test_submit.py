@@ -94,7 +94,7 @@ def test_one_who_was_faster_is_no_conflict(submit, kfp):
     assert reference == {"pipeline_id": "p1", "pipeline_version_id": "v9"}
 
 
-def test_a_name_that_another_pipeline_has_is_told(submit, kfp):
+def test_a_name_that_another_pipeline_has_is_reported(submit, kfp):
     kfp.versions.append({"pipeline_id": "other", "display_name": "v1", "pipeline_version_id": "v0"})
     taken = submit("--version-name", "v1")
     assert taken.code == 2
@@ -117,7 +117,7 @@ def test_a_namespace_is_not_used_on_a_server_of_one_user(submit, kfp):
     assert "warning: the server has one user: --namespace is not used" in done.err
 
 
-def test_an_archived_experiment_is_told(submit, kfp):
+def test_an_archived_experiment_is_reported(submit, kfp):
     kfp.experiments.append(
         {"experiment_id": "e1", "display_name": "flowers", "storage_state": "ARCHIVED"}
     )
@@ -176,7 +176,7 @@ def test_usage_is_answered_without_a_server(submit, kfp, arguments, sentence):
         ("list.yaml", b"- 1\n", "is no package of Kubeflow Pipelines v2"),
     ],
 )
-def test_a_file_that_is_no_package_is_told(submit, kfp, tmp_path, name, content, sentence):
+def test_a_file_that_is_no_package_is_reported(submit, kfp, tmp_path, name, content, sentence):
     file = tmp_path / name
     if content is not None:
         file.write_bytes(content)
@@ -268,24 +268,3 @@ def test_the_test_server_has_the_names_of_the_servers_models(kfp):
         "    assert set(one) <= set(getattr(a, name).attribute_map.values()), (name, one)\n"
     )
     subprocess.run([PYTHON, "-c", code], input=json.dumps(samples), text=True, check=True)
-
-
-def test_the_sdks_own_client_takes_the_test_server_for_one(kfp, package, variables):
-    code = (
-        "import sys\nfrom kfp import Client\nc = Client(host=sys.argv[1])\n"
-        "assert c.get_kfp_healthz().multi_user is False\n"
-        "e = c.create_experiment('sdk').experiment_id\n"
-        "create = c._pipelines_api.pipeline_service_create_pipeline\n"
-        "p = create(c.api_models.V2beta1Pipeline(display_name='flowers'))\n"
-        "v = c.upload_pipeline_version(sys.argv[2], 'v1', pipeline_name='flowers', "
-        "description='d')\n"
-        "r = c.run_pipeline(e, 'run', pipeline_id=p.pipeline_id, "
-        "version_id=v.pipeline_version_id)\n"
-        "assert c.wait_for_run_completion(r.run_id, 9, 0.1).state == 'SUCCEEDED'\n"
-    )
-    command = [PYTHON, "-W", "ignore", "-c", code, kfp.url, package]
-    subprocess.run(command, check=True, env=variables, timeout=60)
-    assert kfp.runs[0]["pipeline_version_reference"] == {
-        "pipeline_id": "p1",
-        "pipeline_version_id": "v1",
-    }

@@ -62,7 +62,7 @@ def test_a_certificate_must_be_known(submit, certificate):
         assert "is not trusted" in submit(*url, host=False, more=dex).err
 
 
-def test_tls_to_a_server_without_it_is_told(submit, kfp):
+def test_tls_to_a_server_without_it_is_reported(submit, kfp):
     done = submit("--host", kfp.url.replace("http", "https"), host=False)
     assert done.code == 2
     assert "does not speak TLS: write http:// instead of https://" in done.err

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import types
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -141,6 +142,33 @@ def test_an_unknown_version_or_config_is_refused(tfds_dir):
         open_source(data(tfds_dir, version="9.9.9"))
     with pytest.raises(UserError, match="beans/nope"):
         open_source(data(tfds_dir, name="beans/nope"))
+
+
+@pytest.mark.parametrize("name", ["mnist/no_such=1", "Foo Bar", "beans/", "huggingface:x"])
+def test_a_name_that_tfds_cannot_take_is_refused(tfds_dir, name):
+    with pytest.raises(UserError, match=rf"^data\.name {name}: "):
+        open_source(data(tfds_dir, name=name))
+
+
+def test_a_mistake_in_our_builder_is_not_the_users(tmp_path, monkeypatch):
+    scans = types.SimpleNamespace(images=None, target=None)
+    monkeypatch.setattr("sklearn.datasets.load_digits", lambda: scans)
+    with pytest.raises(TypeError, match="NoneType"):
+        open_source(data(tmp_path))
+
+
+def test_a_mistake_in_our_call_is_not_the_users(tfds_dir, monkeypatch):
+    monkeypatch.setattr("tensorflow_datasets.builder", lambda: None)
+    with pytest.raises(TypeError, match=r"unexpected keyword|positional"):
+        open_source(data(tfds_dir))
+
+
+def test_a_disk_that_is_too_small_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "tensorflow_datasets.core.utils.has_sufficient_disk_space", lambda *_, **__: False
+    )
+    with pytest.raises(UserError, match=r"could not be prepared in .*: Not enough disk space"):
+        open_source(data(tmp_path))
 
 
 def test_what_cannot_be_downloaded_fails_at_once_with_what_to_do(tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ def is_settled(run: Any, tasks: Mapping[str, Task]) -> bool:
     return bool(tasks) and all(task.state in FINAL or task.by_driver for task in tasks.values())
 
 
-def verdict(run: Any, tasks: Mapping[str, Task], knows_gates: bool) -> tuple[int, str]:
+def outcome(run: Any, tasks: Mapping[str, Task], knows_gates: bool) -> tuple[int, str]:
     """The exit code and the sentence of a run that has ended.
 
     Args:
@@ -92,18 +92,18 @@ def verdict(run: Any, tasks: Mapping[str, Task], knows_gates: bool) -> tuple[int
         return STEP_FAILED, _failures(failed, rejected)
     if rejected:
         return MODEL_REJECTED, "a gate rejected the new model; what is served is untouched."
-    return _without_a_failure(run, told=bool(tasks) or not knows_gates)
+    return _without_a_failure(run, known=bool(tasks) or not knows_gates)
 
 
-def _without_a_failure(run: Any, told: bool) -> tuple[int, str]:
+def _without_a_failure(run: Any, known: bool) -> tuple[int, str]:
     if str(run.state) != "SUCCEEDED":
         message = run.error.message if run.error else ""
         why = f": {message}" if message else "; the server names no step that failed."
         return STEP_FAILED, f"the run ended as {run.state}{why}"
-    if not told:
+    if not known:
         return (
             STEP_FAILED,
-            "the run succeeded, but the server tells nothing of its tasks: whether a gate rejected "
+            "the run succeeded, but the server says nothing of its tasks: whether a gate rejected "
             "the model is in the report alone.",
         )
     return COMPLETED, "the new model passed every gate."

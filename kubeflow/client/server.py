@@ -1,31 +1,35 @@
-"""The server: how it is reached, whether it is one of ours, and which version it has."""
+"""A Kubeflow Pipelines API server: whether it is one, which version it has, and how it is asked."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-import ssl
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import kfp_server_api
 import urllib3
 
 from components.errors import UserError
-from kubeflow.client.auth import Anonymous, Transport
-from kubeflow.client.errors import GoneError, UnauthorisedError, message_of, refusal, unreachable
+from kubeflow.client.auth import Anonymous
+from kubeflow.client.errors import (
+    GoneError,
+    MissingError,
+    UnauthorisedError,
+    call,
+    message_of,
+    unreachable,
+)
+from kubeflow.client.transport import Transport
 
-_IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _CONNECT_S, _READ_S = 10.0, 60.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 FIXED_IN = (2, 17, 0)
-"""The first version with the security fixes that `version_warning` names."""
+"""The first version with the security fixes that `About.warning` names."""
 
 
 @dataclass(frozen=True)
@@ -35,29 +39,36 @@ class About:
     version: str
     multi_user: bool
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it is known to be 2.17.0 or later; release candidates are earlier.
 
-def host_of(given: str | None, environment: Mapping[str, str] = os.environ) -> str:
-    """The server's URL without a slash at its end.
+        >>> [About(version, False).is_fixed for version in ("2.17.0", "2.17.0-rc.1", "v2.20", "")]
+        [True, False, True, False]
+        """
+        match = self._match()
+        if not match:
+            return False
+        numbers = tuple(int(part or 0) for part in match.groups()[:3])
+        return numbers > FIXED_IN or (numbers == FIXED_IN and not match[4])
 
-    Raises:
-      UserError: none is given and this is no pod, or it is not a URL.
-    """
-    host = given or environment.get("KF_PIPELINES_ENDPOINT", "")
-    if not host and environment.get("KUBERNETES_SERVICE_HOST"):
-        return _IN_CLUSTER
-    if not host:
-        raise UserError(
-            "which server? Give --host URL or the variable KF_PIPELINES_ENDPOINT; after `kubectl "
-            "port-forward -n kubeflow svc/ml-pipeline-ui 8080:80` it is http://localhost:8080."
+    @property
+    def warning(self) -> str:
+        """A sentence on a version that is unknown or lacks security fixes; "" for a good one."""
+        if self.is_fixed:
+            return ""
+        if not self._match():
+            return (
+                "the server does not say its version; make sure that it is 2.17.0 or later, which "
+                "has security fixes."
+            )
+        return (
+            f"the server is {self.version}: its API server lacks fixes for path traversal (#12928),"
+            " cross-namespace artifacts (#12860) and CVE-2023-6570 (#13126); 2.17.0 has them."
         )
-    parts = urlsplit(host)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UserError(f"--host {host}: write it as http://... or https://...")
-    if parts.username or parts.password:
-        raise UserError("--host must not hold a password: see --auth.")
-    if "/#" in host or parts.query:
-        raise UserError(f"--host {host}: leave out what follows {parts.scheme}://{parts.netloc}.")
-    return host.rstrip("/")
+
+    def _match(self) -> re.Match[str] | None:
+        return re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?(-)?", self.version)
 
 
 class Server:
@@ -65,19 +76,12 @@ class Server:
 
     def __init__(self, transport: Transport, auth: Anonymous) -> None:
         self.transport, self.auth = transport, auth
-        if transport.ca_cert:
-            _check_authority(transport.ca_cert)
-        configuration = kfp_server_api.Configuration(host=transport.host)
-        configuration.ssl_ca_cert = transport.ca_cert
-        configuration.verify_ssl = not transport.insecure
-        configuration.proxy = transport.proxy
-        if transport.insecure:
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self.client = kfp_server_api.ApiClient(configuration)
+        self.client = kfp_server_api.ApiClient(transport.configuration())
+        # The generated client has hooks for neither.
         pool = self.client.rest_client.pool_manager
-        self._request = pool.request
-        pool.request = self._send
-        auth.apply(self.client, transport)
+        self._request, pool.request = pool.request, self._send
+        self._deserialize, self.client.deserialize = self.client.deserialize, self._parse
+        auth.apply(self.client)
         self.pipelines = kfp_server_api.PipelineServiceApi(self.client)
         self.uploads = kfp_server_api.PipelineUploadServiceApi(self.client)
         self.experiments = kfp_server_api.ExperimentServiceApi(self.client)
@@ -91,7 +95,7 @@ class Server:
 
     def renew(self) -> bool:
         """Renews credentials that were refused; whether another try makes sense."""
-        return self.auth.renew(self.client, self.transport)
+        return self.auth.renew(self.client)
 
     def link(self, path: str) -> str:
         """A page of the UI, which is where the API is unless KF_PIPELINES_UI_ENDPOINT says else."""
@@ -99,17 +103,21 @@ class Server:
         return f"{ui.rstrip('/')}/#/{path}"
 
     def about(self) -> About:
-        """Asks the server what it is; the first request, which tells all that may be wrong.
+        """Asks the server what it is: the first request, which finds all that may be wrong.
 
         Raises:
           UserError: it cannot be reached, does not let us in, or has no v2beta1 API.
         """
-        status, values = self._get("/apis/v2beta1/healthz")
-        if status == 404 or values is None:
+        healthz = kfp_server_api.HealthzServiceApi(self.client).healthz_service_get_healthz
+        try:
+            # Not parsed: the generated model has no field for the version.
+            answer = call(f"ask {self.host} what it is", healthz, _preload_content=False)
+        except MissingError as error:
             raise UserError(
-                f"{self.host} has no v2beta1 API ({status}): it is older than Kubeflow Pipelines "
+                f"{self.host} has no v2beta1 API (404): it is older than Kubeflow Pipelines "
                 "2.0, or the API is below a path, such as /pipeline on a Kubeflow platform."
-            )
+            ) from error
+        values = _object_in(answer.data) or {}
         # The API server says tag_name; the UI's server, which a port-forward reaches, the other.
         version = str(values.get("tag_name") or values.get("apiServerTagName") or "")
         multi_user = bool(values.get("multi_user") or values.get("apiServerMultiUser"))
@@ -119,30 +127,18 @@ class Server:
             )
         return About("" if version.lower() == "unknown" else version, multi_user)
 
-    def _get(self, path: str) -> tuple[int, dict[str, Any] | None]:
-        headers = {"Accept": "application/json"}
-        if self.client.cookie:
-            headers["Cookie"] = self.client.cookie
-        self.client.update_params_for_auth(headers, [], ["Bearer"])
-        response = self._send("GET", self.host + path, headers=headers)
-        if response.status not in (200, 404):
-            what = f"{self.host} refuses {self.auth.how}"
-            raise refusal(what, response.status, message_of(response.data))
-        return response.status, _object_in(response.data)
-
     def _send(self, method: str, url: str, **options: Any) -> Any:
         """One request, as kfp_server_api makes it, but with an end to waiting and without detours.
 
         A guard's redirect to its login, or its page, would be taken for an answer.
         """
         options["timeout"] = options.get("timeout") or urllib3.Timeout(_CONNECT_S, _READ_S)
-        options["redirect"] = False
+        # Read here, so that a connection that breaks amid an answer is seen here.
+        options |= {"redirect": False, "preload_content": True}
         try:
             response = self._request(method, url, **options)
         except urllib3.exceptions.HTTPError as error:
             raise unreachable(self.host, error) from error
-        except OSError as error:
-            raise UserError(f"{self.auth.how}: {error.strerror or error}.") from error
         status = response.status
         page = "text/html" in response.headers.get("content-type", "")
         if status in _REDIRECTS:
@@ -161,6 +157,16 @@ class Server:
             )
         return response
 
+    def _parse(self, response: Any, kind: Any) -> Any:
+        """The generated client's model of an answer."""
+        try:
+            return self._deserialize(response, kind)
+        except (ValueError, TypeError, AttributeError) as error:
+            # Its ways to say that an answer is not what the API promises.
+            raise UserError(
+                f"{self.host} does not speak KFP's v2beta1 API: its answer is no {kind}."
+            ) from error
+
     def _stranger(self, status: int, said: str = "") -> UnauthorisedError:
         said = f": {said.rstrip('.')}" if said else ""
         if type(self.auth) is Anonymous:
@@ -172,53 +178,12 @@ class Server:
         )
 
 
-def _check_authority(path: str) -> None:
-    try:
-        ssl.create_default_context(cafile=path)
-    except ssl.SSLError as error:
-        raise UserError(f"--ca-cert {path} is no certificate in PEM form.") from error
-    except OSError as error:
-        raise UserError(f"--ca-cert {path} cannot be read: {error.strerror}.") from error
-
-
 def _object_in(content: bytes) -> dict[str, Any] | None:
     try:
         values = json.loads(content)
     except ValueError:
         return None
     return values if isinstance(values, dict) else None
-
-
-def proxy_for(host: str) -> str | None:
-    """The proxy that the environment names for the host, NO_PROXY heeded."""
-    from requests.utils import get_environ_proxies
-
-    return get_environ_proxies(host).get(urlsplit(host).scheme)
-
-
-def version_warning(about: About) -> str:
-    """A sentence on a version that is unknown or lacks security fixes; "" where all is well."""
-    match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?(-)?", about.version)
-    if not match:
-        return (
-            "the server does not tell its version; make sure that it is 2.17.0 or later, which has "
-            "security fixes."
-        )
-    if is_fixed(about):
-        return ""
-    return (
-        f"the server is {about.version}: its API server lacks fixes for path traversal (#12928), "
-        "cross-namespace artifacts (#12860) and CVE-2023-6570 (#13126); 2.17.0 has them."
-    )
-
-
-def is_fixed(about: About) -> bool:
-    """Whether the server is known to be 2.17.0 or later; its release candidates are earlier."""
-    match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?(-)?", about.version)
-    if not match:
-        return False
-    numbers = tuple(int(part or 0) for part in match.groups()[:3])
-    return numbers > FIXED_IN or (numbers == FIXED_IN and not match[4])
 
 
 def namespace_of(given: str | None, about: About) -> str | None:
