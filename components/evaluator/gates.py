@@ -51,6 +51,7 @@ class Gate:
       limit: what `value` must reach; None where the baseline's number is missing.
       baseline: the baseline's number, for gates that compare.
       sentence: the gate with its numbers, as the user reads it.
+      point: the accuracy itself where `value` is the lower end of its interval.
     """
 
     key: str
@@ -60,6 +61,7 @@ class Gate:
     limit: float | None
     baseline: float | None
     sentence: str
+    point: float | None = None
 
 
 def compare(
@@ -85,7 +87,7 @@ def compare(
     if value is None or limit is None or not math.isfinite(value + limit):
         why = f": {missing}" if missing else ""
         sentence = f"{subject} could not be measured, which {key} needs{why}"
-        return Gate(key, subject, False, value, limit, baseline, sentence)
+        return Gate(key, subject, False, value, limit, baseline, sentence, point)
     passed = value >= limit - TOLERANCE
     verb = "reaches" if passed else "is below"
     measured = f"{subject} {number(value)}"
@@ -96,7 +98,7 @@ def compare(
         )
     compared = f" (the baseline has {number(baseline)})" if baseline is not None else ""
     sentence = f"{measured} {verb} {key} {number(limit)}{compared}"
-    return Gate(key, subject, passed, value, limit, baseline, sentence)
+    return Gate(key, subject, passed, value, limit, baseline, sentence, point)
 
 
 def number(value: float) -> str:

@@ -16,7 +16,6 @@ from pydantic_core import to_jsonable_python
 from components.evaluator.gates import Measured
 from components.finite import finite, to_json
 from components.pusher.card import ModelCard
-from components.report.formats import number
 
 _HERE = Path(__file__).parent
 _NOTHING = "\N{EN DASH}"
@@ -57,6 +56,11 @@ def code(text: Any) -> Markup:
     longest = max(map(len, re.findall("`+", line)), default=0)
     fence, pad = "`" * (longest + 1), " " if "`" in (line[0], line[-1]) else ""
     return Markup(fence + pad + line.replace("|", r"\|") + pad + fence)
+
+
+def number(value: float | None) -> str:
+    """Four decimals, as in the report; the JSON has them all."""
+    return f"{value:.4f}" if value is not None and math.isfinite(value) else _NOTHING
 
 
 def short(value: float | None) -> str:

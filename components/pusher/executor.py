@@ -28,7 +28,7 @@ from components.pusher.versions import (
     served,
 )
 from components.storage import AnyPath, as_path, copy_tree, write_whole
-from components.trainer.history import read_history, read_hyperparameters
+from components.trainer.model_run import read_history, read_hyperparameters
 
 _logger = logging.getLogger(__name__)
 

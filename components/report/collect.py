@@ -37,7 +37,7 @@ from components.report.figures import (
 from components.report.pictures import make_album
 from components.report.settings import ReportSettings
 from components.storage import split_folder
-from components.trainer.history import read_history
+from components.trainer.model_run import read_history
 from components.transform.config import WHITE
 from components.transform.features import LABEL
 

@@ -14,10 +14,11 @@ from components.backbone.handle import load_backbone
 from components.trainer.cache import Room
 from components.trainer.checkpoint import Checkpoints, NoCheckpoints, remove_checkpoints
 from components.trainer.embeddings import Feed, make_feeds
-from components.trainer.history import Record, write_history, write_hyperparameters
+from components.trainer.history import Record, hyperparameters
 from components.trainer.input_pipeline import Draws, draw_by, one_pass, train_batches
 from components.trainer.loop import Loop, Row
 from components.trainer.model import BiTClassifier, make_optimizer
+from components.trainer.model_run import write_history, write_hyperparameters
 from components.trainer.plan import Plan, make_plan
 from components.trainer.settings import Job, TrainerSettings
 from components.trainer.signatures import export
@@ -64,7 +65,7 @@ def train(job: Job, workers: Workers | None = None) -> list[Row]:
     from components.trainer.curves import write_curves
 
     write_curves(rows, job.model_run)
-    write_hyperparameters(job, plan)
+    write_hyperparameters(hyperparameters(job, plan), job.model_run)
     model.backbone.compute_in_float32()
     export(model, graph, settings.class_names, job.serving_model)
     remove_checkpoints(job.own_checkpoints)
