@@ -15,7 +15,7 @@ import click
 from components.errors import UserError
 from components.terminal import run_command
 from kubeflow.sdk import enter_sdk_environment
-from pipeline.cli.command_line import Verb, carry_out, end
+from pipeline.cli.command_line import Verb, VerbGroup, carry_out, end
 from pipeline.cli.options import Wanted, config_options
 
 _RAW = "kubeflow.cli.arguments"
@@ -60,7 +60,7 @@ class SdkVerb(Verb):
         return super().parse_args(ctx, args)
 
 
-@click.group()
+@click.group(cls=VerbGroup)
 def command() -> None:
     """Compile for Kubeflow Pipelines, and run there."""
 

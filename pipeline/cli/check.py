@@ -33,14 +33,14 @@ def command(wanted: Wanted, output: str | None) -> int:
 
     config, replaced = wanted.settle()
     if replaced:
-        click.echo(replaced)
+        print(replaced)
     folder = resolved_output(Path(output or RUNS / config.pipeline_name))
     LOGGER.addHandler(_Phases())
     LOGGER.setLevel(logging.INFO)
     with hushed():
         lines = list(outlook(config, folder))
     for label, text in lines:
-        click.echo(f"{label:<9} {text}")
+        print(f"{label:<9} {text}")
     return 0
 
 
@@ -52,4 +52,4 @@ class _Phases(logging.Handler):
 
         event = record.__dict__.get(EVENT) or {}
         if event.get("event") == "phase":
-            click.echo(f"{event['text']} …")
+            print(f"{event['text']} …")

@@ -18,7 +18,28 @@ from pipeline.shipped import preset_names
 _COMPLETION = "_BIT_TFX_COMPLETE"
 
 
-class Verb(click.Command):
+class OwnStreams(click.Command):
+    """Prints its help by `print`: click.echo goes around a stream of ours that is ASCII."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Click's hook."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _print_help
+        return option
+
+
+def _print_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        print(ctx.get_help())
+        ctx.exit()
+
+
+class VerbGroup(OwnStreams, click.Group):
+    """Verbs below one word."""
+
+
+class Verb(OwnStreams):
     """A command that says what a stray word may have meant."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -81,6 +102,8 @@ def perform(
     try:
         given = None if arguments is None else list(arguments)
         code = command.main(given, prog, complete_var=_COMPLETION, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        return end(error.exit_code, error.format_message())
     except click.UsageError as error:
         sentence = f"error: {error.format_message()}"
         if error.ctx is not None:

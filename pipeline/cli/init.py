@@ -32,7 +32,7 @@ def command(folder: str, output: str | None, force: bool) -> int:
     fitted = fit(look(folder))
     path = Path(output or f"{fitted.values['pipeline_name']}.yaml")
     write_starter(path, starter_yaml(fitted, path), force)
-    click.echo(f"{path}: {fitted.summary}")
-    click.echo(f"To see what it would do: {bit_tfx('check', '--config', str(path))}")
-    click.echo(f"To train:                {bit_tfx('run', '--config', str(path))}")
+    print(f"{path}: {fitted.summary}")
+    print(f"To see what it would do: {bit_tfx('check', '--config', str(path))}")
+    print(f"To train:                {bit_tfx('run', '--config', str(path))}")
     return 0

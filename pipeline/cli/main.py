@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from components.commands import NAME
-from pipeline.cli.command_line import carry_out
+from pipeline.cli.command_line import VerbGroup, carry_out
 
 VERBS = (
     "run",
@@ -33,7 +33,7 @@ _GROUP = "bit_tfx.commands"
 """Entry points of pyproject.toml: verbs that live where `pipeline` may not look."""
 
 
-class Verbs(click.Group):
+class Verbs(VerbGroup):
     """A group that imports the verb that is asked for, and no other."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -68,13 +68,28 @@ def _entry_points() -> dict[str, metadata.EntryPoint]:
     return {entry.name: entry for entry in found if entry.group == _GROUP}
 
 
+def _print_version(ctx: click.Context) -> None:
+    try:
+        print(f"{NAME} {metadata.version(_DISTRIBUTION)}")
+    except metadata.PackageNotFoundError as error:
+        raise click.UsageError("It is not installed: type `make setup`.", ctx) from error
+    ctx.exit()
+
+
 @click.group(
     cls=Verbs,
     context_settings={"max_content_width": 100},
     epilog='Completion: eval "$(_BIT_TFX_COMPLETE=bash_source bit-tfx)" in ~/.bashrc; zsh_source '
     "and fish_source are for those shells. docs/reference/cli.md has every option of every verb.",
 )
-@click.version_option(package_name=_DISTRIBUTION, prog_name=NAME, message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _, wanted: _print_version(ctx) if wanted else None,
+    help="Show the version and exit.",
+)
 def command() -> None:
     """Fine-tunes BiT image classifiers: reads data, trains, judges, and pushes what passes."""
 

@@ -23,10 +23,10 @@ def command(output: str | None, extract: str | None) -> int:
 
     uri, reasons = quarantine.find_quarantine(known_output(output))
     if uri is None:
-        click.echo(f"The last run read no data: {reasons}" if reasons else "Nothing was set aside.")
+        print(f"The last run read no data: {reasons}" if reasons else "Nothing was set aside.")
     elif extract:
         count = quarantine.extract(uri, Path(extract))
-        click.echo(f"{count:,} records are in {extract}.")
+        print(f"{count:,} records are in {extract}.")
     else:
         Console().print(quarantine.as_table(uri))
     return 0

@@ -24,7 +24,7 @@ def command(output: str | None, opened: bool, all_runs: bool) -> int:
     if not page.exists():
         raise UserError(f"{page} is not there: no run of this output has drawn it yet.")
     path = page.resolve()
-    click.echo(path)
+    print(path)
     if opened and not webbrowser.open(path.as_uri()):
         raise UserError(f"no browser could be started; open {path} yourself.")
     return 0

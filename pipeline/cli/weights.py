@@ -29,5 +29,5 @@ def command(file: Path, directory: Path, sha256: str | None, groups: int) -> int
         architecture = convert(file, directory, sha256, groups)
     except OSError as error:
         return end(1, f"error: {directory} cannot be written: {error.strerror or error}.")
-    click.echo(describe(architecture, directory))
+    print(describe(architecture, directory))
     return 0
