@@ -51,9 +51,8 @@ class Record:
             summary.enter(event["outcome"])
         elif kind == "outcome":
             summary.enter_verdict(event["outcome"])
-        elif kind == "stopped" and not summary.reasons:
-            # Else a step has said why.
-            self._fail("", event)
+        elif kind == "stopped":
+            self._stop(event)
 
     def break_off(self, reason: str) -> None:
         """Ends a run that has no verdict: steps that were running failed for `reason`."""
@@ -65,6 +64,14 @@ class Record:
         self._running.clear()
         if not self.summary.reasons:
             self._fail("", {"error": reason})
+
+    def _stop(self, event: dict[str, Any]) -> None:
+        cause = event.get("user_error")
+        if cause and not any(cause in reason for reason in self.summary.reasons):
+            # A step's failure was its consequence: a database that another process took.
+            self.summary.reasons.clear()
+        if not self.summary.reasons:
+            self._fail("", event)
 
     def _step(self, event: dict[str, Any]) -> None:
         name = event["id"]

@@ -131,3 +131,16 @@ def test_a_run_that_said_why_it_failed_stays_so_when_it_is_interrupted():
     record = taken(failed("Trainer", "UserError: use x", "use x"))
     record.break_off("interrupted")
     assert (record.summary.exit_code, record.summary.reasons) == (2, ["Trainer: use x"])
+
+
+def test_the_cause_of_a_steps_failure_takes_its_place():
+    database = {"event": "stopped", "user_error": "m.sqlite is held by process 7"}
+    record = taken(failed("Trainer", "OperationalError: locked"), database)
+    assert record.summary.reasons == ["m.sqlite is held by process 7"]
+    assert record.summary.exit_code == 2
+    assert record.summary.step("Trainer").state == "failed"
+    assert record.is_broken
+    again = taken(
+        failed("DataGate", "x", "too dark"), {"event": "stopped", "user_error": "too dark"}
+    )
+    assert again.summary.reasons == ["DataGate: too dark"]
