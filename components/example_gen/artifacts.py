@@ -1,15 +1,20 @@
-"""What ImageExampleGen writes beside TFX's own Examples."""
+"""The artifacts that ImageExampleGen writes beside TFX's own Examples.
+
+>>> from tfx import types
+>>> types.Channel(type=ImageIndex).type_name
+'BitImageIndex'
+"""
 
 from tfx.types.artifact import Artifact
 
 
 class ImageIndex(Artifact):
-    """A row for every example, as Parquet, a folder a split (`components.example_gen.index`)."""
+    """One row per example as Parquet, one folder per split (`components.example_gen.index`)."""
 
     TYPE_NAME = "BitImageIndex"
 
 
 class Quarantine(Artifact):
-    """The records that were set aside (`components.example_gen.screen.quarantine`)."""
+    """The rejected records (`components.example_gen.screen.quarantine`)."""
 
     TYPE_NAME = "BitQuarantine"

@@ -9,9 +9,9 @@ import tensorflow as tf
 from components.errors import UserError
 from components.example_gen.config import ScreenConfig
 from components.example_gen.counts import counts_of
-from components.example_gen.examine import examine
 from components.example_gen.index import read_index
 from components.example_gen.screen.quarantine import read_quarantine
+from components.example_gen.screening import screen_record
 from components.example_gen.sources.source import open_source
 from components.example_gen.sources.stored import parsed
 from tests.components.example_gen.conftest import records, run
@@ -35,7 +35,7 @@ def source_of(tmp_path, records, **keys):
 def verdicts(tmp_path, values, **keys):
     """The label, or the reason and the detail, that each value of a label comes to."""
     config = source_of(tmp_path, [*map(of_label, values), of_label(0), of_label(0)], **keys)
-    found = [examine(one, ScreenConfig(), 3) for one in stored(open_source(config), "train")]
+    found = [screen_record(one, ScreenConfig(), 3) for one in stored(open_source(config), "train")]
     return [getattr(one, "detail", None) or one.row.label for one in found]
 
 

@@ -18,7 +18,7 @@ from components.example_gen.config import (
     SplitsConfig,
     TfRecordsConfig,
 )
-from components.example_gen.examine import examine
+from components.example_gen.screening import screen_record
 from components.example_gen.sources.shard import first_records
 from components.example_gen.sources.source import open_source
 from components.example_gen.sources.stored import parsed
@@ -189,7 +189,7 @@ def test_a_record_whose_bytes_changed_is_set_aside_with_its_image(tmp_path):
     Path(path).write_bytes(content)
     keys = {"image_feature": "image/encoded", "label_feature": "image/class"}
     source = open_source(data(tmp_path, "train[:1]", "train[1:]", {"train": path}, **keys))
-    found = examine(stored(source, "train")[0], ScreenConfig(), 3)
+    found = screen_record(stored(source, "train")[0], ScreenConfig(), 3)
     assert (found.reason, found.image, found.label) == ("unreadable", b"An image", 1)
 
 
@@ -199,14 +199,14 @@ def test_a_damaged_record_that_is_no_example_is_set_aside_whole(tmp_path):
     content[content.index(b"junk")] ^= 1
     Path(path).write_bytes(content)
     source = open_source(data(tmp_path, "train[:1]", "train[1:]", {"train": path}))
-    found = examine(stored(source, "train")[0], ScreenConfig(), 3)
+    found = screen_record(stored(source, "train")[0], ScreenConfig(), 3)
     assert (found.reason, found.image) == ("malformed", b"\xff kunk")
 
 
 def test_a_label_that_is_the_name_of_no_class_is_told(tmp_path):
     path = write(tmp_path / "file", [example(image=[b"I"], label=[b"Robin"]), numbered(1)])
     source = open_source(data(tmp_path, "train[:1]", "train[1:]", {"train": path}))
-    found = examine(stored(source, "train")[0], ScreenConfig(), 3)
+    found = screen_record(stored(source, "train")[0], ScreenConfig(), 3)
     assert found.reason == "label"
     assert found.detail == "label 'Robin' is none of data.tfrecords.class_names"
 
