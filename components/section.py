@@ -19,7 +19,7 @@ class Section(BaseModel):
 Ratio = Annotated[float, Field(ge=0, le=1)]
 
 
-def told_apart(
+def union_by_type(
     by_type: Mapping[str, type | tuple[type, ...]], error_type: str, message: str
 ) -> Discriminator:
     """Tells the branches of a union apart by the type of what is given.

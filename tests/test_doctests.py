@@ -4,6 +4,8 @@ import ast
 import doctest
 import functools
 import importlib
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +14,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("components", "pipeline", "kubeflow")
 
-ROOMS = ("components.example_gen",)
+ROOMS = (
+    "components.example_gen",
+    "components.trainer",
+)
 """Packages and modules in which every public module shows its use."""
 
 PENDING = {
@@ -53,8 +58,18 @@ def is_public(name):
 
 
 def has_example(name):
-    """Whether the module's own docstring has one."""
-    return ">>>" in (ast.get_docstring(modules()[name]) or "")
+    """Whether the module's own docstring has one; a command shows its command line instead."""
+    shown = f"python -m {name}" if name in commands() else ">>>"
+    return shown in (ast.get_docstring(modules()[name]) or "")
+
+
+def commands():
+    """The modules that are run by `python -m`."""
+    return [name for name, tree in modules().items() if any(map(_is_main, tree.body))]
+
+
+def _is_main(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
 
 
 def has_doctest(name):
@@ -140,6 +155,19 @@ def test_every_public_module_of_a_room_has_an_example():
     assert len(names) > len(ROOMS)
     lacking = [name for name in names if is_public(name) and not has_example(name)]
     assert sorted(set(lacking) - PENDING) == []
+
+
+@pytest.mark.parametrize("name", [name for name in commands() if name.startswith(ROOMS)])
+def test_the_command_line_of_a_command_runs(name):
+    ended = subprocess.run(
+        [sys.executable, "-m", name, "--help"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert ended.stdout
 
 
 def test_a_wrong_example_fails(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag
 
-from components.section import Section, told_apart
+from components.section import Section, union_by_type
 
 SHIPPED = {"bit-mini": Path(__file__).resolve().parent / "bit_mini" / "bit-mini"}
 """Backbones that come with the package, by handle."""
@@ -20,7 +20,7 @@ _Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 _Digests = Annotated[
     Annotated[_Digest, Tag("<folder>")]
     | Annotated[Annotated[dict[str, _Digest], Field(min_length=1)], Tag("<files>")],
-    told_apart(
+    union_by_type(
         {"<folder>": str, "<files>": dict},
         "digests",
         "Input should be one SHA-256, or `{relative path: SHA-256}`",

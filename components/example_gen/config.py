@@ -56,9 +56,9 @@ class TfRecordsConfig(Section):
     """Existing TFRecord files of tf.Examples."""
 
     files: Annotated[dict[str, str], Field(min_length=1)] = Field(
-        description="A file pattern for each split of the source: "
-        "`{train: /data/train-*.tfrecord.gz, validation: /data/validation-*}`; plain or gzip "
-        "files. data.splits slices these splits."
+        description="A file pattern for each split of the source: `{train: "
+        "/data/train-*.tfrecord.gz, validation: /data/validation-*}`; plain or gzip files. "
+        "data.splits slices these splits."
     )
     class_names: Annotated[Names, Field(min_length=1)] = Field(
         description="The names of the classes, in the order of their labels."
