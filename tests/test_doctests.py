@@ -16,7 +16,15 @@ PACKAGES = ("components", "pipeline", "kubeflow")
 
 ROOMS = (
     "components.example_gen",
+    "components.backbone",
+    "components.errors",
+    "components.process",
+    "components.progress",
+    "components.section",
+    "components.terminal",
     "components.trainer",
+    "pipeline.config",
+    "pipeline.inputs",
 )
 """Packages and modules in which every public module shows its use."""
 

@@ -46,9 +46,9 @@ def test_a_label_may_be_a_whole_float_or_a_number_as_text(tmp_path):
 @pytest.mark.parametrize(
     ("value", "detail"),
     [
-        (1.5, "label is float, and 1.5 is the number of no class"),
-        (float("nan"), "label is float, and nan is the number of no class"),
-        (float("inf"), "label is float, and inf is the number of no class"),
+        (1.5, "label is float, and 1.5 is not the number of a class"),
+        (float("nan"), "label is float, and nan is not the number of a class"),
+        (float("inf"), "label is float, and inf is not the number of a class"),
         (b"1.0", "label '1.0' is none of data.tfrecords.class_names"),
         (b"-1", "label '-1' is none of data.tfrecords.class_names"),
     ],
@@ -196,9 +196,9 @@ def test_an_image_that_is_no_bytes_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"image_feature": "picture"}, "image_feature 'picture' holds no image in the first 6"),
-        ({"label_feature": "kind"}, "label_feature 'kind' holds no label in the first 6"),
-        ({"image_feature": "label"}, "image_feature 'label' holds no image"),
+        ({"image_feature": "picture"}, "image_feature: 'picture' holds no image in the first 6"),
+        ({"label_feature": "kind"}, "label_feature: 'kind' holds no label in the first 6"),
+        ({"image_feature": "label"}, "image_feature: 'label' holds no image"),
     ],
 )
 def test_a_feature_that_no_record_has_is_named_with_those_that_are_there(tmp_path, keys, words):
