@@ -21,12 +21,12 @@ import tensorflow_transform as tft
 
 from benchmarks.measure import Figures, peak_mb, write
 from components.trainer.augment import augment
-from components.trainer.cache import Room
+from components.trainer.cache import SplitCache
 from components.trainer.input_pipeline import (
     DECODED_AT_ONCE,
     Draws,
     Split,
-    kept_split,
+    cached_split,
     one_pass,
     stored_split,
     train_batches,
@@ -48,10 +48,10 @@ def keeping(job: Job) -> Iterator[Split]:
     """The train split as `training.cache` of the job has it."""
     training, side = job.settings.training, job.settings.sizes.resize
     split = stored(job)
-    with Room(training.cache, training.cache_limit_mb * 1_000_000) as room:
-        if room.takes("images", split.count, [side, side, 3]):
+    with SplitCache(training.cache, training.cache_limit_mb * 1_000_000) as cache:
+        if cache.fits("images", split.count, [side, side, 3]):
             images = one_pass(split, training.batch_size).as_numpy_iterator()
-            split = kept_split(room.keep("images", split.count, [side, side, 3], images))
+            split = cached_split(cache.store("images", split.count, [side, side, 3], images))
         yield split
 
 

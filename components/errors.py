@@ -1,8 +1,14 @@
-"""The one exception for what a user can mend."""
+"""The one exception for mistakes that the user can correct.
+
+>>> raise UserError("data.folder /photos holds no image; images must be /photos/<class>/*.")
+Traceback (most recent call last):
+...
+components.errors.UserError: data.folder /photos holds no image; images must be ...
+"""
 
 
 class UserError(Exception):
     """A mistake in usage, configuration or data; its text is the sentence that the user reads.
 
-    Commands print the text alone and end with exit code 2.
+    Commands print only this text, and exit with code 2.
     """

@@ -1,4 +1,12 @@
-"""Processes of ours: how one starts another, ends with it, and ends at all."""
+"""Starting our own modules as processes, ending with the parent, and exiting.
+
+>>> with variable("BIT_EXAMPLE", "1"):
+...     process = start("components.errors", environment=os.environ)
+...     process.communicate(timeout=60)
+(None, None)
+>>> process.returncode, "BIT_EXAMPLE" in os.environ
+(0, False)
+"""
 
 from __future__ import annotations
 
@@ -15,7 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
-"""The folder that holds our packages."""
+"""The folder of our packages."""
 
 # Runs a module of ours as `-m` does, which would look in the user's current folder before ours.
 # Arguments: the folder of our packages, the module, and the module's own.
@@ -29,12 +37,12 @@ runpy.run_module(module, run_name="__main__")
 def start(
     module: str, *arguments: str, environment: Mapping[str, str], **options: Any
 ) -> subprocess.Popen[Any]:
-    """Starts a module of ours by this Python; its standard input is a pipe.
+    """Starts one of our modules with this Python; its standard input is a pipe.
 
     Args:
       module: dotted name.
       arguments: of its command line.
-      environment: its variables, but for Keras 2, UTF-8 and the path to our packages.
+      environment: its variables; those for Keras 2, UTF-8 and our packages are added.
       options: of `subprocess.Popen`.
     """
     paths = filter(None, [str(ROOT), environment.get("PYTHONPATH")])
@@ -45,7 +53,7 @@ def start(
             **environment,
             "TF_USE_LEGACY_KERAS": "1",
             "PYTHONPATH": os.pathsep.join(paths),
-            # Whatever the terminal is: TensorFlow, logs and names of files are UTF-8.
+            # Whatever the terminal's encoding: TensorFlow, logs and file names use UTF-8.
             "PYTHONUTF8": "1",
             "PYTHONIOENCODING": "utf-8",
         },
@@ -55,7 +63,7 @@ def start(
 
 @contextlib.contextmanager
 def variable(name: str, value: str) -> Iterator[None]:
-    """Sets a variable of this process's environment for a while."""
+    """Sets an environment variable of this process within the block."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:
@@ -68,9 +76,9 @@ def variable(name: str, value: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def importing() -> Iterator[None]:
-    """Collects no garbage while modules are imported, nor ever looks at them for any.
+    """Suspends garbage collection during imports, and exempts imported modules from it for ever.
 
-    They make no garbage, and looking for it is a seventh of the ten seconds that TFX takes.
+    They make no garbage, and searching for it takes a seventh of TFX's ten seconds.
     """
     gc.disable()
     try:
@@ -81,9 +89,9 @@ def importing() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """From now on this process ends when its standard input does: its parent is gone.
+    """Ends this process once its standard input ends, which means that the parent is gone.
 
-    Even by kill -9; nobody would read what it still has to say.
+    Also after `kill -9` of the parent; nobody would read the output any more.
     """
     threading.Thread(target=_wait_for_end_of_input, daemon=True).start()
 
@@ -94,7 +102,7 @@ def _wait_for_end_of_input() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """Ends this process at once, all that it said being said.
+    """Flushes all output and ends this process at once.
 
     Not sys.exit: threads of TensorFlow and Beam can keep a finished interpreter from ending, and
     TensorFlow 2.21 can crash while its strategies are taken down.

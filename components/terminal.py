@@ -1,7 +1,12 @@
-"""Standard output and error of our commands: what becomes of them ends no work.
+r"""Standard output and error of our commands, whose failure does not stop the work.
 
-A reader can go away (`| head`), a disk can fill, a descriptor can be closed from the start, and a
-terminal can lack the characters that we print.
+A reader can go away (`| head`), a disk can fill up, a descriptor can be closed from the start, and
+a terminal can lack the characters that we print. A command's `__main__` is:
+
+    sys.exit(run_command(main))
+
+    >>> _replace(UnicodeEncodeError("ascii", "✓ café", 0, 6, "not in this encoding"))
+    ('+ caf\\xe9', 6)
 """
 
 from __future__ import annotations
@@ -16,21 +21,21 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 _READABLE = "bit-readable"
-"""Our handler of encoding errors, by its name in Python's registry."""
+"""Name of our handler of encoding errors in Python's registry."""
 
 _ASCII = {"✓": "+", "✗": "x", "·": "-", "—": "-", "…": "...", "→": "->"}
-"""What stands for our own marks where the terminal lacks them."""
+"""Replacements for our own marks if the terminal lacks them."""
 
 
 class Stream(io.TextIOWrapper):
-    """A standard stream that drops what cannot be written, and lets its writer go on."""
+    """A standard stream that drops text that cannot be written, without an error."""
 
     def __init__(self, old: TextIO | None, descriptor: int, lost: Callable[[OSError], None]):
-        """Takes the place of `old`; calls `lost` with every error that it drops text for."""
+        """Replaces `old`; calls `lost` with every error that made it drop text."""
         encoding = getattr(old, "encoding", None) or "utf-8"
         line_buffering = bool(getattr(old, "line_buffering", False))
         write_through = bool(getattr(old, "write_through", False))
-        raw = open(descriptor, "wb", closefd=False)  # noqa: SIM115  # The process's, to its end.
+        raw = open(descriptor, "wb", closefd=False)  # noqa: SIM115  # Open until the process ends.
         super().__init__(
             raw,
             encoding,
@@ -58,20 +63,20 @@ class Stream(io.TextIOWrapper):
 
     def _drop(self, error: OSError) -> None:
         if isinstance(error, BlockingIOError):
-            # The descriptor is shared with a program that reads or writes without waiting.
+            # The descriptor is shared with a program that made it non-blocking.
             os.set_blocking(self._descriptor, True)
             self.flush()
             return
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._descriptor)
         os.close(nowhere)
-        # What is still in the buffers goes nowhere too, and what libraries in C print.
+        # Drops what is still in the buffers, and what C libraries print.
         super().flush()
         self._lost(error)
 
 
 class _Losses:
-    """What a command does about a stream that is lost."""
+    """How a command reacts to a lost stream."""
 
     def __init__(self, goes_on: bool):
         self.goes_on = goes_on
@@ -79,25 +84,25 @@ class _Losses:
         self.full: OSError | None = None
 
     def of_output(self, error: OSError) -> None:
-        """Standard output's; that nobody reads on is said where work goes on for long."""
+        """Called when standard output is lost; a command that continues says so."""
         if self.goes_on:
             reason = error.strerror or error
             if not self.is_over:
-                print(f"standard output is gone ({reason}): the work goes on.", file=sys.stderr)
+                print(f"standard output is closed ({reason}); the work continues.", file=sys.stderr)
         elif error.errno != errno.EPIPE:
             self.full = error
 
     def of_errors(self, error: OSError) -> None:
-        """Standard error's: there is nobody left to say it to."""
+        """Called when standard error is lost; nothing can be printed any more."""
 
 
 def run_command(main: Callable[[], int], *, goes_on: bool = False) -> int:
-    """Runs a command of ours, with streams that cannot end it; returns its exit code.
+    """Runs one of our commands, with streams whose failure does not stop it; returns its exit code.
 
     Args:
-      main: the command; argparse may end it.
-      goes_on: its work is worth more than what it prints: lost output changes no exit code. Of any
-        other command a reader that went away is no failure, and output that no disk took is one.
+      main: the command; it may raise SystemExit, as argparse does.
+      goes_on: whether lost output leaves the exit code unchanged, because the work matters more
+        than the output. For other commands a full disk is a failure, and a closed pipe is not.
     """
     losses = _Losses(goes_on)
     settle_streams(losses.of_output, losses.of_errors)
@@ -119,7 +124,7 @@ def run_command(main: Callable[[], int], *, goes_on: bool = False) -> int:
 
 
 def _code_of(ended: SystemExit) -> int:
-    """As Python itself takes it; argparse and others end a command so."""
+    """The exit code of a SystemExit, as Python itself interprets it."""
     if ended.code is None or isinstance(ended.code, int):
         return ended.code or 0
     print(ended.code, file=sys.stderr)
@@ -129,11 +134,11 @@ def _code_of(ended: SystemExit) -> int:
 def settle_streams(
     output_lost: Callable[[OSError], None], errors_lost: Callable[[OSError], None]
 ) -> None:
-    """Gives this process streams that raise nothing, and names of files that are UTF-8.
+    """Gives this process streams that raise no errors, and UTF-8 file names.
 
     Args:
-      output_lost: called when standard output is lost, with why.
-      errors_lost: the same of standard error.
+      output_lost: is called with the error when standard output is lost.
+      errors_lost: the same for standard error.
     """
     _open_missing()
     _enter_utf8_mode()
@@ -162,7 +167,7 @@ def hushed() -> Iterator[None]:
 
 
 def _open_missing() -> None:
-    """Opens a descriptor that was closed at the start: the next file would take its number."""
+    """Opens descriptors that were closed at the start: the next file would get their number."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -171,10 +176,10 @@ def _open_missing() -> None:
 
 
 def _enter_utf8_mode() -> None:
-    """Starts this command again where Python would not take names of files for UTF-8.
+    """Restarts this command if Python would not encode file names as UTF-8.
 
-    TensorFlow does whatever the locale is, and would write in another folder. What is printed stays
-    in the terminal's encoding.
+    TensorFlow does so in any locale, and would write to another folder. Printed text stays in the
+    terminal's encoding.
     """
     if sys.getfilesystemencoding() == "utf-8":
         return
@@ -186,7 +191,7 @@ def _enter_utf8_mode() -> None:
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
-    """Marks of ours in ASCII, any other character by its number, a byte of no text as a byte."""
+    """Encodes our marks as ASCII, other characters by number, and undecodable bytes as bytes."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(map(_shown, error.object[error.start : error.end])), error.end

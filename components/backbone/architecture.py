@@ -1,9 +1,17 @@
-"""The BiT architecture as data: every weight's name and shape, from depth and width alone.
+"""The BiT architecture as data: the name and shape of every weight, from depth and width alone.
 
 ResNet-v2 with GroupNorm and weight-standardised convolutions (Kolesnikov et al. 2020, "Big
 Transfer (BiT)", arXiv 1912.11370, section 3; He et al. 2016, "Identity Mappings in Deep Residual
-Networks"). Names follow the published `.npz` files of google-research/big_transfer, so that a
-weight is found by the name that its authors gave it. Nothing here allocates a tensor.
+Networks"). Names follow the published `.npz` files of google-research/big_transfer. Nothing here
+allocates a tensor.
+
+    >>> r50x1 = PUBLISHED["R50x1"]
+    >>> r50x1.embedding_size, r50x1.parameter_count()
+    (2048, 23500352)
+    >>> r50x1.weight_shapes()[ROOT_KERNEL]
+    (7, 7, 3, 64)
+    >>> infer(r50x1.weight_shapes()) == r50x1
+    True
 """
 
 from __future__ import annotations
@@ -14,12 +22,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 STAGE_WIDTHS = (64, 128, 256, 512)
-"""Bottleneck channels of the four stages of a ResNet at width factor 1."""
+"""Bottleneck channels of the four stages of a ResNet with width factor 1."""
 
 ROOT_KERNEL = "root_block/standardized_conv2d/kernel"
 
 EXPANSION = 4
-"""A bottleneck unit puts out this many times its inner channels (He et al. 2016)."""
+"""Output channels of a bottleneck unit per inner channel (He et al. 2016)."""
 
 PAPER_GROUPS = 32
 """Groups of every GroupNorm in the published networks."""
@@ -50,10 +58,10 @@ class Architecture:
     """Depth and width of one BiT.
 
     Attributes:
-      depths: units in each stage, at most four stages.
-      widths: bottleneck channels of each stage; as many as `depths`.
+      depths: number of units in each stage, for at most four stages.
+      widths: bottleneck channels of each stage.
       root_channels: channels of the root convolution.
-      groups: groups of every GroupNorm; each normalised channel count must be a multiple.
+      groups: groups of every GroupNorm; must divide the channel count of each.
     """
 
     depths: tuple[int, ...]
@@ -73,29 +81,29 @@ class Architecture:
         return EXPANSION * self.widths[-1]
 
     def units(self) -> Iterator[Unit]:
-        """Every unit in the order of the forward pass."""
+        """All units, in the order of the forward pass."""
         channels_in = self.root_channels
         for stage, (depth, channels) in enumerate(zip(self.depths, self.widths, strict=True), 1):
             for index in range(1, depth + 1):
-                # The root has already shrunk the image by four: the first stage keeps its size.
+                # The root has reduced the image by four, so the first stage has no stride.
                 stride = 2 if stage > 1 and index == 1 else 1
                 yield Unit(f"block{stage}/unit{index:02d}", channels_in, channels, stride)
                 channels_in = EXPANSION * channels
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Each weight up to the pre-logits: name -> shape; kernels are [height, width, in, out]."""
+        """Name -> shape of each weight before the head; kernels are [height, width, in, out]."""
         shapes: dict[str, tuple[int, ...]] = {ROOT_KERNEL: (7, 7, 3, self.root_channels)}
         for unit in self.units():
             shapes |= _unit_shapes(unit)
         return shapes | _group_norm_shapes("group_norm", self.embedding_size)
 
     def parameter_count(self, num_classes: int = 0) -> int:
-        """Number of weights; with `num_classes`, those of a linear head with bias are included."""
+        """Number of parameters; with `num_classes`, including a linear head with bias."""
         backbone = sum(math.prod(shape) for shape in self.weight_shapes().values())
         return backbone + num_classes * (self.embedding_size + 1)
 
     def possible_groups(self) -> list[int]:
-        """Group counts that divide all that is normalised; the paper's 32 first, then falling."""
+        """Group counts that divide all normalised channel counts: 32 first, then descending."""
         units = list(self.units())
         channels = [*(unit.channels for unit in units), *(unit.channels_in for unit in units)]
         common = math.gcd(*channels, self.embedding_size)
@@ -127,22 +135,22 @@ _NUMBERED = re.compile(r"(standardized_conv2d|group_norm)_\d+(?=/)")
 
 
 def canonical_names(stored: Iterable[str]) -> dict[str, str]:
-    """Names as in `weight_shapes` of the weights that a file or a module has under `stored` ones.
+    """Maps the names in `weight_shapes` to the names of the weights in a file or module.
 
     A common prefix (`resnet/` in the published files), the `:0` of a variable and the numbers that
-    Keras appends (`standardized_conv2d_3`, in some published files too) are taken off. What is no
-    weight of a BiT keeps a name that none has.
+    Keras appends (`standardized_conv2d_3`, in some published files too) are removed. Other weights
+    get names that are not in `weight_shapes`.
 
     Returns:
       Canonical name -> stored name.
 
     Raises:
-      ValueError: there is no root kernel or more than one, or two names are one weight's.
+      ValueError: there is not exactly one root kernel, or two names stand for one weight.
     """
     plain = {name: _NUMBERED.sub(r"\1", name.removesuffix(":0")) for name in stored}
     roots = [name for name in plain.values() if f"/{name}".endswith(f"/{ROOT_KERNEL}")]
     if len(roots) != 1:
-        raise ValueError(f"{len(roots)} weights are called {ROOT_KERNEL}")
+        raise ValueError(f"{len(roots)} weights are named {ROOT_KERNEL}")
     prefix = roots[0].removesuffix(ROOT_KERNEL)
     canonical: dict[str, str] = {}
     for name, text in plain.items():
@@ -154,14 +162,14 @@ def canonical_names(stored: Iterable[str]) -> dict[str, str]:
 
 
 def infer(shapes: Mapping[str, tuple[int, ...]], groups: int = PAPER_GROUPS) -> Architecture:
-    """The architecture that has exactly these weights.
+    """The architecture with exactly these weights.
 
     Args:
       shapes: canonical name -> shape.
-      groups: what shapes do not tell.
+      groups: of the GroupNorms, which the shapes do not determine.
 
     Raises:
-      ValueError: there is none; says which weights are missing, unknown or of another shape.
+      ValueError: there is none; the message lists missing, unknown and misshapen weights.
     """
     depths: list[int] = []
     widths: list[int] = []
@@ -176,7 +184,7 @@ def infer(shapes: Mapping[str, tuple[int, ...]], groups: int = PAPER_GROUPS) -> 
     architecture = Architecture(tuple(depths), tuple(widths), shapes[ROOT_KERNEL][-1], groups)
     expected = architecture.weight_shapes()
     wrong = [f"{name} is missing" for name in expected if name not in shapes]
-    wrong += [f"{name} is not known" for name in shapes if name not in expected]
+    wrong += [f"{name} is unknown" for name in shapes if name not in expected]
     wrong += [
         f"{name} is {list(shapes[name])} instead of {list(shape)}"
         for name, shape in expected.items()
@@ -203,4 +211,4 @@ PUBLISHED = {
 """The networks of the paper (section 3.1 and big_transfer's model zoo)."""
 
 BIT_MINI = Architecture(depths=(1, 1, 1), widths=(24, 48, 96), root_channels=24, groups=8)
-"""The shipped backbone: the same units, narrow and shallow enough to train on a laptop's CPU."""
+"""The shipped backbone: the same units, narrow and shallow enough for training on a CPU."""

@@ -1,4 +1,12 @@
-"""The BiT network in TensorFlow, and its export as a module that hub.KerasLayer can fine-tune."""
+"""The BiT network in TensorFlow, and its export as a module that hub.KerasLayer can fine-tune.
+
+>>> from components.backbone.architecture import BIT_MINI
+>>> backbone = BiT(BIT_MINI, seed=42)
+>>> backbone(tf.zeros((2, 64, 64, 3))).shape
+TensorShape([2, 384])
+>>> len(backbone.weights) == len(BIT_MINI.weight_shapes())
+True
+"""
 
 from __future__ import annotations
 
@@ -14,7 +22,7 @@ _GROUP_NORM_EPSILON = 1e-5
 
 
 class BiT(tf.Module):
-    """Images in [0, 1] to pre-logits: the body of a BiT, without its head.
+    """The body of a BiT, without its head: images in [0, 1] to pre-logits.
 
     Kolesnikov et al. 2020 (arXiv 1912.11370), section 3; paddings and epsilons as in
     google-research/big_transfer `bit_pytorch/models.py`.
@@ -22,8 +30,8 @@ class BiT(tf.Module):
     Attributes:
       architecture: depth and width.
       weights: name (as in `Architecture.weight_shapes`) -> tf.Variable, float32.
-      compute_dtype: of convolutions and activations. Kernels are standardised, and GroupNorm and
-        the final mean are computed, in float32 whatever it is. What is traced keeps it.
+      compute_dtype: of convolutions and activations. The standardisation of kernels, GroupNorm and
+        the final mean are always computed in float32. A traced function keeps its dtype.
     """
 
     def __init__(
@@ -34,7 +42,7 @@ class BiT(tf.Module):
         weights: Mapping[str, tf.Variable] | None = None,
         compute_dtype: tf.DType = tf.float32,
     ):
-        """Takes `weights`, or draws them under `seed`.
+        """Takes `weights`, or draws them from `seed`.
 
         Kernels come from He's normal distribution; gamma is 1 and beta 0.
         """
@@ -46,7 +54,7 @@ class BiT(tf.Module):
             for index, (name, shape) in enumerate(architecture.weight_shapes().items())
         }
 
-    # Plain Python loops: AutoGraph would convert them at every tracing, to the same end.
+    # Plain Python loops, which AutoGraph would convert at every tracing for no gain.
     @tf.autograph.experimental.do_not_convert
     def __call__(self, images: tf.Tensor) -> tf.Tensor:
         """Pre-logits of a batch.
@@ -101,12 +109,12 @@ class BiT(tf.Module):
 def export_hub_module(backbone: BiT, directory: str) -> None:
     """Saves `backbone` as a SavedModel with the interface of google/bit/m-r50x1.
 
-    hub.KerasLayer trains what `trainable_variables` names; a bare tf.Module does not list it in its
-    SavedModel, and its layer would silently have nothing to train.
+    hub.KerasLayer trains the variables in `trainable_variables`; the SavedModel of a bare tf.Module
+    has no such list, so that its layer would silently train nothing.
 
     Args:
       backbone: the network.
-      directory: a folder that does not exist yet.
+      directory: the folder to write; it must not exist.
     """
     images = tf.TensorSpec((None, None, None, 3), tf.float32, name="images")
     module = tf.train.Checkpoint(backbone=backbone)

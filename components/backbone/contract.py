@@ -1,4 +1,12 @@
-"""What any backbone must do: take float32 images of [0, 1], and give finite pre-logits of them."""
+"""Checks that a backbone takes float32 images in [0, 1] and returns finite pre-logits.
+
+>>> import tensorflow_hub as hub
+>>> from components.backbone.config import SHIPPED
+>>> module = hub.KerasLayer(str(SHIPPED["bit-mini"]))
+>>> images = probe_images(module)
+>>> images.shape, pre_logits_of(module, images, "bit-mini").shape
+(TensorShape([2, 96, 96, 3]), TensorShape([2, 384]))
+"""
 
 from __future__ import annotations
 
@@ -9,17 +17,17 @@ import tensorflow as tf
 from components.errors import UserError
 
 _SIDE = 96
-"""Pixels of a probe's sides where a module takes any; some networks take no smaller image."""
+"""Sides of the probe images if a module takes any size; some networks fail on smaller ones."""
 
-_DEPENDS = 1e-6
-"""Of the largest pre-logit: two images so alike are one image to the module."""
+_DISTINCT = 1e-6
+"""Relative difference below which the module does not distinguish two images."""
 
 
 def probe_images(module: Any) -> tf.Tensor:
     """Two images in [0, 1], float32 [2, H, W, 3]: noise, and a ramp from black to white.
 
     Args:
-      module: a hub.KerasLayer; one that takes images of a single size gets that.
+      module: a hub.KerasLayer; if it takes images of one size only, the probe has that size.
     """
     height, width = _sides(module)
     noise = tf.random.stateless_uniform((height, width, 3), seed=(0, 1))
@@ -28,51 +36,51 @@ def probe_images(module: Any) -> tf.Tensor:
 
 
 def pre_logits_of(module: Any, images: tf.Tensor, path: str) -> tf.Tensor:
-    """Pre-logits of the probe, of any float type, [2, E].
+    """Pre-logits of the probe images, of any float type, [2, E].
 
     Raises:
-      UserError: the module does not take such a batch, or gives anything but finite vectors of a
-        known length that depend on the images.
+      UserError: the module does not take such a batch, or does not return finite vectors of a known
+        length that depend on the images.
     """
     spec = tf.TensorSpec((None, *images.shape[1:]), tf.float32)
     try:
         # Without AutoGraph, whose first use in a process takes five seconds.
         function = tf.function(module, input_signature=[spec], autograph=False)
         traced = function.get_concrete_function()
-        told = traced.structured_outputs
+        output = traced.structured_outputs
         _check(
-            isinstance(told, tf.Tensor) and told.dtype.is_floating and told.shape.rank == 2,
-            "gives something else than one vector of floats an image",
+            isinstance(output, tf.Tensor) and output.dtype.is_floating and output.shape.rank == 2,
+            "does not return one vector of floats per image",
             path,
         )
-        _check(told.shape[1] is not None, "does not say how long its pre-logits are", path)
+        _check(output.shape[1] is not None, "does not declare the length of its pre-logits", path)
         pre_logits = traced(images)
     except (ValueError, TypeError, AssertionError, tf.errors.OpError) as error:
         raise UserError(
             f"backbone.handle: the SavedModel in {path} does not take a batch of float32 images "
-            "[N, height, width, 3]: give a module of image features."
+            "[N, height, width, 3]. Give a module that returns image features."
         ) from error
     values = tf.cast(pre_logits, tf.float32)
-    _check(bool(tf.reduce_all(tf.math.is_finite(values))), "gives NaN or infinity", path)
-    apart = tf.reduce_max(tf.abs(values[0] - values[1]))
+    _check(bool(tf.reduce_all(tf.math.is_finite(values))), "returns NaN or infinity", path)
+    difference = tf.reduce_max(tf.abs(values[0] - values[1]))
     _check(
-        bool(apart > _DEPENDS * tf.reduce_max(tf.abs(values))),
-        "gives the same for every image in [0, 1] (does it take [0, 255]?)",
+        bool(difference > _DISTINCT * tf.reduce_max(tf.abs(values))),
+        "returns the same for every image in [0, 1] (does it expect [0, 255]?)",
         path,
     )
     return pre_logits
 
 
-def _check(kept: bool, fault: str, path: str) -> None:
-    if not kept:
+def _check(holds: bool, fault: str, path: str) -> None:
+    if not holds:
         raise UserError(
-            f"backbone.handle: the SavedModel in {path} {fault}: give one that turns float32 "
+            f"backbone.handle: the SavedModel in {path} {fault}. Give one that turns float32 "
             "images in [0, 1] into finite pre-logits [N, E]."
         )
 
 
 def _sides(module: Any) -> tuple[int, int]:
-    """Height and width that the module's first function declares, or those of the probe."""
+    """Height and width in the signature of the module's first function, or the default."""
     loaded = module.resolved_object
     call = loaded.__call__ if callable(loaded) else None
     functions = getattr(call, "concrete_functions", None) or loaded.signatures.values()

@@ -1,4 +1,12 @@
-"""A backbone as a Keras layer: looked at first, then rebuilt as our BiT or taken as it is."""
+"""A backbone as a Keras layer: a recognised BiT is rebuilt as ours, other modules are used as is.
+
+>>> from components.backbone.config import SHIPPED
+>>> layer = load(str(SHIPPED["bit-mini"]), "full", "float32", trainable_parameters=None)
+>>> layer.architecture.widths
+(24, 48, 96)
+>>> layer(tf.zeros((2, 64, 64, 3))).shape
+TensorShape([2, 384])
+"""
 
 from __future__ import annotations
 
@@ -36,9 +44,9 @@ class BackboneLayer(keras.layers.Layer):
 
     Attributes:
       body: our BiT, or a foreign module as a hub.KerasLayer.
-      architecture: the BiT's; None of a foreign module.
-      penalty: the module's regularization, float32 []; None where it has none, or is frozen. Like
-        hub.KerasLayer, only what is trained is regularized.
+      architecture: of the BiT; None for a foreign module.
+      penalty: the module's regularization, float32 []; None if it has none, or is frozen. As in
+        hub.KerasLayer, only trained variables are regularized.
     """
 
     def __init__(
@@ -48,23 +56,23 @@ class BackboneLayer(keras.layers.Layer):
         architecture: Architecture | None = None,
         losses: Sequence[Callable[[], tf.Tensor]] = (),
     ):
-        # float32 whatever Keras's global policy is: it would round the images on their way in.
+        # float32 whatever Keras's global policy is, which would round the input images.
         super().__init__(name="backbone", trainable=trainable, dtype="float32")
         self.body = body
         self.architecture = architecture
-        # In a function, in which Keras finds nothing to export.
+        # A function hides the losses from Keras, which would export them.
         self.penalty = _sum_of(losses) if trainable and losses else None
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Pre-logits of a batch; `training` tells a foreign module's dropout and batch norms."""
+        """Pre-logits of a batch; `training` switches a foreign module's dropout and batch norms."""
         if isinstance(self.body, BiT):
             return tf.cast(self.body(images), tf.float32)
         return tf.cast(self.body(images, training=training and self.trainable), tf.float32)
 
     def compute_in_float32(self) -> None:
-        """Ends mixed precision, for what is traced from now on, and for every rewritten graph.
+        """Ends mixed precision for functions traced from now on, and for every rewritten graph.
 
-        To be called before the export: a served model meets CPUs, and TFX's next step may run in
+        Call it before the export: a served model may run on CPUs, and TFX's next step may run in
         this process.
         """
         if isinstance(self.body, BiT):
@@ -75,11 +83,11 @@ class BackboneLayer(keras.layers.Layer):
 def load(path: str, mode: str, precision: str, trainable_parameters: int | None) -> BackboneLayer:
     """See `components.backbone.handle.load_backbone`."""
     trainable = mode == "full"
-    # In a thread of its own, which is in no strategy's scope: there a mirrored module could not be
-    # called, and would be on every device a second time.
+    # In another thread, outside of any strategy's scope, in which a mirrored module could not be
+    # called, and would be placed on every device a second time.
     with ThreadPoolExecutor(1) as outside:
-        bit = outside.submit(_look, path, precision).result()
-    gc.collect()  # A loaded module is full of cycles.
+        bit = outside.submit(_examine, path, precision).result()
+    gc.collect()  # A loaded module is full of reference cycles.
     if bit and bit.regularized:
         layer = _rebuilt_in_place(bit, path, trainable, precision)
     elif bit:
@@ -90,7 +98,7 @@ def load(path: str, mode: str, precision: str, trainable_parameters: int | None)
         rewrite_graphs(precision)
     _check_trainable(layer, path, trainable_parameters)
     _logger.info(
-        "backbone %s: %s, %d numbers to train, %s",
+        "backbone %s: %s, %d trainable parameters, %s",
         path,
         layer.architecture or "used as it is",
         _count(layer),
@@ -101,12 +109,12 @@ def load(path: str, mode: str, precision: str, trainable_parameters: int | None)
 
 @dataclass(frozen=True)
 class _Bit:
-    """What a BiT is made of.
+    """A recognised BiT.
 
     Attributes:
       architecture: its depth, width and groups.
       values: its weights by canonical name.
-      regularized: whether its module has losses of its own.
+      regularized: whether its module has regularization losses.
     """
 
     architecture: Architecture
@@ -114,9 +122,9 @@ class _Bit:
     regularized: bool
 
 
-def _look(path: str, precision: str) -> _Bit | None:
-    """Checks a module against the contract; returns what a BiT is made of, None of another."""
-    with tf.device("CPU:0"):  # Has no TF32, in which equal networks differ.
+def _examine(path: str, precision: str) -> _Bit | None:
+    """Checks a module against the contract; returns its parts if it is a BiT, otherwise None."""
+    with tf.device("CPU:0"):  # Without TF32, in which equal networks differ.
         module = _module(path, trainable=False)
         images = probe_images(module)
         pre_logits = pre_logits_of(module, images, path)
@@ -125,11 +133,12 @@ def _look(path: str, precision: str) -> _Bit | None:
     if named is None or found is None:
         check_rewrite(module, images, precision, path)
         return None
-    architecture, taken = found
-    if taken != "[0, 1]":
+    architecture, expected = found
+    if expected != "[0, 1]":
         raise UserError(
-            f"backbone.handle: the BiT in {path} takes images in {taken}, and they come in [0, 1]: "
-            "give one that takes [0, 1], or make it of its .npz file (docs/how-to/backbones.md)."
+            f"backbone.handle: the BiT in {path} expects images in {expected}, but they are in "
+            "[0, 1]. Give one that expects [0, 1], or convert its .npz file "
+            "(docs/how-to/backbones.md)."
         )
     values = {name: weight.numpy() for name, weight in named[1].items()}
     return _Bit(architecture, values, bool(_losses(module)))
@@ -145,10 +154,10 @@ def _rebuilt(bit: _Bit, trainable: bool, precision: str) -> BackboneLayer:
 
 
 def _rebuilt_in_place(bit: _Bit, path: str, trainable: bool, precision: str) -> BackboneLayer:
-    """On the module's own variables, which are those that its losses read."""
+    """Uses the module's own variables, because its losses read them."""
     module = _module(path, trainable)
     named = named_weights({variable.name: variable for variable in module.weights})
-    assert named is not None  # It was a BiT a moment ago.
+    assert named is not None  # `_examine` recognised it.
     body = BiT(bit.architecture, weights=named[1], compute_dtype=compute_dtype(precision))
     return BackboneLayer(body, trainable, bit.architecture, _losses(module))
 
@@ -168,7 +177,7 @@ def _module(path: str, trainable: bool) -> hub.KerasLayer:
             return hub.KerasLayer(path, trainable=trainable, name="module", dtype="float32")
     except (MemoryError, tf.errors.ResourceExhaustedError):
         raise
-    except Exception as error:  # Of a damaged file TensorFlow raises whatever it trips over.
+    except Exception as error:  # TensorFlow raises many types for a damaged file.
         check_whole(path)
         if isinstance(error, ValueError):
             raise UserError(
@@ -177,16 +186,16 @@ def _module(path: str, trainable: bool) -> hub.KerasLayer:
             ) from error
         raise UserError(
             f"backbone.handle: TensorFlow cannot load {path}/{SAVED_MODEL} "
-            f"({type(error).__name__}: {str(error).strip()[:200]}): it is damaged, or uses what "
-            f"this TensorFlow {tf.__version__} does not have. {CURE}"
+            f"({type(error).__name__}: {str(error).strip()[:200]}): it is damaged, or needs "
+            f"features that TensorFlow {tf.__version__} does not have. {CURE}"
         ) from error
 
 
 def _statistics_on_write(make: Callable[..., tf.Variable], **options: Any) -> tf.Variable:
-    """Makes a batch norm's statistics variables with one copy a device, equal or not.
+    """Makes a batch norm's statistics variables with one copy per device, which may differ.
 
-    Keras's are averaged whenever they are read outside of a step. Of several workers all would have
-    to read them at once, and the chief saves alone: `Steps.average` makes the copies equal.
+    Keras's variables are averaged whenever they are read outside of a step. Then all workers would
+    have to read them together, but only the chief saves: `Steps.average` makes the copies equal.
     """
     mean = options.get("aggregation") == tf.VariableAggregation.MEAN
     if mean and options.get("synchronization") == tf.VariableSynchronization.ON_READ:
@@ -195,22 +204,23 @@ def _statistics_on_write(make: Callable[..., tf.Variable], **options: Any) -> tf
 
 
 def _check_trainable(layer: BackboneLayer, path: str, expected: int | None) -> None:
-    """In mode full, what trains is what should; nothing else would ever tell."""
+    """Checks the trainable variables in mode full; nothing else would report a mistake."""
     if not layer.trainable:
         return
     if not layer.trainable_variables:
         raise UserError(
-            f"backbone.mode is full, and the backbone in {path} has no trainable variable, so that "
-            "only the head would learn. Use head_only, or export it with `trainable_variables`, "
-            "`variables`, `regularization_losses` and `__call__`."
+            f"backbone.mode is full, but the backbone in {path} has no trainable variable, so that "
+            "only the head would be trained. Set backbone.mode=head_only, or export it with "
+            "`trainable_variables`, `variables`, `regularization_losses` and `__call__`."
         )
     count = _count(layer)
     if layer.architecture is not None:
         assert count == layer.architecture.parameter_count()
     if expected not in (None, count):
         raise UserError(
-            f"backbone.trainable_parameters is {expected}, and the backbone in {path} has {count} "
-            "to train: give that number if it is right, or null, or the backbone that was meant."
+            f"backbone.trainable_parameters is {expected}, but the backbone in {path} has {count}. "
+            f"Set backbone.trainable_parameters={count} if that is right, or null, or correct "
+            "backbone.handle."
         )
 
 

@@ -1,1 +1,1 @@
-"""ImageExampleGen: a prepared tfds data set becomes tf.Examples."""
+"""ImageExampleGen: images with classes, from any source, become tf.Examples."""

@@ -1,4 +1,10 @@
-"""ImageExampleGen, the TFX component."""
+"""ImageExampleGen, the TFX component.
+
+>>> from components.example_gen.config import DataConfig
+>>> node = ImageExampleGen(DataConfig(name="digits"), fingerprint="5f2a", span=1, code="9c1b")
+>>> sorted(node.outputs)
+['examples', 'index', 'quarantine']
+"""
 
 from __future__ import annotations
 
@@ -11,15 +17,15 @@ from components.component import BeamStep, Types
 from components.example_gen.config import DataConfig
 from components.example_gen.executor import Executor
 
-_NOT_READ = {"curated_schema", "write_schema"}
-"""Keys of `data` that change no example."""
+_UNUSED_KEYS = {"curated_schema", "write_schema"}
+"""Keys of `data` that do not affect the examples."""
 
 
 class ImageExampleGen(BeamStep):
-    """Any source of images with classes, as `examples` with a split a slice.
+    """Turns any source of images with classes into `examples`, one split per slice.
 
-    Beside them the `index` of the images, and the `quarantine` of those that were set aside. TFX's
-    own ExampleGens read files or queries; none knows tfds (tensorflow/tfx#2027).
+    It also writes the `index` of the images and the `quarantine` of the rejected ones. TFX's own
+    ExampleGens read files or queries; none reads tfds (tensorflow/tfx#2027).
     """
 
     EXECUTOR = Executor
@@ -39,10 +45,10 @@ class ImageExampleGen(BeamStep):
         """Makes the node.
 
         Args:
-          data: which data set, which slices.
-          fingerprint: `Source.fingerprint` of the data as it is now; new data is a new key.
-          span: number of that data in this pipeline (`pipeline.inputs.span`).
-          code: digest of the modules that the step runs and of the libraries below them.
+          data: the data set and its slices.
+          fingerprint: `Source.fingerprint` of the data as it is now; part of the cache key.
+          span: number of this data in the pipeline (`pipeline.inputs.span`).
+          code: digest of the modules that the step runs and of the libraries that they use.
         """
-        text = data.model_dump_json(exclude=_NOT_READ)
+        text = data.model_dump_json(exclude=_UNUSED_KEYS)
         self._make({}, data=text, fingerprint=fingerprint, span=span, code=code)

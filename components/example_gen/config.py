@@ -1,4 +1,14 @@
-"""The `data` section: where images come from, which splits of them, and which are set aside."""
+"""The `data` section: where the images come from, their splits, and which are rejected.
+
+>>> data = DataConfig(folder="/photos", splits={"train": "train[:80%]", "eval": "train[80%:]"})
+>>> data.splits.slices()
+{'train': 'train[:80%]', 'eval': 'train[80%:]'}
+>>> DataConfig(name="digits", folder="/photos")
+Traceback (most recent call last):
+...
+pydantic_core._pydantic_core.ValidationError: 1 validation error for DataConfig
+  Value error, give one of name, folder, tfrecords; these are given: name, folder ...
+"""
 
 from __future__ import annotations
 
@@ -12,41 +22,44 @@ Convertible = Literal["avif", "bmp", "cmyk", "gif", "heic", "tiff", "webp"]
 """Kinds of images that Pillow converts to PNG."""
 
 SOURCES = ("name", "folder", "tfrecords")
-"""Keys of `data` of which one is given."""
+"""Keys of `data`; exactly one is given."""
 
 
 class SplitsConfig(Section):
     """Slices of the source in tfds's own syntax (https://www.tensorflow.org/datasets/splits)."""
 
-    train: str = Field("train[:85%]", min_length=1, description="What the Trainer learns from.")
+    train: str = Field(
+        "train[:85%]", min_length=1, description="The slice that the Trainer trains on."
+    )
     eval: str = Field(
         "train[85%:]",
         min_length=1,
-        description="What training looks at after every epoch, and what every model is judged on "
-        "unless evaluation.split says `test`.",
+        description="The slice for validation after every epoch, and for the Evaluator's gates "
+        "unless evaluation.split is `test`.",
     )
     test: str | None = Field(
         None,
         min_length=1,
-        description="A third split that no training sees, for evaluation.split `test`; null is "
-        "none. Without data.splits it is the source's own, where that has a validation split too.",
+        description="A third slice that training never reads, for evaluation.split `test`; null is "
+        "none. If data.splits is null, this is the source's own test split, provided that it has a "
+        "validation split too.",
     )
 
     def slices(self) -> dict[str, str]:
-        """The splits that there are, by name."""
+        """The slices that are given, by split."""
         return self.model_dump(exclude_none=True)
 
 
 class TfRecordsConfig(Section):
-    """TFRecord files of tf.Examples that are there already."""
+    """Existing TFRecord files of tf.Examples."""
 
     files: Annotated[dict[str, str], Field(min_length=1)] = Field(
-        description="Pattern of the files of each split of the source: "
-        "`{train: /data/train-*.tfrecord.gz, validation: /data/validation-*}`. Plain or gzip. "
-        "data.splits slices these."
+        description="A file pattern for each split of the source: `{train: "
+        "/data/train-*.tfrecord.gz, validation: /data/validation-*}`; plain or gzip files. "
+        "data.splits slices these splits."
     )
     class_names: Annotated[Names, Field(min_length=1)] = Field(
-        description="The classes in the order of their numbers."
+        description="The names of the classes, in the order of their labels."
     )
     image_feature: str = Field(
         "image", min_length=1, description="The feature that holds the encoded image."
@@ -54,29 +67,32 @@ class TfRecordsConfig(Section):
     label_feature: str = Field(
         "label",
         min_length=1,
-        description="The feature that holds the class: its number (int64, or float without a "
+        description="The feature that holds the class: its number (int64, or a float without a "
         "fraction), or its name (bytes).",
     )
     first_label: int = Field(
-        0, description="The number of the first class: 1 where labels count from 1."
+        0, description="The label of the first class; 1 if labels count from 1."
     )
 
 
 class ScreenConfig(Section):
-    """Which images are set aside: into the `quarantine` artifact, with the reason."""
+    """Limits on images; those beyond them go to the `quarantine` artifact, with the reason."""
 
     max_pixels: int = Field(
         64_000_000,
         ge=1,
-        description="Width times height in an image's header, at most. A PNG of 420 kB can decode "
-        "to 432 MB.",
+        description="The largest number of pixels (width times height in the header) of an image. "
+        "A PNG of 420 kB can decode to 432 MB.",
     )
-    max_bytes: int = Field(32_000_000, ge=1, description="Of an encoded image, at most.")
+    max_bytes: int = Field(
+        32_000_000, ge=1, description="The largest size of an encoded image, in bytes."
+    )
     convert: Annotated[tuple[Convertible, ...], Field(strict=False)] = Field(
         (),
-        description="Kinds of images that are converted to PNG and not set aside: `webp`, `tiff`, "
-        "`avif`, `heic` (TensorFlow decodes none; `heic` needs the package pillow-heif), `bmp`, "
-        "`gif` (those that it does not decode, or not rightly), `cmyk` (TIFFs in CMYK).",
+        description="Kinds of images to convert to PNG instead of rejecting them: `webp`, `tiff`, "
+        "`avif`, `heic` (TensorFlow decodes none of these; `heic` needs the package pillow-heif), "
+        "`bmp`, `gif` (only the files that TensorFlow decodes wrongly or not at all), `cmyk` "
+        "(TIFFs in CMYK).",
     )
 
 
@@ -86,53 +102,57 @@ class DataConfig(Section):
     name: str | None = Field(
         None,
         min_length=1,
-        description="A tfds name, with its config where it has several: cifar10, beans, "
-        "imagenette/160px. Its features must hold `image` (encoded image) and `label` (class). "
-        "digits is shipped and needs no download.",
+        description="The name of a tfds data set, with its config if it has several: cifar10, "
+        "beans, imagenette/160px. It must have the features `image` (an encoded image) and `label` "
+        "(a class). digits is shipped and needs no download.",
     )
     folder: str | None = Field(
         None,
         min_length=1,
-        description="A folder of images: `<folder>/<class>/*`, one split called train; or "
-        "`<folder>/<split>/<class>/*`, as train, val and test.",
+        description="A folder of images, local or gs://: `<folder>/<class>/*`, which has one "
+        "split, train; or `<folder>/<split>/<class>/*`, with splits such as train, val and test.",
     )
     tfrecords: TfRecordsConfig | None = Field(
-        None, description="TFRecord files of tf.Examples that are there already."
+        None, description="Existing TFRecord files of tf.Examples."
     )
-    version: str | None = Field(None, description="The data set's version; null is the newest.")
+    version: str | None = Field(
+        None, description="The version of the tfds data set, such as 3.0.1; null takes the newest."
+    )
     data_dir: str | None = Field(
-        None, description="Where tfds keeps data; null is TFDS_DATA_DIR or ~/tensorflow_datasets."
+        None,
+        description="The folder in which tfds stores data sets; null takes TFDS_DATA_DIR or "
+        "~/tensorflow_datasets.",
     )
     splits: SplitsConfig | None = Field(
         None,
-        description="Which images train, and which judge; null takes the source's own splits, or "
-        "85 % and 15 % of train where it has no other.",
+        description="The images to train on and to evaluate on; null takes the source's own "
+        "splits, or 85 % and 15 % of train if it has no other.",
     )
     examples_per_class: int | None = Field(
         None,
         ge=1,
-        description="K-shot: the Trainer learns from exactly so many examples of every class, "
-        "drawn at random from splits.train; null takes all. The eval split stays whole.",
+        description="K-shot training: the number of examples of every class to train on, drawn at "
+        "random from splits.train; null takes all. The eval split stays whole.",
     )
     examples_seed: int = Field(
-        42, ge=0, description="Of the draw: another seed draws other examples of each class."
+        42, ge=0, description="The seed of the draw that examples_per_class makes."
     )
     screen: ScreenConfig = ScreenConfig()
     curated_schema: str | None = Field(
         None,
-        description="A TFMD schema as text proto that data is held against: one shipped with a "
-        "preset by name, or a path. null infers it from the data.",
+        description="The TFMD schema (text proto) that the data are validated against: the name of "
+        "one shipped with a preset, or a path. null infers a schema from the data.",
     )
     write_schema: str | None = Field(
         None,
         min_length=1,
-        description="A path. Where nothing is, the schema that is inferred from the data is "
-        "written there; what is there is used as curated_schema is, and never overwritten.",
+        description="A path for the inferred schema, to edit. If no file exists there, the run "
+        "writes it; if one does, it is used like curated_schema and never overwritten.",
     )
 
     @field_validator("splits")
     @classmethod
-    def _none_given(cls, splits: SplitsConfig | None) -> SplitsConfig | None:
+    def _empty_is_null(cls, splits: SplitsConfig | None) -> SplitsConfig | None:
         return splits if splits is None or splits.model_fields_set else None
 
     @model_validator(mode="after")
@@ -143,15 +163,15 @@ class DataConfig(Section):
             raise ValueError(f"give one of {', '.join(SOURCES)}; {found}")
         for key in ("version", "data_dir"):
             if self.name is None and getattr(self, key) is not None:
-                raise ValueError(f"{key} is of a tfds name")
+                raise ValueError(f"{key} only goes with data.name, a tfds data set")
         return self
 
     @model_validator(mode="after")
     def _one_schema(self) -> DataConfig:
         if self.curated_schema is not None and self.write_schema is not None:
             raise ValueError(
-                "curated_schema and write_schema do not go together: a schema is given, or "
-                "inferred and written; set curated_schema to null"
+                "curated_schema and write_schema exclude each other: set curated_schema to null to "
+                "infer a schema and write it, or write_schema to null to use the given one"
             )
         return self
 
@@ -159,5 +179,5 @@ class DataConfig(Section):
     @classmethod
     def _version_has_three_numbers(cls, version: str | None) -> str | None:
         if version is not None and [part.isdigit() for part in version.split(".")] != [True] * 3:
-            raise ValueError(f"{version!r} is not of the form 3.0.1")
+            raise ValueError(f"{version!r} is not a version such as 3.0.1")
         return version

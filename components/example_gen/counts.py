@@ -1,4 +1,11 @@
-"""How many records each split had, kept, and set aside for which reason."""
+"""How many records of each split were read, kept, and rejected for which reason.
+
+>>> shards = [SplitCounts(5, 4, {"empty": 1}), SplitCounts(3, 1, {"empty": 1, "truncated": 1})]
+>>> total(shards)
+SplitCounts(read=8, kept=5, rejected={'empty': 2, 'truncated': 1})
+>>> total(shards).num_rejected
+3
+"""
 
 from __future__ import annotations
 
@@ -12,17 +19,17 @@ from typing import Any
 from components.storage import as_path, write_whole
 
 COUNTS = "counts.json"
-"""In the folder of the Examples artifact, beside its splits."""
+"""The file in the folder of the Examples artifact, beside its splits."""
 
 
 @dataclass(frozen=True)
 class SplitCounts:
-    """read = kept + the sum of rejected.
+    """The counts of a split: read = kept + the sum of rejected.
 
     Attributes:
-      read: records that were looked at.
-      kept: of them that became examples.
-      rejected: how many were set aside, by reason.
+      read: records that were read.
+      kept: records that became examples.
+      rejected: records that went to the quarantine, by reason.
     """
 
     read: int = 0
@@ -37,12 +44,12 @@ class SplitCounts:
 
     @property
     def num_rejected(self) -> int:
-        """Records set aside, for whatever reason."""
+        """Records rejected for any reason."""
         return sum(self.rejected.values())
 
 
 Counts = dict[str, SplitCounts]
-"""By split."""
+"""Counts by split."""
 
 
 def total(counts: Iterable[SplitCounts]) -> SplitCounts:
@@ -51,27 +58,27 @@ def total(counts: Iterable[SplitCounts]) -> SplitCounts:
 
 
 def write_counts(counts: Mapping[str, SplitCounts], examples_uri: str) -> None:
-    """Leaves the counts beside the splits, for steps that are told of files, not of artifacts."""
+    """Writes the counts beside the splits, for steps that are given files and no artifact."""
     write_whole(
         as_path(os.path.join(examples_uri, COUNTS)), json.dumps(as_values(counts), indent=2)
     )
 
 
 def read_counts(examples_uri: str) -> Counts:
-    """The inverse of `write_counts`."""
-    return _of_json(as_path(os.path.join(examples_uri, COUNTS)).read_text(encoding="utf-8"))
+    """Reads what `write_counts` wrote."""
+    return _from_json(as_path(os.path.join(examples_uri, COUNTS)).read_text(encoding="utf-8"))
 
 
 def counts_of(examples: Any) -> Counts:
-    """The same from the custom properties of an Examples artifact (`set_counts`)."""
-    return _of_json(examples.get_string_custom_property("counts") or "{}")
+    """Reads the counts from the custom properties of an Examples artifact (`set_counts`)."""
+    return _from_json(examples.get_string_custom_property("counts") or "{}")
 
 
 def set_counts(examples: Any, counts: Mapping[str, SplitCounts]) -> None:
-    """Gives an Examples artifact its counts as custom properties.
+    """Sets the counts as custom properties of an Examples artifact.
 
-    `num_examples_<split>`, `num_read_<split>` and `num_rejected_<split>`, which ML Metadata can be
-    asked for, and all with the reasons as JSON, `counts`.
+    `num_examples_<split>`, `num_read_<split>` and `num_rejected_<split>` can be queried in ML
+    Metadata; `counts` holds everything as JSON, with the reasons.
     """
     for split, of_split in counts.items():
         examples.set_int_custom_property(f"num_examples_{split}", of_split.kept)
@@ -85,5 +92,5 @@ def as_values(counts: Mapping[str, SplitCounts]) -> dict[str, dict[str, Any]]:
     return {split: asdict(of_split) for split, of_split in counts.items()}
 
 
-def _of_json(text: str) -> Counts:
+def _from_json(text: str) -> Counts:
     return {split: SplitCounts(**of_split) for split, of_split in json.loads(text).items()}

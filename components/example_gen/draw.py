@@ -1,4 +1,19 @@
-"""K examples of every class that pass the screen, drawn through Beam."""
+"""Draws K examples of every class that pass the screen, through Beam.
+
+>>> import apache_beam as beam
+>>> import tempfile
+>>> from components.example_gen.config import DataConfig
+>>> from components.example_gen.sources.source import open_source
+>>> folder = tempfile.TemporaryDirectory()
+>>> config = DataConfig(name="digits", data_dir=folder.name, examples_per_class=2)
+>>> source = open_source(config)
+Downloading and preparing dataset ...
+>>> drawer = Drawer(source, config, f"{folder.name}/drawn.json", beam.Pipeline)
+>>> train = [shard for shard in source.shards if shard.split == "train"]
+>>> sum(shard.num_records for shard in drawer.draw(train))
+20
+>>> folder.cleanup()
+"""
 
 from __future__ import annotations
 
@@ -10,8 +25,6 @@ from typing import Any
 import apache_beam as beam
 
 from components.example_gen.config import DataConfig, ScreenConfig
-from components.example_gen.examine import Kept, examined
-from components.example_gen.feature_kinds import Seen, check_first_label
 from components.example_gen.few_shot import (
     Candidate,
     Place,
@@ -23,16 +36,18 @@ from components.example_gen.few_shot import (
     smallest,
     with_starts,
 )
+from components.example_gen.record_stats import RecordStats, check_first_label
+from components.example_gen.screening import IndexedExample, screen_shard
 from components.example_gen.sources.shard import Shard
 from components.example_gen.sources.source import Source
 from components.storage import as_path, write_whole
 
 
 class Drawer:
-    """Draws from a split that is read for its labels, and of which little is decoded.
+    """Draws from a split: reads all of its labels, and decodes few of its images.
 
-    What a pipeline found comes back in a file and is checked here: the UserError of a worker in
-    another process would arrive as a failure.
+    A pipeline's results come back in a file and are checked here, because a UserError raised in a
+    worker process would arrive as a failure.
     """
 
     def __init__(
@@ -42,8 +57,8 @@ class Drawer:
 
         Args:
           source: the data set.
-          config: `examples_per_class` is given.
-          file: where a pipeline leaves what it found; removed again.
+          config: the `data` section; `examples_per_class` is set.
+          file: where a pipeline writes its result; removed once read.
           make_pipeline: makes a Beam pipeline with the step's options.
         """
         self._classes = source.class_names
@@ -54,13 +69,13 @@ class Drawer:
         self._make_pipeline = make_pipeline
 
     def draw(self, shards: Sequence[Shard]) -> list[Shard]:
-        """The shards of a split with the records that are drawn from them.
+        """The shards of a split, restricted to the records that are drawn from them.
 
-        Of every class those of smallest keys up to the K-th that passes the screen. What is before
-        it and does not pass is among them: it is read, and set aside.
+        Of every class, the records of smallest keys up to the K-th that passes the screen. Those
+        before it that fail are included: they are read, and go to the quarantine.
 
         Raises:
-          UserError: a class has fewer that pass.
+          UserError: fewer than K records of a class pass.
         """
         looked_at = self._wanted
         while True:
@@ -71,7 +86,7 @@ class Drawer:
                 label: [place for place in places if place in passing]
                 for label, places in drawn.items()
             }
-            # There may be more of a class than was looked at.
+            # A class may have more records than were screened.
             if all(
                 len(passed[label]) == self._wanted or len(places) < looked_at
                 for label, places in found.items()
@@ -84,16 +99,18 @@ class Drawer:
     def _check_first_label(
         self, shards: Sequence[Shard], passed: Mapping[int, Sequence[Place]]
     ) -> None:
-        """Says of labels that count from 1 what they are, before the first class is missed."""
+        """Detects labels that count from 1, before the first class is reported as missing."""
         if self._config.tfrecords is None or passed.get(0):
             return
         after = sum(label == len(self._classes) for shard in shards for label in shard.labels())
         check_first_label(
-            Seen(labels={"after": after}), len(self._classes), self._config.tfrecords.first_label
+            RecordStats(labels={"after": after}),
+            len(self._classes),
+            self._config.tfrecords.first_label,
         )
 
     def _find(self, shards: Sequence[Shard], wanted: int) -> dict[int, list[Place]]:
-        """The places of smallest keys of each class, in their order."""
+        """The places of the smallest keys of each class, in the order of the keys."""
         config, classes = self._config, len(self._classes)
         with self._make_pipeline() as pipeline:
             _ = (
@@ -103,7 +120,7 @@ class Drawer:
                 | "Look" >> beam.FlatMap(candidates_in, config.examples_seed, classes, wanted)
                 | "Draw" >> beam.combiners.Top.SmallestPerKey(wanted)
                 | "Gather" >> beam.combiners.ToList()
-                | "Tell" >> beam.Map(write_found, str(self._file))
+                | "Write" >> beam.Map(write_found, str(self._file))
             )
         return {label: _places(places) for label, places in self._read()}
 
@@ -116,7 +133,7 @@ class Drawer:
                 | "Spread" >> beam.Reshuffle()
                 | "Screen" >> beam.FlatMap(passing_in, self._config.screen, len(self._classes))
                 | "Gather" >> beam.combiners.ToList()
-                | "Tell" >> beam.Map(write_passing, str(self._file))
+                | "Write" >> beam.Map(write_passing, str(self._file))
             )
         return set(_places(self._read()))
 
@@ -129,22 +146,29 @@ class Drawer:
 def candidates_in(
     numbered_shard: tuple[int, Shard], seed: int, classes: int, wanted: int
 ) -> Iterator[tuple[int, Candidate]]:
-    """(label, candidate) of what a shard alone would give, told where it starts in its split."""
+    """(label, candidate) of the records that this shard alone would contribute.
+
+    Args:
+      numbered_shard: the position in the split of the first record, and the shard.
+      seed: of the draw.
+      classes: how many there are.
+      wanted: candidates per class.
+    """
     start, shard = numbered_shard
     found = candidates(start, shard, shard.labels(), seed, classes)
-    # Beam takes longer for an element than the reading does.
+    # Few elements: Beam takes longer to pass one on than it takes to read it.
     yield from smallest(found, wanted)
 
 
 def passing_in(shard: Shard, limits: ScreenConfig, classes: int) -> Iterator[Place]:
     """The places of the drawn records of a shard that pass the screen."""
-    for record, found in zip(shard.drawn or (), examined(shard, limits, classes), strict=True):
-        if isinstance(found, Kept):
+    for record, found in zip(shard.drawn or (), screen_shard(shard, limits, classes), strict=True):
+        if isinstance(found, IndexedExample):
             yield shard.index, record
 
 
 def write_found(found: list[tuple[int, list[Candidate]]], path: str) -> None:
-    """Writes [label, its places in the order of their keys] of every class as JSON."""
+    """Writes [label, places in the order of their keys] of every class as JSON."""
     places = [(label, [place for _, place in chosen]) for label, chosen in found]
     write_whole(as_path(path), json.dumps(places))
 

@@ -1,8 +1,15 @@
-"""K examples of every class: which records of the train split, told by positions and a seed alone.
+"""Which K records of each class to draw from the train split, from positions and a seed alone.
 
-Every record has a key, the hash of the seed and its position in the split; of each class the K
-records of smallest keys are drawn. Whoever reads the shards, and in whatever order, finds the same.
-A larger K draws the examples of a smaller one, and more.
+Every record has a key, the hash of the seed and its position in the split; the K records of each
+class with the smallest keys are drawn. The draw does not depend on which worker reads which shard,
+or when. A larger K draws the examples of a smaller one, and more.
+
+    >>> from components.example_gen.sources.folder_shard import FolderShard
+    >>> labels = (0, 0, 1, 1, 1, 0)
+    >>> shard = FolderShard("train", 0, 1, "/photos", skip=0, take=6, classes=labels)
+    >>> found = candidates(0, shard, shard.labels(), seed=42, classes=2)
+    >>> [(label, place) for label, (key, place) in smallest(found, wanted=1)]
+    [(0, (0, 1)), (1, (0, 4))]
 """
 
 from __future__ import annotations
@@ -18,7 +25,7 @@ from components.errors import UserError
 from components.example_gen.sources.shard import Shard
 
 Place = tuple[int, int]
-"""Index of a shard, and of a record among those that it takes."""
+"""Index of a shard, and of a record in the shard."""
 
 Candidate = tuple[str, Place]
 """A record's key, by which candidates are sorted, and its place."""
@@ -27,12 +34,12 @@ _NAMED = 10
 
 
 def order_key(seed: int, position: int) -> str:
-    """Where a record comes in the order of the draw: SHA-256, as hex."""
+    """The key by which the draw sorts a record: SHA-256 as hex."""
     return hashlib.sha256(f"{seed}:{position}".encode()).hexdigest()
 
 
 def with_starts(shards: Sequence[Shard]) -> list[tuple[int, Shard]]:
-    """Each shard of a split with the position in the split of its first record."""
+    """Each shard of a split, with the position of its first record in the split."""
     ordered = sorted(shards, key=lambda shard: shard.index)
     starts = itertools.accumulate((shard.take for shard in ordered), initial=0)
     return list(zip(starts, ordered, strict=False))
@@ -41,17 +48,17 @@ def with_starts(shards: Sequence[Shard]) -> list[tuple[int, Shard]]:
 def candidates(
     start: int, shard: Shard, labels: Iterable[int], seed: int, classes: int
 ) -> Iterator[tuple[int, Candidate]]:
-    """(label, (key, place)) of each record; one whose label is no class is never drawn.
+    """(label, (key, place)) of each record; one with an invalid label is never drawn.
 
     Args:
-      start: the position in the split of the shard's first record.
-      shard: where the records are.
-      labels: of its records in their order.
+      start: position of the shard's first record in the split.
+      shard: the shard.
+      labels: of its records, in their order.
       seed: of the draw.
       classes: how many there are.
 
     Raises:
-      RuntimeError: the shard has fewer records than it says.
+      RuntimeError: the shard has another number of records than `take`.
     """
     read = 0
     for label in labels:
@@ -60,27 +67,27 @@ def candidates(
         read += 1
     if read != shard.take:
         raise RuntimeError(
-            f"split {shard.split}: {shard.path} has {read} records where the data set says that it "
-            f"holds {shard.take}; its files are damaged. Prepare the data set again."
+            f"split {shard.split}: {read} records were read from {shard.path}, but the data set "
+            f"has {shard.take} there; its files are damaged. Prepare the data set again."
         )
 
 
 def smallest(
     found: Iterable[tuple[int, Candidate]], wanted: int
 ) -> Iterator[tuple[int, Candidate]]:
-    """Of each label the `wanted` candidates of smallest keys, in memory for two times as many."""
-    kept = defaultdict[int, list[Candidate]](list)
+    """The `wanted` candidates of each label with the smallest keys; holds twice as many at most."""
+    found_by_label = defaultdict[int, list[Candidate]](list)
     for label, candidate in found:
-        of_label = kept[label]
+        of_label = found_by_label[label]
         of_label.append(candidate)
         if len(of_label) >= 2 * wanted:
-            kept[label] = heapq.nsmallest(wanted, of_label)
-    for label, of_label in kept.items():
+            found_by_label[label] = heapq.nsmallest(wanted, of_label)
+    for label, of_label in found_by_label.items():
         yield from ((label, candidate) for candidate in heapq.nsmallest(wanted, of_label))
 
 
 def only_drawn(shards: Sequence[Shard], places: Iterable[Place]) -> list[Shard]:
-    """The shards of a split that have records at these places, with those records alone."""
+    """The shards that have records at these places, restricted to those records."""
     drawn = defaultdict(list)
     for index, record in places:
         drawn[index].append(record)
@@ -92,19 +99,19 @@ def only_drawn(shards: Sequence[Shard], places: Iterable[Place]) -> list[Shard]:
 
 
 def numbered(shards: Sequence[Shard]) -> list[Shard]:
-    """The shards of a split, numbered anew."""
+    """The shards of a split, renumbered."""
     return [replace(shard, index=index, count=len(shards)) for index, shard in enumerate(shards)]
 
 
 def first_passing(
     found: Mapping[int, Sequence[Place]], passing: Container[Place], wanted: int
 ) -> dict[int, list[Place]]:
-    """Of each label the places up to the one with which `wanted` pass; all where fewer do.
+    """The places of each label up to the `wanted`-th that passes; all if fewer pass.
 
     Args:
       found: places in the order of the draw, by label.
-      passing: those of records that pass the screen.
-      wanted: how many of each label should.
+      passing: places of the records that pass the screen.
+      wanted: how many of each label should pass.
     """
     drawn = {}
     for label, places in found.items():
@@ -117,11 +124,11 @@ def first_passing(
 def check_enough(
     drawn: Mapping[int, Sequence[Place]], wanted: int, class_names: Sequence[str], where: str
 ) -> None:
-    """Holds that every class has as many as it should.
+    """Checks that every class has enough examples.
 
     Args:
-      drawn: at most `wanted` places of each class; one without any may be left out.
-      wanted: how many each should have.
+      drawn: at most `wanted` places of each class; a class without any may be absent.
+      wanted: how many each class should have.
       class_names: names by class index.
       where: the slice, as an error names it.
 
@@ -134,5 +141,5 @@ def check_enough(
         more = f" and {len(short) - _NAMED} more have too few" if len(short) > _NAMED else ""
         raise UserError(
             f"data.examples_per_class {wanted}: in {where}, class {', '.join(short[:_NAMED])}"
-            f"{more}; draw fewer, or from a larger slice."
+            f"{more}. Set a smaller number, or give a larger slice."
         )

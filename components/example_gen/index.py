@@ -1,6 +1,13 @@
-"""The image index: what is known of every example without decoding it again.
+"""The image index: what is known about every example without decoding it again.
 
-Parquet files, a folder a split: `Split-<split>/part-00000-of-00003.parquet`.
+Parquet files in one folder per split: `Split-<split>/part-00000-of-00003.parquet`.
+
+    >>> import tempfile
+    >>> schema().names[:5]
+    ['source', 'label', 'format', 'width', 'height']
+    >>> with tempfile.TemporaryDirectory() as uri:
+    ...     read_index(uri, "train").num_rows
+    0
 """
 
 from __future__ import annotations
@@ -11,22 +18,22 @@ from components.storage import split_folder
 
 
 class IndexRow(NamedTuple):
-    """One example.
+    """The index row of one example.
 
     Attributes:
-      source: where it came from, `roses/12.jpg` or `name-train.tfrecord-00000-of-00001#17`.
+      source: where it comes from, `roses/12.jpg` or `name-train.tfrecord-00000-of-00001#17`.
       label: class index.
-      format: jpeg, png, gif or bmp; of a converted image what it was, webp, tiff or cmyk.
+      format: jpeg, png, gif or bmp; the original format of a converted image, such as webp.
       width: in pixels.
       height: in pixels.
       num_bytes: length of the encoded image.
       sha256: of the encoded image, 32 bytes.
       phash: perceptual hash, 64 bits.
-      orientation: that the image says and that is followed, 1 to 8; 1 where it says none. `width`
-        and `height` are those after it.
+      orientation: of the image's Exif data, 1 to 8; 1 if it has none. It has been applied to
+        `width` and `height`.
       transparent: the share of pixels that are not opaque.
-      colour: the one colour, `#rrggbb`, of all pixels that can be seen; empty where none can be
-        seen, None where there are several.
+      colour: the one colour, `#rrggbb`, of all visible pixels; empty if none is visible, None if
+        there are several.
     """
 
     source: str
@@ -64,9 +71,9 @@ def schema() -> Any:
 
 
 def read_index(uri: str, split: str) -> Any:
-    """The rows of a split in the order of its examples (pyarrow.Table).
+    """The rows of a split, in the order of its examples (pyarrow.Table).
 
-    Columns that an earlier version did not write are null.
+    Columns that an earlier version of this project did not write are null.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -74,6 +81,6 @@ def read_index(uri: str, split: str) -> Any:
     folder = split_folder(uri, split)
     parts = []
     for path in sorted(folder.glob("*.parquet"), key=str):
-        # Whole: pyarrow cannot read the stream of an object store.
+        # Read as a whole: pyarrow cannot read an object store's stream.
         parts.append(pq.read_table(pa.BufferReader(path.read_bytes()), schema=schema()))
     return pa.concat_tables(parts) if parts else schema().empty_table()

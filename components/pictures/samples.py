@@ -12,7 +12,7 @@ import tensorflow as tf
 from components.pictures.grid import Line, Tile
 from components.pictures.settings import PicturesSettings
 from components.trainer.hyperrule import mixup_alpha
-from components.trainer.input_pipeline import Draws, Split, draw_by, train_batches
+from components.trainer.input_pipeline import Draws, Split, seed_tensorflow, train_batches
 from components.transform.features import IMAGE, LABEL
 from components.transform.pixels import decoder
 
@@ -61,7 +61,7 @@ def _draws(split: Split, settings: PicturesSettings) -> Draws:
 
 def _first(split: Split, draws: Draws, count: int) -> Iterator[tuple[Any, Any]]:
     """Image by image, none of them twice."""
-    draw_by(draws.seed)
+    seed_tensorflow(draws.seed)
     options = tf.data.Options()
     # A batch can be a gigabyte, and the second one is not looked at.
     options.autotune.ram_budget = _READ_AHEAD_BYTES

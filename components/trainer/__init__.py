@@ -1,1 +1,1 @@
-"""Trainer: fine-tunes a BiT on the transformed examples."""
+"""The Trainer: fine-tunes a BiT on the transformed examples."""

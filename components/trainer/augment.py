@@ -1,4 +1,14 @@
-"""Random flips, crops and MixUp, as functions of a batch and a seed."""
+"""Random flips, crops and MixUp, as functions of a batch and a seed.
+
+>>> images = tf.random.stateless_uniform((4, 160, 160, 3), seed=(0, 1))
+>>> sizes = ImageSizes(resize=160, evaluate=128, crop=128, flip=True)
+>>> seed = tf.constant([42, 0], tf.int64)  # The training's seed, and the step.
+>>> augment(images, sizes, seed).shape
+TensorShape([4, 128, 128, 3])
+>>> mixed, labels = mixup(images, tf.constant([0, 1, 2, 0], tf.int64), 3, 0.1, seed)
+>>> labels.shape
+TensorShape([4, 3])
+"""
 
 from __future__ import annotations
 
@@ -14,15 +24,15 @@ def augment(
     place: int | tf.Tensor = 0,
     batch_size: int | None = None,
 ) -> tf.Tensor:
-    """Flips and crops every image by draws of its own.
+    """Flips and crops every image at random, independently of the others.
 
     Args:
       images: float32 [N, R, R, 3].
-      sizes: `flip`; `crop`, the side C of the crop, None for none.
+      sizes: `flip`; `crop`, the side C of the crop, None for no crop.
       seed: int64 [2], of the step.
-      place: of the first image in the step's batch.
-      batch_size: of that batch; None where `images` are all of it. An image's draws follow from the
-        seed, its place and the batch's size.
+      place: position of the first image in the step's batch.
+      batch_size: of that batch; None if `images` is all of it. An image's draws depend on the
+        seed, its position and the batch size.
 
     Returns:
       float32 [N, C, C, 3], or [N, R, R, 3] without a crop.
@@ -40,7 +50,7 @@ def augment(
     mirrored = uniform(flip_seed) < 0.5 if sizes.flip else tf.zeros(count, tf.bool)
     tops = _starts(uniform(top_seed), side - crop)
     lefts = _starts(uniform(left_seed), side - crop)
-    # The window is that of the mirrored image.
+    # The window's position refers to the mirrored image.
     lefts = tf.where(mirrored, side - crop - lefts, lefts)
 
     def one(drawn: tuple[tf.Tensor, ...]) -> tf.Tensor:
@@ -48,7 +58,7 @@ def augment(
         window = tf.slice(images, [index, top, left, 0], [1, crop, crop, 3])[0]
         return tf.cond(mirror, lambda: tf.reverse(window, [1]), lambda: window)
 
-    # Image by image: to select and to gather over the whole batch takes two to five times as long.
+    # Image by image: selecting and gathering over the whole batch takes two to five times as long.
     return tf.map_fn(
         one,
         (tf.range(count), tops, lefts, mirrored),
@@ -61,7 +71,7 @@ def mixup(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Blends a batch with itself in reverse (Zhang et al. 2018, "mixup", arXiv 1710.09412).
 
-    One weight a batch, drawn from Beta(alpha, alpha), as google-research/big_transfer has it.
+    One weight per batch, drawn from Beta(alpha, alpha), as in google-research/big_transfer.
 
     Args:
       images: float32 [N, H, W, 3].
@@ -73,7 +83,7 @@ def mixup(
     Returns:
       Blended images, and their soft labels float32 [N, C].
     """
-    # Two gammas make a beta; in float32 both of them would be zero now and then.
+    # Two gammas make a beta; in float32 both would occasionally be zero.
     seed = tf.random.experimental.stateless_fold_in(seed, 1)
     gammas = tf.random.stateless_gamma([2], seed, tf.constant(alpha, tf.float64), dtype=tf.float64)
     weight = tf.cast(gammas[0] / tf.reduce_sum(gammas), tf.float32)
@@ -85,5 +95,5 @@ def mixup(
 
 
 def _starts(draws: tf.Tensor, room: int) -> tf.Tensor:
-    """First rows (or columns), int32 [N], out of `room` + 1, by draws in [0, 1)."""
+    """First rows (or columns), int32 [N] from 0 to `room`, from draws in [0, 1)."""
     return tf.cast(draws * (room + 1), tf.int32)

@@ -1,4 +1,11 @@
-"""Which model a warm start begins from."""
+"""Selects the model that a warm start begins from.
+
+>>> strategy = BaseModelStrategy(
+...     class_names="3f0a", serving="/out/serving", adopted="/out/adopted", fingerprint="9c1b"
+... )
+>>> strategy.NODE  # Its Resolver node in the pipeline.
+'WarmStart'
+"""
 
 from __future__ import annotations
 
@@ -13,16 +20,16 @@ _Event = metadata_store_pb2.Event
 
 
 class BaseModelStrategy(LastServedStrategy):
-    """The model that serves; where it learned from the data at hand, its own base.
+    """Chooses the serving model; if it was trained on the current data, its own base model.
 
-    Else each run on unchanged data would begin from the model of the one before: the Trainer would
-    never be cached, and would go on for ever.
+    Otherwise each run on unchanged data would start from the previous run's model: the Trainer
+    would never be cached, and would train on the same data again and again.
 
     Args:
-      class_names: digest of the classes.
+      class_names: digest of the class names.
       serving: the folder of versions.
-      adopted: where a model that serves and is in no lineage is copied to.
-      fingerprint: of the data that is learned from now.
+      adopted: the folder to which a serving model without lineage is copied.
+      fingerprint: of the current training data.
       missing: `evaluation.missing_baseline`.
     """
 
@@ -41,8 +48,8 @@ class BaseModelStrategy(LastServedStrategy):
 
     def _lost(self, damage: str) -> str:
         return (
-            "training.warm_start: the model to start from is damaged and no whole copy of it is "
-            f"left ({damage})"
+            "training.warm_start: the model to start from is damaged, and no intact copy of it "
+            f"is left ({damage})"
         )
 
     def _without(self) -> str:
@@ -62,7 +69,7 @@ class BaseModelStrategy(LastServedStrategy):
 
 
 def _read_by_its_trainer(store: Any, model_id: int) -> dict[str, set[int]]:
-    """Ids of the artifacts that the step which made a model had read, by the input's name."""
+    """Ids of the artifacts that the step which made a model read, by input name."""
     made = [
         event.execution_id
         for event in store.get_events_by_artifact_ids([model_id])

@@ -1,4 +1,14 @@
-"""What stays between passes over a split: one array and its labels, under one limit of bytes."""
+"""Caches splits between passes, each as one array with its labels, up to a limit of bytes.
+
+>>> batches = [(np.zeros((2, 8), np.float32), np.array([0, 1]))]
+>>> with SplitCache("memory", limit_bytes=1_000) as cache:
+...     if cache.fits("eval embeddings", count=2, shape=[8]):
+...         split = cache.store("eval embeddings", 2, [8], batches)
+>>> split.count
+2
+>>> split.fetch(tf.constant([1], tf.int64))[1].numpy()
+array([1])
+"""
 
 from __future__ import annotations
 
@@ -18,8 +28,8 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
-    """A whole split.
+class CachedSplit:
+    """All examples of a split.
 
     Attributes:
       values: float32 [count, ...].
@@ -31,12 +41,12 @@ class Kept:
 
     @property
     def count(self) -> int:
-        """Examples in it."""
+        """Number of examples."""
         return len(self.labels)
 
     def fetch(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Rows by number, int64 [n]: (float32 [n, ...], int64 [n])."""
-        # Not captured as tensors: a graph that is rewritten may hold two gigabytes at most.
+        # Not captured as tensors: a graph that is rewritten must be below two gigabytes.
         values, labels = tf.numpy_function(
             lambda rows: (np.take(self.values, rows, axis=0), self.labels[rows]),
             [indices],
@@ -48,25 +58,25 @@ class Kept:
         return values, labels
 
 
-class Room:
-    """Memory or a temporary folder for the splits of one training, or several; a context manager.
+class SplitCache:
+    """Memory or a temporary folder for the splits of one or several trainings; a context manager.
 
-    What is kept has a name, and trainings that share a room mean the same by it.
+    Trainings that share a cache must mean the same split by a name.
     """
 
     def __init__(self, kind: str, limit_bytes: int):
-        """Makes room.
+        """Makes an empty cache.
 
         Args:
           kind: `training.cache`: auto, memory, disk or off.
-          limit_bytes: of all that is kept together.
+          limit_bytes: of all splits together.
         """
         self._disk = kind == "disk"
         self._left_bytes = 0 if kind == "off" else limit_bytes
         self._folder: Path | None = None
-        self._kept: dict[str, Kept] = {}
+        self._splits: dict[str, CachedSplit] = {}
 
-    def __enter__(self) -> Room:
+    def __enter__(self) -> SplitCache:
         return self
 
     def __exit__(
@@ -78,26 +88,26 @@ class Room:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def takes(self, what: str, count: int, shape: Sequence[int]) -> bool:
-        """Whether it is kept, or so many float32 arrays of this shape fit into what is left."""
-        return what in self._kept or _bytes(count, shape) <= self._left_bytes
+    def fits(self, what: str, count: int, shape: Sequence[int]) -> bool:
+        """Whether the split is cached, or `count` float32 arrays of this shape would fit."""
+        return what in self._splits or _bytes(count, shape) <= self._left_bytes
 
-    def keep(
+    def store(
         self, what: str, count: int, shape: Sequence[int], batches: Iterable[Sequence[np.ndarray]]
-    ) -> Kept:
-        """Keeps a whole split that it `takes`; what was kept under the name before, it gives again.
+    ) -> CachedSplit:
+        """Caches a split that `fits`; returns the cached one if the name is known already.
 
         Args:
-          what: names it, in logs and in errors too.
-          count: its examples.
-          shape: of one of them.
+          what: name of the split, also in logs and errors.
+          count: number of examples.
+          shape: of one example.
           batches: pairs of float32 [n, *shape] and int64 [n], together `count` examples.
 
         Raises:
-          RuntimeError: there are more or fewer.
+          RuntimeError: there are more or fewer examples than `count`.
         """
-        if what in self._kept:
-            return self._kept[what]
+        if what in self._splits:
+            return self._splits[what]
         self._left_bytes -= _bytes(count, shape)
         values = self._array((count, *shape))
         labels = np.empty(count, np.int64)
@@ -108,17 +118,17 @@ class Room:
                 values[filled:end], labels[filled:end] = some, their_labels
             filled = end
         if filled != count:
-            raise RuntimeError(f"{what}: {filled} examples were read and {count} are expected")
-        _logger.info("kept %s: %d examples, %d bytes", what, count, values.nbytes)
-        self._kept[what] = Kept(values, labels)
-        return self._kept[what]
+            raise RuntimeError(f"{what}: {filled} examples were read, {count} were expected")
+        _logger.info("cached %s: %d examples, %d bytes", what, count, values.nbytes)
+        self._splits[what] = CachedSplit(values, labels)
+        return self._splits[what]
 
     def _array(self, shape: tuple[int, ...]) -> np.ndarray:
-        # No file can be mapped that is empty.
+        # An empty file cannot be mapped.
         if not self._disk or shape[0] == 0:
             return np.empty(shape, np.float32)
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="bit-kept-"))
+            self._folder = Path(tempfile.mkdtemp(prefix="bit-cache-"))
         number = len(list(self._folder.iterdir()))
         return np.memmap(self._folder / f"{number}.float32", np.float32, "w+", shape=shape)
 

@@ -1,4 +1,17 @@
-"""Checkpoints of one training, from which a run that was killed goes on."""
+"""Checkpoints of a training, from which a run that was killed resumes.
+
+>>> import tempfile
+>>> import tf_keras as keras
+>>> weight, optimizer = tf.Variable(1.0), keras.optimizers.SGD(0.1)
+>>> optimizer.build([weight])
+>>> folder = tempfile.TemporaryDirectory()
+>>> checkpoints = Checkpoints(folder.name, 60.0, [weight], [], optimizer)
+>>> checkpoints.save(State(step=20))
+>>> _ = weight.assign(5.0)
+>>> checkpoints.restore().step, weight.numpy()
+(20, 1.0)
+>>> folder.cleanup()
+"""
 
 from __future__ import annotations
 
@@ -21,23 +34,23 @@ _logger = logging.getLogger(__name__)
 
 _PREFIX = "ckpt-"
 _NAMES_NEWEST = "checkpoint"
-"""TensorFlow's name of the file that names the newest."""
+"""TensorFlow's name for the file that names the newest checkpoint."""
 
 STALE_S = 7 * 24 * 3600
-"""Seconds after which a training that was never finished is given up."""
+"""Seconds after which the checkpoints of an unfinished training are removed."""
 
 
 @dataclass
 class State:
-    """How far training has come, besides what variables hold.
+    """The progress of a training, apart from its variables.
 
     Attributes:
       step: steps done.
-      rows: one an epoch that is over.
-      sums: of losses, and of images classified right, in the epoch that is not.
+      rows: one per finished epoch.
+      sums: sum of the losses, and number of images classified right, in the current epoch.
       best_epoch: number of the row with the best val_accuracy; -1 before there is one.
       waited: epochs since then.
-      stopped: whether training is over before its last step.
+      stopped: whether early stopping has ended the training.
     """
 
     step: int = 0
@@ -49,7 +62,7 @@ class State:
 
 
 class Checkpoints:
-    """The newest checkpoint in one folder, in place of the one before it."""
+    """Saves checkpoints in a folder, each replacing the one before."""
 
     def __init__(
         self,
@@ -59,13 +72,13 @@ class Checkpoints:
         best: Sequence[tf.Variable],
         optimizer: Any,
     ):
-        """Takes up a folder, which need not be there.
+        """Uses a folder, which need not exist.
 
         Args:
           folder: local or gs://.
           every_s: seconds between two checkpoints; infinite on workers other than the chief.
-          variables: what training changes.
-          best: their values in the best epoch so far; empty where they are not asked for.
+          variables: the variables that training changes.
+          best: their values in the best epoch so far; empty without early stopping.
           optimizer: built.
         """
         self._folder = as_path(folder)
@@ -76,17 +89,17 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(
             variables=list(variables), best=list(best), optimizer=optimizer, state=self._state
         )
-        # A variable that is made while one worker saves would wait for the others.
+        # Made now: making it while one worker saves would wait for the others.
         self._checkpoint.save_counter  # noqa: B018
         self._saved = time.monotonic()
 
     def restore(self) -> State:
-        """Where training broke off; the beginning where there is nothing to go on from.
+        """Restores the newest checkpoint; returns the initial state if there is none.
 
-        All workers go on from what the chief sees.
+        All workers restore the checkpoint that the chief sees.
 
         Raises:
-          UserError: it is damaged.
+          UserError: the checkpoint is damaged.
         """
         found = tf.train.get_checkpoint_state(str(self._folder))
         step = chiefs_value(int(found.model_checkpoint_path.rpartition("-")[2]) if found else -1)
@@ -98,16 +111,16 @@ class Checkpoints:
                 return State()
             self._checkpoint.restore(newest).assert_consumed()
         except io_errors(AssertionError, IndexError, ValueError) as error:
-            # Some variables may have been read already: this process cannot begin anew.
+            # Some variables may have been restored already: this process cannot start over.
             raise UserError(
                 f"The checkpoint {newest} cannot be read ({str(error).splitlines()[0]}). Remove "
-                f"{self._folder} and run again: the training then begins anew."
+                f"{self._folder} and run again: the training then starts from the first step."
             ) from error
         return self._state.value
 
     def _is_of_other_variables(self, newest: str) -> bool:
-        """Whether an older version of this code wrote it, which saved less of the model."""
-        # Not tf.train.load_checkpoint, which takes the prefix in a store for a folder.
+        """Whether an older version of this code wrote it, which saved other variables."""
+        # Not tf.train.load_checkpoint, which mistakes a prefix in an object store for a folder.
         reader = tf.compat.v1.train.NewCheckpointReader(newest)
         stored = reader.get_variable_to_shape_map()
         expected = {"variables": len(self._variables), "best": self._best_count}
@@ -129,7 +142,7 @@ class Checkpoints:
         """Writes a checkpoint, and removes the one before it.
 
         Not by tf.train.CheckpointManager: it removes the older before the newer is on the disk.
-        Weights that are not finite are not written: nothing good could go on from them.
+        Weights that are not finite are not written: no training can resume from them.
         """
         self._saved = time.monotonic()
         if not all_finite(self._variables):
@@ -146,7 +159,7 @@ class Checkpoints:
         _logger.info("checkpoint after step %d in %s", state.step, self._folder)
 
     def _remove_all_but(self, newest: str) -> None:
-        """Removes older checkpoints, and what a killed run left of one."""
+        """Removes older checkpoints, and incomplete ones that a killed run left."""
         for path in self._folder.iterdir():
             if path.name == _NAMES_NEWEST or path.name.startswith(f"{newest}."):
                 continue
@@ -156,32 +169,32 @@ class Checkpoints:
                 _logger.warning("%s could not be removed: %s", path, error)
 
     def remove(self) -> None:
-        """Removes what is in the folder, so that the next run starts from the first step."""
+        """Removes the folder, so that the next run starts from the first step."""
         index, _ = worker()
         if index == 0:
             remove_checkpoints(str(self._folder))
 
 
 class NoCheckpoints:
-    """In the place of `Checkpoints` where a training that breaks off is begun again."""
+    """Stands in for `Checkpoints` where an interrupted training starts from the beginning."""
 
     def restore(self) -> State:
-        """The beginning."""
+        """The initial state."""
         return State()
 
     def due(self) -> bool:
-        """Never."""
+        """Always False."""
         return False
 
     def save(self, state: State) -> None:
         """Writes nothing."""
 
     def remove(self) -> None:
-        """There is nothing to remove."""
+        """Removes nothing."""
 
 
 def all_finite(variables: Iterable[tf.Variable]) -> bool:
-    """Whether no trainable value is NaN or infinite; what a module holds besides may be."""
+    """Whether no trainable value is NaN or infinite; other values of a module may be."""
     return all(
         bool(tf.reduce_all(tf.math.is_finite(variable.read_value())))
         for variable in variables
@@ -190,10 +203,10 @@ def all_finite(variables: Iterable[tf.Variable]) -> bool:
 
 
 def remove_checkpoints(folder: str) -> None:
-    """Removes the checkpoints of a training that is done, and those that nobody took up for long.
+    """Removes the checkpoints of a finished training, and those that have not been used for long.
 
     Args:
-      folder: of the training that is done; the others are beside it.
+      folder: of the finished training; the others are beside it.
     """
     own = as_path(folder)
     for path in (own, *_stale(own.parent)):
@@ -213,7 +226,7 @@ def _stale(root: AnyPath) -> list[AnyPath]:
 
 
 class _JsonState(tf.train.experimental.PythonState):
-    """Keeps `State` inside of the checkpoint, so that the two cannot come apart."""
+    """Saves `State` inside the checkpoint, so that the two always match."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,14 @@
-"""The `training` section: optimiser, schedule and stopping."""
+"""The `training` section: optimiser, schedule and stopping.
+
+>>> training = TrainingConfig(schedule={"steps": 300, "boundaries": [100, 200]})
+>>> training.schedule.boundaries
+(100, 200)
+>>> TrainingConfig(batch_size=64, batch_split=5)
+Traceback (most recent call last):
+...
+pydantic_core._pydantic_core.ValidationError: 1 validation error for TrainingConfig
+  Value error, batch_size 64 is not a multiple of batch_split 5 ...
+"""
 
 from __future__ import annotations
 
@@ -6,43 +16,47 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Tag, field_validator, model_validator
 
-from components.section import AUTO_OR, VALUE, Auto, Section, told_apart
+from components.section import AUTO_OR, VALUE, Auto, Section, union_by_type
 from components.trainer.schedule import keras_io_schedule
 
 
 class ExplicitSchedule(Section):
-    """Steps in plain numbers, whatever the batch size; the rate alone follows it."""
+    """A schedule in steps that do not depend on the batch size; only the rate does."""
 
-    steps: int = Field(ge=1, description="Optimiser steps in all.")
+    steps: int = Field(ge=1, description="The total number of optimiser steps.")
     boundaries: Annotated[tuple[int, ...], Field(strict=False)] = Field(
-        (), description="Steps after which the rate is divided by ten."
+        (), description="Steps after which the learning rate is divided by ten."
     )
-    warmup: int = Field(0, ge=0, description="Steps over which the rate rises from zero.")
+    warmup: int = Field(0, ge=0, description="Steps over which the learning rate rises from zero.")
 
     @field_validator("boundaries")
     @classmethod
     def _boundaries_rise(cls, boundaries: tuple[int, ...]) -> tuple[int, ...]:
         if list(boundaries) != sorted(set(boundaries)) or any(step < 1 for step in boundaries):
-            raise ValueError("boundaries must be positive and rise")
+            raise ValueError("boundaries must be positive and increasing")
         return boundaries
 
     @model_validator(mode="after")
     def _boundaries_are_reached(self) -> ExplicitSchedule:
         if self.boundaries and self.boundaries[-1] >= self.steps:
-            raise ValueError(f"boundary {self.boundaries[-1]} is not reached in {self.steps} steps")
+            raise ValueError(
+                f"boundaries must be below steps {self.steps}, but one is {self.boundaries[-1]}"
+            )
         first = self.boundaries[0] if self.boundaries else self.steps
         if self.warmup > first:
-            raise ValueError(f"warmup {self.warmup} is longer than the first rate's {first} steps")
+            raise ValueError(
+                f"warmup {self.warmup} must end before the rate falls, at step {first}"
+            )
         return self
 
 
 Schedule = Annotated[
     Annotated[Literal["keras_io", "hyperrule"], Tag("<named>")]
     | Annotated[ExplicitSchedule, Tag("<explicit>")],
-    told_apart(
+    union_by_type(
         {"<named>": str, "<explicit>": (dict, ExplicitSchedule)},
         "schedule",
-        "Input should be `keras_io`, `hyperrule`, or `steps` and `boundaries`",
+        "Input should be `keras_io`, `hyperrule`, or a section with `steps` and `boundaries`",
     ),
 ]
 Count = Annotated[int, Field(ge=1), VALUE]
@@ -51,89 +65,105 @@ Count = Annotated[int, Field(ge=1), VALUE]
 class TrainingConfig(Section):
     """Optimiser, schedule and stopping."""
 
-    batch_size: int = Field(64, ge=1, description="Images in a step, over all devices.")
+    batch_size: int = Field(
+        64, ge=1, description="The number of images per step, over all devices."
+    )
     base_learning_rate: float = Field(
-        0.003, gt=0, description="Rate at batch 512; the step's is base * batch_size / 512."
+        0.003,
+        gt=0,
+        description="The learning rate for a batch of 512 images; the rate that is used is "
+        "base_learning_rate * batch_size / 512.",
     )
     schedule: Schedule = Field(
         "keras_io",
-        description="`keras_io`: length 500 * 512 / batch_size, divided by ten after 200, 300 and "
-        "400 steps, as the keras.io example has it; `hyperrule`: the BiT paper's, from the number "
-        "of training images, with warm-up, boundaries and length stretched by 512 / batch_size; or "
-        "`steps`, `boundaries` and `warmup`.",
+        description="The learning-rate schedule. `keras_io`: 500 * 512 / batch_size steps, the "
+        "rate divided by ten after 200, 300 and 400 steps, as in the keras.io example; "
+        "`hyperrule`: the BiT paper's rule for the number of training images, its steps multiplied "
+        "by 512 / batch_size; or a section with `steps`, `boundaries` and `warmup`.",
     )
     steps_per_epoch: Annotated[Auto | Count, AUTO_OR] = Field(
         "auto",
-        description="Steps between two looks at the eval split; not a pass over the data. auto: "
-        "10 under `keras_io`, else a pass, but no more than 50 looks.",
+        description="Training steps between two evaluations on the eval split, which need not be a "
+        "pass over the data. auto: 10 with `keras_io`; otherwise one pass, or more if that would "
+        "give over 50 evaluations.",
     )
     epochs: int | None = Field(
-        None, ge=1, description="Epochs at most; null is the schedule's length."
+        None,
+        ge=1,
+        description="The largest number of epochs (of steps_per_epoch steps each); null trains for "
+        "the length of the schedule.",
     )
     early_stopping_patience: Annotated[
         Auto | Annotated[Annotated[int, Field(ge=1)] | None, VALUE], AUTO_OR
     ] = Field(
         "auto",
-        description="Epochs without a better val_accuracy before training stops and the best "
-        "weights are restored; null trains to the end and keeps the last. auto: 2 under "
-        "`keras_io`, else null, as the paper has it.",
+        description="Epochs without a better val_accuracy after which training stops and the best "
+        "weights are restored; null trains to the end and uses the last weights. auto: 2 with "
+        "`keras_io`, otherwise null, as in the paper.",
     )
     mixup: Annotated[Auto | Annotated[float, Field(ge=0, le=10), VALUE], AUTO_OR] = Field(
         "auto",
-        description="Alpha of MixUp's Beta distribution; 0 is none. auto: the paper's under "
-        "`hyperrule` (0.1 from 20,000 training images on), else none.",
+        description="Alpha of MixUp's Beta distribution; 0 turns MixUp off. auto: the paper's "
+        "value with `hyperrule` (0.1 from 20,000 training images on), otherwise 0.",
     )
-    shuffle_buffer: int = Field(10_000, ge=1, description="Records in the shuffle buffer.")
+    shuffle_buffer: int = Field(
+        10_000, ge=1, description="The number of records in the shuffle buffer."
+    )
     cache: Literal["auto", "memory", "disk", "off"] = Field(
         "auto",
-        description="Where decoded images stay between passes, and the embeddings of a frozen "
-        "backbone: `memory`; `disk`, a temporary folder (TMPDIR); `off`, everything is done "
-        "again in each pass; `auto`: memory. What is larger than the limit is not kept. The "
-        "result is the same.",
+        description="Where to cache decoded images, and the embeddings of a frozen backbone, "
+        "between passes: `memory`; `disk`, a temporary folder (TMPDIR); `off`, which computes "
+        "everything again in each pass; `auto`, which is memory. A split that does not fit into "
+        "cache_limit_mb is not cached. The result is the same.",
     )
-    cache_limit_mb: int = Field(2048, ge=0, description="Megabytes that may be kept so.")
-    seed: int = Field(42, ge=0, lt=2**31 - 2, description="Of shuffling, augmentation and MixUp.")
+    cache_limit_mb: int = Field(2048, ge=0, description="The largest size of the cache, in MB.")
+    seed: int = Field(
+        42, ge=0, lt=2**31 - 2, description="The seed for shuffling, augmentation and MixUp."
+    )
     warm_start: bool = Field(
         False,
-        description="Begin from the weights of the model that serves, where there is one, and not "
-        "from the backbone alone (docs/how-to/training.md).",
+        description="Whether to start from the weights of the serving model, if there is one, "
+        "instead of from the backbone alone (docs/how-to/training.md).",
     )
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
         "auto",
-        description="`one_device`; `mirrored`: every GPU, or where there is none every logical "
-        "CPU, takes an equal part of each batch; `auto`: mirrored where there are several GPUs; "
-        "`multi_worker`: the processes of TF_CONFIG (docs/how-to/training.md).",
+        description="How steps are distributed. `one_device`; `mirrored`: every GPU, or every "
+        "logical CPU if there is no GPU, takes an equal part of each batch; `auto`: mirrored if "
+        "there are several GPUs; `multi_worker`: over the processes of TF_CONFIG "
+        "(docs/how-to/training.md).",
     )
     batch_split: int = Field(
         1,
         ge=1,
-        description="Parts of a device's batch that go through the network one after the other, "
-        "their gradients summed: less memory, the same step.",
+        description="The number of parts in which a device processes its batch, one after the "
+        "other, summing the gradients: the same step in less memory.",
     )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         "float32",
-        description="Of convolutions and activations; weights and logits are float32 always. "
-        "mixed_float16 scales the loss.",
+        description="The number format of convolutions and activations; weights and logits are "
+        "always float32. mixed_float16 scales the loss.",
     )
-    xla: bool = Field(False, description="Compile the step's forward and backward pass with XLA.")
+    xla: bool = Field(
+        False, description="Whether to compile the forward and backward pass with XLA."
+    )
     checkpoint_seconds: int = Field(
         60,
         ge=0,
-        description="Seconds between two checkpoints, from which a run that was killed goes on; "
-        "0 writes one after every step.",
+        description="Seconds between two checkpoints, from which a run that was killed resumes; 0 "
+        "writes one after every step.",
     )
 
     @model_validator(mode="after")
     def _batch_is_split_evenly(self) -> TrainingConfig:
         if self.batch_size % self.batch_split:
             raise ValueError(
-                f"batch_size {self.batch_size} does not divide by batch_split {self.batch_split}"
+                f"batch_size {self.batch_size} is not a multiple of batch_split {self.batch_split}"
             )
         return self
 
     @model_validator(mode="after")
     def _one_epoch_fits(self) -> TrainingConfig:
-        # How long the paper's schedule is depends on the data.
+        # The length of the paper's schedule depends on the data.
         if self.steps_per_epoch == "auto" or self.schedule == "hyperrule":
             return self
         if isinstance(self.schedule, ExplicitSchedule):

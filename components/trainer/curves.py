@@ -1,4 +1,12 @@
-"""The training curves as a picture: accuracy and loss by epoch, on training and eval images."""
+r"""Draws the training curves: accuracy and loss by epoch, on training and eval images.
+
+>>> rows = [
+...     {"epoch": 1, "accuracy": 0.4, "loss": 1.9, "val_accuracy": 0.5, "val_loss": 1.7},
+...     {"epoch": 2, "accuracy": 0.7, "loss": 1.1, "val_accuracy": 0.6, "val_loss": 1.2},
+... ]
+>>> draw(rows)[:4]
+b'\x89PNG'
+"""
 
 from __future__ import annotations
 
@@ -15,24 +23,24 @@ CURVES = "curves.png"
 
 _PANELS = {"accuracy": "Accuracy", "loss": "Loss"}
 _IMAGES = {"training": "#c2571a", "validation": "#1b5cb8"}
-"""Colours by what a line was measured on."""
+"""Colours by the images that a line was measured on."""
 _MARK = "#17703f"
 _INK, _QUIET, _LINE = "#1b1e23", "#59606b", "#dfe2e7"
 _WIDTH, _HEIGHT, _SCALE = 420, 260, 2
 _DOTTED_EPOCHS = 40
-"""Up to here every epoch has a dot."""
+"""Up to this number of epochs each has a dot."""
 
 Rows = Sequence[Mapping[str, Any]]
 
 
 def write_curves(rows: Rows, folder: str) -> None:
-    """Draws the history into `curves.png`, 2x for sharp screens.
+    """Writes the history as `curves.png`, at 2x for high-resolution screens.
 
     Args:
-      rows: one an epoch, as `run_fn.fit` returns them: `epoch`, `accuracy`, `loss`,
-        `val_accuracy`, `val_loss`, `restored`. What is missing, None or not finite is a gap; other
-        keys are not looked at.
-      folder: where the picture goes, local or gs://; made where it is missing.
+      rows: one per epoch, as `Loop.run` returns them: `epoch`, `accuracy`, `loss`,
+        `val_accuracy`, `val_loss`, `restored`. A value that is missing, None or not finite gives
+        a gap; other keys are ignored.
+      folder: for the picture, local or gs://; made if it is missing.
     """
     tf.io.gfile.makedirs(folder)
     with tf.io.gfile.GFile(os.path.join(folder, CURVES), "wb") as stream:
@@ -63,7 +71,7 @@ def draw(rows: Rows) -> bytes:
 
 def _panel(rows: Rows, metric: str) -> Any:
     values = [
-        # None breaks a line; a row that is left out would be bridged.
+        # None breaks a line, which would bridge a missing row.
         {"epoch": row["epoch"], "value": _known(row.get(key)), "images": images}
         for row in rows
         for key, images in ((metric, "training"), (f"val_{metric}", "validation"))
@@ -72,7 +80,7 @@ def _panel(rows: Rows, metric: str) -> Any:
     first, last = min(epochs, default=0), max(epochs, default=1)
     ticks: Any = alt.Undefined
     if first == last:
-        # A scale without a width puts its one point on the edge.
+        # A scale of zero width would put its only point on the edge.
         first, last, ticks = first - 0.5, last + 0.5, epochs
     x = alt.X(
         "epoch:Q",
@@ -90,14 +98,14 @@ def _panel(rows: Rows, metric: str) -> Any:
             color=alt.Color("images:N", scale=colours, legend=alt.Legend(title=None, orient="top")),
         )
     )
-    # Of the last epoch nothing was restored: the model has its weights without that.
+    # The last epoch is not marked: the model has its weights without a restore.
     restored = [row["epoch"] for row in rows[:-1] if row.get("restored")]
     marks = [mark for epoch in restored for mark in _marked(epoch, epoch > (first + last) / 2)]
     return alt.layer(*marks, lines).properties(width=_WIDTH, height=_HEIGHT)
 
 
 def _marked(epoch: float, left: bool) -> tuple[alt.Chart, alt.Chart]:
-    """A line at the restored epoch and its name, above the curves where there is room."""
+    """A line at the restored epoch, and a label above the curves on the side with more room."""
     here = alt.Chart(alt.Data(values=[{"epoch": epoch}])).encode(x="epoch:Q")
     text = here.mark_text(
         align="right" if left else "left", baseline="bottom", color=_MARK, fontSize=11

@@ -1,7 +1,17 @@
 """tf.data from stored examples through the transform graph to augmented batches.
 
-Every draw is made from the seed and a number (of the pass, of the step), so that training can start
-at any step, and reads the same batches whatever is kept between passes.
+All randomness comes from the seed and the number of the pass or step, so that training can resume
+at any step, and reads the same batches whatever is cached.
+
+    >>> values, labels = np.arange(6, dtype=np.float32)[:, None], np.arange(6)
+    >>> split = cached_split(CachedSplit(values, labels))
+    >>> draws = Draws(batch_size=4, shuffle_buffer=6, seed=42, sizes=None)
+    >>> first, second = train_batches(split, draws).take(2)
+    >>> resumed = next(iter(train_batches(split, draws, first_step=1)))
+    >>> bool(tf.reduce_all(second[1] == resumed[1]))
+    True
+    >>> [labels.numpy().tolist() for _, labels in one_pass(split, batch_size=4)]
+    [[0, 1, 2, 3], [4, 5]]
 """
 
 from __future__ import annotations
@@ -16,18 +26,18 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.trainer.augment import augment, mixup
-from components.trainer.cache import Kept
+from components.trainer.cache import CachedSplit
 from components.transform.config import ImageSizes
 from components.transform.features import IMAGE, LABEL, TRAIN_IMAGE
 
 _AUTOTUNE = tf.data.AUTOTUNE
 _ENDLESS = sys.maxsize
 
-# Fixed, so that the order of records does not follow the number of cores.
+# Fixed, so that the order of records does not depend on the number of cores.
 _FILES_AT_ONCE = 8
 
 DECODED_AT_ONCE = 32
-"""Images that one call decodes, at most: calls run in parallel, and so need little memory."""
+"""Images per decoding call, at most: calls run in parallel, so each must use little memory."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +45,10 @@ class Split:
     """A split that is read one element at a time.
 
     Attributes:
-      elements: a dataset of scalars, in an order that never changes.
-      count: how many there are.
-      fetch: some elements -> (inputs float32 [n, ...], labels int64 [n]).
-      at_once: elements that one call of `fetch` takes best, at most.
+      elements: a dataset of scalars, in a fixed order.
+      count: number of elements.
+      fetch: n elements -> (inputs float32 [n, ...], labels int64 [n]).
+      at_once: the best number of elements for one call of `fetch`, at most.
     """
 
     elements: tf.data.Dataset
@@ -49,16 +59,16 @@ class Split:
 
 @dataclass(frozen=True)
 class Draws:
-    """How training draws from a split.
+    """How training samples batches from a split.
 
     Attributes:
-      batch_size: images in a step, over all workers.
+      batch_size: images per step, over all workers.
       shuffle_buffer: elements in the shuffle buffer.
-      seed: of order, augmentation and MixUp.
-      sizes: crop and flip; None where inputs are no images.
-      mixup: alpha; 0 is none.
-      num_classes: of the soft labels.
-      worker: which part of each batch is read here, (index, of how many).
+      seed: for the order, augmentation and MixUp.
+      sizes: crop and flip; None for inputs other than images.
+      mixup: alpha; 0 is no MixUp.
+      num_classes: length of the soft labels.
+      worker: (index, count) of this worker, which reads its part of each batch.
     """
 
     batch_size: int
@@ -70,27 +80,27 @@ class Draws:
     worker: tuple[int, int] = (0, 1)
 
 
-def draw_by(seed: int) -> None:
-    """Makes TensorFlow's own draws follow a training's seed, the order of examples among them."""
-    # Not 0, which tf.data cannot tell from none when it has a seed of its own.
+def seed_tensorflow(seed: int) -> None:
+    """Sets TensorFlow's global seed from a training's seed; the order of examples depends on it."""
+    # Not 0, which tf.data takes for no seed if an operation has its own.
     tf.random.set_seed(seed + 1)
 
 
 def files_of(patterns: Iterable[str]) -> tuple[str, ...]:
-    """The stored files that TFX's patterns name, sorted."""
+    """The files that match TFX's patterns, sorted."""
     return tuple(sorted(file for pattern in patterns for file in tf.io.gfile.glob(pattern)))
 
 
 def stored_split(
     files: Sequence[str], graph: tft.TFTransformOutput, count: int, training: bool
 ) -> Split:
-    """The examples in TFRecord files (gzip), decoded by the transform graph whenever they are read.
+    """The examples in TFRecord files (gzip), decoded by the transform graph in every pass.
 
     Args:
-      files: their names.
+      files: paths.
       graph: the Transform step's output.
-      count: the examples in them.
-      training: whether images have training's side and not evaluation's.
+      count: number of examples in the files.
+      training: whether images get the side for training instead of that for evaluation.
     """
     spec = graph.transformed_feature_spec()
     image = TRAIN_IMAGE if training and TRAIN_IMAGE in spec else IMAGE
@@ -98,13 +108,13 @@ def stored_split(
     return Split(records, count, _transform(graph, image), DECODED_AT_ONCE)
 
 
-def kept_split(kept: Kept) -> Split:
-    """A split that was read before."""
-    return Split(tf.data.Dataset.range(kept.count), kept.count, kept.fetch, _ENDLESS)
+def cached_split(cached: CachedSplit) -> Split:
+    """A split that is read from the cache."""
+    return Split(tf.data.Dataset.range(cached.count), cached.count, cached.fetch, _ENDLESS)
 
 
-def part_of(split: Split, worker: tuple[int, int]) -> Split:
-    """Every n-th element: what worker (index, n) reads of a split that n of them share."""
+def worker_part(split: Split, worker: tuple[int, int]) -> Split:
+    """Every n-th element: the part of worker (index, n) in a split that n workers share."""
     index, workers = worker
     if workers == 1:
         return split
@@ -112,12 +122,12 @@ def part_of(split: Split, worker: tuple[int, int]) -> Split:
     return replace(split, elements=elements, count=len(range(index, split.count, workers)))
 
 
-def chosen_of(split: Split, chosen: np.ndarray) -> Split:
+def subset_of(split: Split, chosen: np.ndarray) -> Split:
     """Some elements of a split, in its order.
 
     Args:
-      split: the whole.
-      chosen: bool [count], by place in the split.
+      split: the whole split.
+      chosen: bool [count], by position in the split.
     """
     wanted = tf.constant(chosen)
     elements = split.elements.enumerate().filter(lambda place, _: wanted[place])
@@ -126,16 +136,16 @@ def chosen_of(split: Split, chosen: np.ndarray) -> Split:
 
 
 def one_pass(split: Split, batch_size: int) -> tf.data.Dataset:
-    """Every element once, in order, as it is: (inputs [n, ...], labels int64 [n])."""
+    """Every element once, in order, not augmented: (inputs [n, ...], labels int64 [n])."""
     size = _divisor(batch_size, split.at_once)
     batches = _mapped(split.elements.batch(size), split.fetch)
     return (batches if size == batch_size else batches.rebatch(batch_size)).prefetch(2)
 
 
 def train_batches(split: Split, draws: Draws, first_step: int = 0) -> tf.data.Dataset:
-    """Endless shuffled, augmented batches from a step on; the same under the same seed.
+    """Endless shuffled, augmented batches from a step on; the same for the same seed.
 
-    Every pass has an order of its own, and batches go on from one pass into the next.
+    Every pass has another order, and a batch may span two passes.
 
     Returns:
       (inputs float32 [n, ...], labels int64 [n]), n being this worker's part of the batch; with
@@ -174,7 +184,7 @@ def train_batches(split: Split, draws: Draws, first_step: int = 0) -> tf.data.Da
 
 
 def _passes(split: Split, draws: Draws, skip: int) -> tf.data.Dataset:
-    """Pass after pass, each shuffled anew, without the first `skip` elements."""
+    """Pass after pass, each shuffled differently, without the first `skip` elements."""
 
     def shuffled(number: tf.Tensor) -> tf.data.Dataset:
         seed = (draws.seed + number) % tf.int32.max
@@ -190,7 +200,7 @@ def _mapped(dataset: tf.data.Dataset, function: Callable[..., Any]) -> tf.data.D
     return dataset.map(_graph(function), _AUTOTUNE)
 
 
-# All is written as a graph: AutoGraph would convert Keras' layers for nothing, in six seconds.
+# Nothing here needs AutoGraph, which would take six seconds to convert Keras' layers.
 _graph = tf.autograph.experimental.do_not_convert
 
 
@@ -199,7 +209,7 @@ def _seed(draws: Draws, step: tf.Tensor) -> tf.Tensor:
 
 
 def _divisor(size: int, at_once: int) -> int:
-    """The largest part of `size` of at most `at_once`; all of it where there is no good one."""
+    """The largest divisor of `size` up to `at_once`; `size` itself if that is far too small."""
     if size <= at_once:
         return size
     found = max(part for part in range(1, at_once + 1) if size % part == 0)

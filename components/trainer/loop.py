@@ -1,4 +1,20 @@
-"""The training loop: steps, looks at the eval split, early stopping, checkpoints."""
+"""The training loop: steps, evaluation, early stopping, checkpoints.
+
+>>> from components.trainer.plan import make_plan
+>>> training = TrainingConfig(schedule={"steps": 4}, steps_per_epoch=2, batch_size=8)
+>>> weight, rate = tf.Variable(0.0), tf.Variable(0.0)
+>>> def train_step(inputs, labels):  # Returns the batch's summed loss and number of hits.
+...     weight.assign_add(rate)
+...     return tf.constant([16.0, 4.0])
+>>> loop = Loop(
+...     make_plan(training, num_images=100), training, train_step,
+...     evaluate=lambda: (1.5, 0.75), set_rate=rate.assign, changed=[weight],
+... )
+>>> batches = lambda first_step: iter([(None, None)] * 4)
+>>> rows = loop.run(batches, NoCheckpoints(), on_epoch=lambda row: None)
+>>> [(row["epoch"], row["loss"], row["accuracy"], row["val_accuracy"]) for row in rows]
+[(1, 2.0, 0.5, 0.75), (2, 2.0, 0.5, 0.75)]
+"""
 
 from __future__ import annotations
 
@@ -19,13 +35,13 @@ from components.trainer.plan import Plan
 
 Row = dict[str, Any]
 Batches = Callable[[int], Iterator[tuple[Any, Any]]]
-"""From the number of the first step to (inputs, labels) of that and of every later step."""
+"""From the number of the first step to (inputs, labels) of that step and all later ones."""
 
 
 class Loop:
-    """One training, from where it broke off to its end."""
+    """One training, from its last checkpoint to its end."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  # Its caller binds them.
+    def __init__(  # noqa: PLR0913, PLR0917  # All are fixed per training.
         self,
         plan: Plan,
         training: TrainingConfig,
@@ -36,19 +52,19 @@ class Loop:
         read_every: int = 1,
         overflows: Callable[[], bool] = lambda: False,
     ):
-        """Binds what a loop calls.
+        """Makes the loop.
 
         Args:
-          plan: how long, how often to look, when to stop.
-          training: `batch_size`, and what an error says of the rest.
+          plan: how long to train, how often to evaluate, when to stop.
+          training: the `training` section; errors quote it.
           train_step: `Steps.train`.
-          evaluate: val_loss and val_accuracy of the model as it is.
-          set_rate: sets the optimiser's rate.
-          changed: all variables that training changes; they are restored to the best epoch's.
-          read_every: steps whose losses are read at once. Reading waits for the device, and of
-            several workers all must read after the same step.
-          overflows: whether the optimiser left out the last step, as it will every later one: its
-            gradients are not finite at any scale of the loss.
+          evaluate: returns val_loss and val_accuracy of the current model.
+          set_rate: sets the optimiser's learning rate.
+          changed: all variables that training changes; early stopping restores them.
+          read_every: steps whose losses are read at once. Reading waits for the device, and all
+            workers must read after the same step.
+          overflows: whether the optimiser skipped the last step, and will skip every later one,
+            because its gradients are not finite at any scale of the loss.
         """
         self._plan = plan
         self._training = training
@@ -64,32 +80,32 @@ class Loop:
         self,
         batches: Batches,
         checkpoints: Checkpoints | NoCheckpoints,
-        tell: Callable[[Row], None],
+        on_epoch: Callable[[Row], None],
     ) -> list[Row]:
-        """Trains until the plan's steps are done, or val_accuracy stops rising.
+        """Trains until the plan's steps are done, or early stopping ends the training.
 
         Args:
           batches: the input.
-          checkpoints: to go on from, and to write.
-          tell: is given every epoch's row, those before the break among them.
+          checkpoints: to resume from, and to write.
+          on_epoch: is called with the row of every epoch, including those before a resume.
 
         Returns:
-          One row an epoch: `epoch` (from 1), `learning_rate` (of its last step), `accuracy`,
-          `loss`, `val_accuracy`, `val_loss`, `seconds`, `waiting` (the part of them that was spent
-          waiting for input), and `restored`, 1 for the epoch whose weights the model has now.
+          One row per epoch: `epoch` (from 1), `learning_rate` (of its last step), `accuracy`,
+          `loss`, `val_accuracy`, `val_loss`, `seconds`, `waiting` (the share of them spent waiting
+          for input), and `restored`, 1 for the epoch whose weights the model has now.
 
         Raises:
-          DivergedError: a loss is not finite. A checkpoint that led there is removed.
+          DivergedError: a loss is not finite. The checkpoint that it was resumed from is removed.
         """
         state = checkpoints.restore()
         if state.step:
-            text = f"Going on after step {state.step} of {self._plan.steps}"
+            text = f"Resuming after step {state.step} of {self._plan.steps}"
             progress.report(text, event="phase", text=text)
         for row in state.rows:
-            tell(row)
+            on_epoch(row)
         first = state.step
         try:
-            return self._finish(self._train(state, batches, checkpoints, tell))
+            return self._finish(self._train(state, batches, checkpoints, on_epoch))
         except DivergedError:
             if first:
                 checkpoints.remove()
@@ -101,17 +117,17 @@ class Loop:
             for variable, value in zip(self._changed, self.best, strict=True):
                 variable.assign(value)
         if not all_finite(self._changed):
-            # A network can hide it: some kernels make 0 of the maximum of NaN and 0.
+            # The loss may hide it: some kernels return 0 for the maximum of NaN and 0.
             raise self._diverged(WEIGHT, math.nan, state.step)
-        kept = state.best_epoch if self.best else len(state.rows)
-        return [{**row, "restored": int(row["epoch"] == kept)} for row in state.rows]
+        restored = state.best_epoch if self.best else len(state.rows)
+        return [{**row, "restored": int(row["epoch"] == restored)} for row in state.rows]
 
     def _train(
         self,
         state: State,
         batches: Batches,
         checkpoints: Checkpoints | NoCheckpoints,
-        tell: Callable[[Row], None],
+        on_epoch: Callable[[Row], None],
     ) -> State:
         iterator = None
         while state.step < self._plan.steps and not state.stopped:
@@ -119,7 +135,7 @@ class Loop:
                 iterator = iter(batches(state.step))
             state = self._epoch(state, iterator, checkpoints)
             row = state.rows[-1]
-            tell(row)
+            on_epoch(row)
             if not math.isfinite(row["val_loss"]):
                 raise self._diverged(EVAL_LOSS, row["val_loss"], state.step)
             if self._overflows():
@@ -164,10 +180,10 @@ class Loop:
             "seconds": seconds,
             "waiting": waited / seconds,
         }
-        return self._judge(replace(state, rows=[*state.rows, row], sums=(0.0, 0.0)))
+        return self._check_stopping(replace(state, rows=[*state.rows, row], sums=(0.0, 0.0)))
 
-    def _judge(self, state: State) -> State:
-        """Copies the weights of a better epoch; stops after `patience` that are not better."""
+    def _check_stopping(self, state: State) -> State:
+        """Copies the weights of a better epoch; stops after `patience` epochs without one."""
         if self._plan.patience is None:
             return state
         accuracy = state.rows[-1]["val_accuracy"]
@@ -181,12 +197,12 @@ class Loop:
         return replace(state, waited=waited, stopped=waited >= self._plan.patience)
 
     def _summed(self, state: State, results: Sequence[tf.Tensor]) -> State:
-        """Adds up what the last steps returned, in their order, in float64.
+        """Adds the results of the last steps, in their order and in float64.
 
-        So the sums are the same after any break.
+        The sums are then the same whether training was interrupted or not.
 
         Raises:
-          DivergedError: a loss is not finite; the first one is named.
+          DivergedError: a loss is not finite; the message gives the first step.
         """
         loss, right = state.sums
         for step, result in enumerate(results, state.step - len(results) + 1):
@@ -201,6 +217,6 @@ class Loop:
 
 
 def _copies(variables: Sequence[tf.Variable]) -> list[tf.Variable]:
-    """Variables of the same values, in the host's memory."""
+    """Copies of variables in the host's memory."""
     with tf.device("CPU:0"):
         return [tf.Variable(variable.read_value(), trainable=False) for variable in variables]

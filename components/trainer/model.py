@@ -1,4 +1,14 @@
-"""The classifier: a BiT backbone under a new head (the seed's MyBiTModel)."""
+"""The classifier: a BiT backbone with a new head.
+
+>>> from components.backbone.config import SHIPPED
+>>> from components.backbone.handle import load_backbone
+>>> backbone = load_backbone(str(SHIPPED["bit-mini"]), "head_only", "float32", None)
+>>> model = BiTClassifier(backbone, num_classes=10)
+>>> model(tf.zeros((2, 64, 64, 3))).shape
+TensorShape([2, 10])
+>>> [variable.shape.as_list() for variable in model.trained]  # The head's kernel and bias.
+[[384, 10], [10]]
+"""
 
 from __future__ import annotations
 
@@ -12,9 +22,9 @@ MOMENTUM = 0.9
 
 
 class BiTClassifier(tf.Module):
-    """Pre-logits of the backbone, and a dense head that starts at zero.
+    """The backbone's pre-logits, followed by a dense head that starts at zero.
 
-    A zero head makes the first gradients of the backbone small and every class equally likely
+    A zero head makes the backbone's first gradients small and every class equally likely
     (Kolesnikov et al. 2020, arXiv 1912.11370, section 3.3).
 
     Attributes:
@@ -26,12 +36,12 @@ class BiTClassifier(tf.Module):
         """Makes the head.
 
         Args:
-          backbone: what `components.backbone.handle.load_backbone` returns.
-          num_classes: how many logits there are.
+          backbone: from `components.backbone.handle.load_backbone`.
+          num_classes: number of logits.
         """
         super().__init__(name="classifier")
         self.backbone = backbone
-        # A module that was loaded for several devices can only be called on them.
+        # A module that was loaded for several devices can only be called through their strategy.
         strategy = tf.distribute.get_strategy()
         embeddings = strategy.run(backbone, (tf.zeros((1, 32, 32, 3)),))
         self.embedding_size = int(strategy.experimental_local_results(embeddings)[0].shape[-1])
@@ -53,8 +63,8 @@ class BiTClassifier(tf.Module):
         """Images float32 [N, H, W, 3] in [0, 1] -> pre-logits float32 [N, E]."""
         if training or images.shape[0]:
             return self.backbone(images, training=training)
-        # A client may send no image, and a short last batch leaves devices none. Not every kernel
-        # then gives the right shape (oneDNN's max-pooling does not): such a batch gets an image.
+        # A batch may be empty: from a client, or on some devices in a short last batch. Not every
+        # kernel then gives the right shape (oneDNN's max-pooling does not): it gets an image.
         count = tf.shape(images)[0]
         some = tf.cond(
             tf.equal(count, 0),
@@ -65,22 +75,22 @@ class BiTClassifier(tf.Module):
 
     @property
     def penalty(self) -> Callable[[], tf.Tensor] | None:
-        """The backbone's regularization, float32 []; None where it has none, or is frozen."""
+        """The backbone's regularization, float32 []; None if it has none, or is frozen."""
         return self.backbone.penalty
 
     @property
     def trained(self) -> list[tf.Variable]:
-        """What the optimiser changes: the head, and the backbone unless it is frozen."""
+        """The variables that the optimiser changes: the head, and the backbone if not frozen."""
         return [*self.backbone.trainable_variables, *self.head_variables]
 
     @property
     def all_variables(self) -> list[tf.Variable]:
-        """Everything that a forward pass reads."""
+        """All variables that a forward pass reads."""
         return [*self.backbone.variables, *self.head_variables]
 
 
 def make_optimizer(precision: str) -> Any:
-    """SGD with momentum 0.9, its rate set before every step; float16 gets a scaled loss."""
+    """SGD with momentum 0.9, whose rate is set before every step; float16 scales the loss."""
     optimizer = keras.optimizers.SGD(0.0, momentum=MOMENTUM)
     if precision == "mixed_float16":
         return keras.mixed_precision.LossScaleOptimizer(optimizer)

@@ -1,4 +1,11 @@
-"""What a run trains, settled: the configuration's `auto` values from the number of images."""
+"""Resolves the `auto` values of the `training` section, from the number of training images.
+
+>>> plan = make_plan(TrainingConfig(schedule="hyperrule"), num_images=1_500)
+>>> plan.steps, plan.steps_per_epoch, plan.epochs, plan.patience, plan.mixup
+(4000, 80, 50, None, 0.0)
+>>> make_plan(TrainingConfig(), num_images=1_500).patience
+2
+"""
 
 from __future__ import annotations
 
@@ -11,8 +18,8 @@ from components.trainer.schedule import Schedule, hyperrule_schedule, keras_io_s
 
 KERAS_IO_STEPS_PER_EPOCH = 10
 KERAS_IO_PATIENCE = 2
-LOOKS = 50
-"""Looks at the eval split in a training of many passes, where the configuration leaves it open."""
+EVALUATIONS = 50
+"""The largest number of evaluations in a training with `steps_per_epoch: auto`."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +27,12 @@ class Plan:
     """One training in plain numbers.
 
     Attributes:
-      schedule: the rate of every step.
-      steps: optimiser steps at most; no more than the schedule has.
-      steps_per_epoch: steps between two looks at the eval split; the last epoch may be shorter.
-      patience: epochs without a better val_accuracy before training stops; None never stops, and
-        keeps the last weights instead of the best.
-      mixup: alpha of MixUp; 0 is none.
+      schedule: the learning rate of every step.
+      steps: optimiser steps at most; no more than in the schedule.
+      steps_per_epoch: steps between two evaluations; the last epoch may be shorter.
+      patience: epochs without a better val_accuracy after which training stops; None never stops,
+        and uses the last weights instead of the best.
+      mixup: alpha of MixUp; 0 is no MixUp.
     """
 
     schedule: Schedule
@@ -41,11 +48,11 @@ class Plan:
 
 
 def make_plan(training: TrainingConfig, num_images: int) -> Plan:
-    """Settles what `training` leaves open.
+    """Resolves the `auto` values.
 
     Args:
-      training: the configuration.
-      num_images: training images.
+      training: the `training` section.
+      num_images: number of training images.
     """
     schedule = make_schedule(training, num_images)
     steps_per_epoch = training.steps_per_epoch
@@ -53,7 +60,7 @@ def make_plan(training: TrainingConfig, num_images: int) -> Plan:
         steps_per_epoch = _steps_per_epoch(training, num_images, schedule.steps)
     steps = schedule.steps
     if training.schedule == "keras_io":
-        # Whole epochs, as the example has it.
+        # Whole epochs, as in the keras.io example.
         steps -= steps % steps_per_epoch
     if training.epochs is not None:
         steps = min(steps, training.epochs * steps_per_epoch)
@@ -65,14 +72,14 @@ def make_plan(training: TrainingConfig, num_images: int) -> Plan:
 
 
 def mixup_rule(training: TrainingConfig) -> float | None:
-    """Alpha of MixUp; None where the paper's rule and the number of images decide."""
+    """Alpha of MixUp; None if the paper's rule chooses it from the number of images."""
     if training.mixup == "auto":
         return None if training.schedule == "hyperrule" else 0.0
     return training.mixup
 
 
 def make_schedule(training: TrainingConfig, num_images: int) -> Schedule:
-    """The schedule that the configuration names."""
+    """The configured schedule, for this number of training images."""
     base, batch = training.base_learning_rate, training.batch_size
     if isinstance(training.schedule, ExplicitSchedule):
         explicit = training.schedule
@@ -84,8 +91,8 @@ def make_schedule(training: TrainingConfig, num_images: int) -> Schedule:
 
 
 def _steps_per_epoch(training: TrainingConfig, num_images: int, steps: int) -> int:
-    """The seed's ten; else a pass over the images, but no more than `LOOKS` looks."""
+    """Ten for `keras_io`; otherwise one pass, or more to have at most `EVALUATIONS` epochs."""
     if training.schedule == "keras_io":
         return KERAS_IO_STEPS_PER_EPOCH
     one_pass = math.ceil(num_images / training.batch_size)
-    return min(steps, max(one_pass, math.ceil(steps / LOOKS)))
+    return min(steps, max(one_pass, math.ceil(steps / EVALUATIONS)))

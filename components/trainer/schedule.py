@@ -1,7 +1,13 @@
-"""Learning-rate schedules, as pure numbers.
+"""Learning-rate schedules as pure numbers.
 
-The paper's is the BiT-HyperRule (`hyperrule.py`). The seed is keras.io's "Image Classification
-using BigTransfer (BiT)", sections "Define hyperparameters" and "Define optimizer and loss".
+The paper's is the BiT-HyperRule (`hyperrule.py`). The other is keras.io's, from "Image
+Classification using BigTransfer (BiT)", sections "Define hyperparameters" and "Define optimizer and
+loss".
+
+    >>> from components.trainer.hyperrule import hyperrule
+    >>> schedule = hyperrule_schedule(0.003, batch_size=512, rule=hyperrule(num_images=1_500))
+    >>> [f"{schedule.rate_at(step):.4g}" for step in (0, 50, 100, 200, 400)]
+    ['0', '0.0015', '0.003', '0.0003', '3e-06']
 """
 
 from __future__ import annotations
@@ -11,7 +17,7 @@ from dataclasses import dataclass
 from components.trainer.hyperrule import HyperRule
 
 REFERENCE_BATCH_SIZE = 512
-"""Rates and lengths of the BiT paper are for this batch size."""
+"""Batch size of the rates and lengths in the BiT paper."""
 
 KERAS_IO_LENGTH = 500
 KERAS_IO_BOUNDARIES = (200, 300, 400)
@@ -24,8 +30,8 @@ class Schedule:
 
     Attributes:
       learning_rate: the rate after the warm-up.
-      steps: optimiser steps in all.
-      boundaries: numbers of steps after which the rate falls, rising.
+      steps: total number of optimiser steps.
+      boundaries: steps after which the rate falls, increasing.
       warmup: steps of the warm-up.
     """
 
@@ -35,24 +41,24 @@ class Schedule:
     warmup: int = 0
 
     def rate_at(self, step: int) -> float:
-        """Rate of the step with this index, counted from 0: so many steps lie behind it."""
+        """The rate of a step, counted from 0."""
         if step < self.warmup:
             return self.learning_rate * step / self.warmup
         return self.learning_rate * DECAY ** sum(step >= boundary for boundary in self.boundaries)
 
 
 def scaled_rate(base_learning_rate: float, batch_size: int) -> float:
-    """The linear scaling rule: a rate for batch 512, at this batch size."""
+    """Converts a rate for batch 512 to this batch size, by the linear scaling rule."""
     return base_learning_rate * batch_size / REFERENCE_BATCH_SIZE
 
 
 def scaled_steps(steps: int, batch_size: int) -> int:
-    """A number of steps at batch 512, at this batch size: as many images, to the nearest step."""
+    """Converts steps at batch 512 to this batch size: the same number of images, rounded."""
     return max(1, round(steps * REFERENCE_BATCH_SIZE / batch_size))
 
 
 def hyperrule_schedule(base_learning_rate: float, batch_size: int, rule: HyperRule) -> Schedule:
-    """The paper's schedule; warm-up, boundaries and length stretch together, the rate shrinks."""
+    """The paper's schedule; warm-up, boundaries, length and rate are scaled to the batch size."""
     return Schedule(
         learning_rate=scaled_rate(base_learning_rate, batch_size),
         steps=scaled_steps(rule.end, batch_size),
@@ -64,9 +70,9 @@ def hyperrule_schedule(base_learning_rate: float, batch_size: int, rule: HyperRu
 def keras_io_schedule(base_learning_rate: float, batch_size: int) -> Schedule:
     """The keras.io example as written.
 
-    It stretches the length by 512 / batch_size and leaves the boundaries where they are, so that at
-    batch 64 the rate has fallen a thousandfold after a tenth of the 4,000 steps. Early stopping
-    ends training before that shows.
+    It multiplies the length by 512 / batch_size but not the boundaries, so that at batch 64 the
+    rate has fallen a thousandfold after a tenth of the 4,000 steps. Early stopping ends training
+    before this matters.
     """
     return Schedule(
         learning_rate=scaled_rate(base_learning_rate, batch_size),

@@ -1,4 +1,16 @@
-"""All that the Trainer is told, as one value in its execution properties."""
+"""Everything that the Trainer is given, as one value in its execution properties.
+
+>>> settings = TrainerSettings(
+...     backbone_path="/weights/bit-mini", backbone_sha256="cb3d", trainable_parameters=None,
+...     mode="head_only", class_names=("daisy", "rose"),
+...     sizes=ImageSizes(resize=160, evaluate=128, crop=128, flip=True),
+...     training=TrainingConfig(), num_train=100, num_eval=20,
+... )
+>>> settings.with_hyperparameters({"mode": "full", "mixup": 0.1}).training.mixup
+0.1
+>>> TrainerSettings.model_validate_json(settings.model_dump_json()) == settings
+True
+"""
 
 from __future__ import annotations
 
@@ -12,19 +24,19 @@ from components.transform.config import ImageSizes
 
 
 class TrainerSettings(Section):
-    """The configuration that training depends on, and what was found on this machine.
+    """The configuration that training depends on, and the resolved inputs.
 
     Attributes:
       backbone_path: folder of the backbone's SavedModel.
       backbone_sha256: digest of its files.
-      trainable_parameters: how many numbers it must have to train in mode full.
+      trainable_parameters: number of parameters that it must have in mode full.
       mode: what is trained.
       class_names: names by class index.
       sizes: of the images.
       training: the `training` section.
-      num_train: images of the train split; before the step knows what was set aside of them, those
-        of the source.
-      num_eval: images of the eval split, likewise.
+      num_train: images of the train split; until the step reads the counts, those before the
+        screen.
+      num_eval: the same for the eval split.
     """
 
     backbone_path: str
@@ -38,12 +50,12 @@ class TrainerSettings(Section):
     num_eval: int
 
     def with_counts(self, counts: Counts) -> TrainerSettings:
-        """These settings with the numbers of images that the screen kept."""
-        kept = {"num_train": counts["train"].kept, "num_eval": counts["eval"].kept}
-        return self.model_copy(update=kept)
+        """These settings with the numbers of images that passed the screen."""
+        passed = {"num_train": counts["train"].kept, "num_eval": counts["eval"].kept}
+        return self.model_copy(update=passed)
 
     def with_hyperparameters(self, chosen: dict[str, Any]) -> TrainerSettings:
-        """These settings with what a search chose: `mode`, and keys of `training`."""
+        """These settings with the values that a search chose: `mode`, and keys of `training`."""
         values = self.model_dump(mode="json")
         for name, value in chosen.items():
             (values if name == "mode" else values["training"])[name] = value
@@ -51,12 +63,12 @@ class TrainerSettings(Section):
 
 
 class Job(Section):
-    """One training: what it is told, and where it reads and writes.
+    """One training: its settings, inputs and outputs.
 
     Attributes:
-      settings: with what a search chose.
+      settings: with the values that a search chose.
       train_files: TFRecord files (gzip) of serialized tf.Examples.
-      eval_files: the same of the eval split.
+      eval_files: the same for the eval split.
       transform_graph: the Transform step's output.
       base_model: folder of the SavedModel to start from; None starts from the backbone.
       code: digest of the code that trains.
@@ -77,6 +89,6 @@ class Job(Section):
 
     @property
     def own_checkpoints(self) -> str:
-        """The folder of this training's, named by the digest of all that it depends on."""
+        """The folder of this training's checkpoints, named by the digest of its inputs."""
         values = self.model_dump_json(exclude={"model_run", "serving_model", "checkpoints"})
         return f"{self.checkpoints}/{hashlib.sha256(values.encode()).hexdigest()[:32]}"

@@ -1,4 +1,10 @@
-"""The served model: the transform graph, the classifier and the class names in one SavedModel."""
+"""The served model: the transform graph, the classifier and the class names in one SavedModel.
+
+`export` writes it; clients call it through its signatures:
+
+    >>> SERVING_DEFAULT, PREDICT_IMAGE  # Serialized tf.Examples, and encoded images.
+    ('serving_default', 'predict_image')
+"""
 
 from __future__ import annotations
 
@@ -16,7 +22,7 @@ PROBABILITIES = "probabilities"
 
 
 class ServedClassifier(tf.Module):
-    """Encoded images to class probabilities, by the graph that training read."""
+    """Encoded images to class probabilities, by the transform graph that training used."""
 
     def __init__(
         self, model: BiTClassifier, graph: tft.TFTransformOutput, class_names: Sequence[str]
@@ -24,8 +30,8 @@ class ServedClassifier(tf.Module):
         super().__init__(name="bit_classifier")
         self.model_variables = list(model.all_variables)
         self._model = model
-        # The method, not the layer: of a layer Keras would save functions of its own, in six
-        # seconds. The graph has no variables or tables; one that had would be refused by the save.
+        # The method, not the layer: for a layer Keras would save its own functions, in six seconds.
+        # The graph has no variables or tables; saving would fail if it had.
         self._transform = graph.transform_features_layer().__call__
         self._image_spec = graph.raw_feature_spec()[IMAGE]
         self._class_names = tf.constant(list(class_names))
@@ -58,14 +64,14 @@ def export(
 ) -> None:
     """Saves the classifier with its two signatures.
 
-    Not `model.save`: that traces the whole network again for Keras's own sake, which nothing here
-    loads, and takes longer than training a small one.
+    Not `model.save`: that traces the whole network again for Keras, which nothing here loads with,
+    and takes longer than training a small network.
 
     Args:
-      model: images to logits.
+      model: from images to logits.
       graph: the Transform step's output.
       class_names: names by class index.
-      directory: where the SavedModel goes.
+      directory: for the SavedModel.
     """
     served = ServedClassifier(model, graph, class_names)
     signatures = {

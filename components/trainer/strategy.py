@@ -1,4 +1,10 @@
-"""How one training step is spread over the devices of this process, and over several processes."""
+"""Distributes training steps over the devices of this process, and over several processes.
+
+>>> strategy = make_strategy(TrainingConfig(strategy="one_device"))
+>>> with strategy.scope():
+...     worker(), sum_of_workers([1.0, 2.0]).tolist()
+((0, 1), [1.0, 2.0])
+"""
 
 from __future__ import annotations
 
@@ -20,15 +26,15 @@ Workers: TypeAlias = tf.distribute.MultiWorkerMirroredStrategy
 def make_strategy(
     training: TrainingConfig, workers: Workers | None = None
 ) -> tf.distribute.Strategy:
-    """The distribution strategy; model and optimiser are to be made in its scope.
+    """The distribution strategy; make the model and the optimiser in its scope.
 
     Args:
       training: `strategy`, `batch_size`, `batch_split`.
-      workers: what `join_workers` returned, for `multi_worker`. In a process that has joined none,
-        as in a search, that takes this process's devices as `auto` does.
+      workers: from `join_workers`, for `multi_worker`. In a process that has not joined, as in a
+        search, `multi_worker` uses this process's devices, like `auto`.
 
     Raises:
-      UserError: the batch cannot be shared out equally.
+      UserError: the batch cannot be divided equally.
     """
     kind = training.strategy
     if kind == "multi_worker" and workers is not None:
@@ -43,53 +49,55 @@ def make_strategy(
     batch_size, parts = training.batch_size, replicas * training.batch_split
     if batch_size % replicas:
         raise UserError(
-            f"training.batch_size {batch_size} does not divide by the {replicas} devices that "
-            f"training.strategy {kind} trains on: give a multiple of {replicas}, or one_device."
+            f"training.batch_size {batch_size} is not a multiple of the {replicas} devices of "
+            f"training.strategy {kind}. Give a multiple of {replicas}, or set "
+            "training.strategy=one_device."
         )
     if batch_size % parts:
         raise UserError(
-            f"training.batch_size {batch_size} does not divide by {replicas} devices times "
-            f"training.batch_split {training.batch_split}: give a multiple of {parts}."
+            f"training.batch_size {batch_size} is not a multiple of {replicas} devices times "
+            f"training.batch_split {training.batch_split}. Give a multiple of {parts}."
         )
     return strategy
 
 
 @functools.cache
 def _mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
-    """One a process: the collectives of a second one would be taken for those of the first."""
+    """One per process: a second strategy's collectives would be confused with the first's."""
     return tf.distribute.MirroredStrategy(list(devices))
 
 
 def join_workers() -> Workers:
-    """Waits for the other processes that TF_CONFIG names, and joins them.
+    """Waits for the other processes in TF_CONFIG, and joins them.
 
-    Once a process, before TensorFlow has computed anything in it.
+    Call it once per process, before TensorFlow has computed anything in it.
 
     Raises:
-      UserError: they do not all have the same devices.
+      UserError: the workers have different devices.
     """
     workers = tf.distribute.MultiWorkerMirroredStrategy()
     devices: dict[tuple[str, int], list[str]] = {}
-    # All workers' are listed, and so all workers see the same.
+    # The devices of all workers are listed, so all workers come to the same result.
     for device in tf.config.list_logical_devices():
         spec = tf.DeviceSpec.from_string(device.name)
         devices.setdefault((spec.job, spec.task), []).append(spec.device_type)
     if len({tuple(sorted(kinds)) for kinds in devices.values()}) > 1:
-        told = "; ".join(
+        listed = "; ".join(
             f"{job} {task}: {', '.join(kinds)}" for (job, task), kinds in sorted(devices.items())
         )
         # TensorFlow would wait for ever.
         raise UserError(
-            f"training.strategy multi_worker: workers differ in their devices ({told})."
+            f"training.strategy multi_worker: the workers have different devices ({listed}). "
+            "Start all of them on machines of one kind."
         )
     return workers
 
 
 def worker() -> tuple[int, int]:
-    """This process among those that the strategy in whose scope this is spreads over.
+    """The position of this process among the workers of the strategy in scope.
 
     Returns:
-      Its number, 0 being the chief's, and how many there are: (0, 1) where it is the only one.
+      (index, count); index 0 is the chief, and (0, 1) a process that trains alone.
     """
     if not isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
         return 0, 1
@@ -98,9 +106,10 @@ def worker() -> tuple[int, int]:
 
 
 def sum_of_workers(values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The sum of what every worker gives, float64 [n], the same on all of them.
+    """The sum over all workers of the given values, float64 [n]; the same on all of them.
 
-    All of them must call it, in the same order among steps of training; each waits for the others.
+    All workers must call it, in the same order relative to training steps; each waits for the
+    others.
     """
     given = np.asarray(values, np.float64)
     _, count = worker()
@@ -112,7 +121,7 @@ def sum_of_workers(values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def chiefs_value(value: int) -> int:
-    """The chief's whole number, below 2**53, on all workers, who must all call it."""
+    """Broadcasts the chief's integer, below 2**53, to all workers; all of them must call it."""
     index, _ = worker()
     return int(sum_of_workers([0 if index else value])[0])
 
@@ -120,12 +129,12 @@ def chiefs_value(value: int) -> int:
 def spread(
     dataset: tf.data.Dataset, device_batch: int | None = None
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset | Iterable[tuple[Any, ...]]:
-    """The same batches, each shared out to this process's devices of the strategy in scope.
+    """The same batches, each divided among this process's devices in the strategy in scope.
 
     Args:
       dataset: this worker's batches.
-      device_batch: images on a device, where there is no end of batches; None where there is one,
-        and the last may be smaller.
+      device_batch: images per device, for endless batches; None for a finite dataset, whose last
+        batch may be smaller.
     """
     strategy = tf.distribute.get_strategy()
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
@@ -136,7 +145,7 @@ def spread(
         return _prefetched(dataset, gpus)
     if strategy.num_replicas_in_sync > 1:
         options = tf.data.Options()
-        # One process reads for all devices: there is nothing to share out but its batches.
+        # One process reads for all devices: only its batches are divided.
         off = tf.data.experimental.AutoShardPolicy.OFF
         options.experimental_distribute.auto_shard_policy = off
         return strategy.experimental_distribute_dataset(dataset.with_options(options))
@@ -152,17 +161,17 @@ def _prefetched(dataset: tf.data.Dataset, gpus: Sequence[str]) -> tf.data.Datase
 def _spread_here(
     dataset: tf.data.Dataset, device_batch: int | None, strategy: Workers
 ) -> tf.distribute.DistributedDataset | Iterable[tuple[Any, ...]]:
-    """Without a word between workers, who would wait for one that has fewer batches."""
+    """Without communication between workers, which would wait for one with fewer batches."""
     if device_batch is None:
         return _Shared(dataset, strategy)
-    # Of a dataset that may end, workers tell each other at every batch whether it has.
+    # For a finite dataset, workers would communicate at every batch whether it has ended.
     endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
     batches = dataset.rebatch(device_batch, drop_remainder=True).apply(endless)
     return strategy.distribute_datasets_from_function(lambda _: batches)
 
 
 class _Shared:
-    """A dataset's batches, each cut into one piece a device; the last pieces may be empty."""
+    """A dataset's batches, each cut into one piece per device; the last pieces may be empty."""
 
     def __init__(self, dataset: tf.data.Dataset, strategy: Workers):
         self._dataset = dataset

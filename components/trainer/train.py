@@ -1,4 +1,28 @@
-"""One training from its examples to its SavedModel."""
+"""One training, from its examples to its SavedModel.
+
+The Trainer calls `train(job)`. A search makes a model and its inputs once, and runs several plans:
+
+    >>> from components.backbone.config import SHIPPED
+    >>> from components.trainer.cache import CachedSplit
+    >>> from components.trainer.config import TrainingConfig
+    >>> from components.trainer.input_pipeline import cached_split
+    >>> from components.trainer.network_inputs import inputs_of
+    >>> from components.transform.config import ImageSizes
+    >>> training = TrainingConfig(batch_size=2, schedule={"steps": 4}, steps_per_epoch=2)
+    >>> settings = TrainerSettings(
+    ...     backbone_path=str(SHIPPED["bit-mini"]), backbone_sha256="", trainable_parameters=None,
+    ...     mode="head_only", class_names=("black", "white"), num_train=4, num_eval=4,
+    ...     sizes=ImageSizes(resize=32, evaluate=32, crop=None, flip=False), training=training,
+    ... )
+    >>> pixels = np.stack([np.full((32, 32, 3), level, np.float32) for level in (0, 1, 0, 1)])
+    >>> split = cached_split(CachedSplit(pixels, np.array([0, 1, 0, 1])))
+    >>> plan, model = make_plan(training, settings.num_train), make_model(settings)
+    >>> with SplitCache("memory", limit_bytes=10 * MEGABYTE) as cache:
+    ...     inputs = inputs_of(settings, plan, model, (split, split), cache)
+    ...     rows = Fit(settings, plan.mixup, model, inputs).run(plan, on_epoch=lambda row: None)
+    >>> [row["epoch"] for row in rows], rows[-1]["loss"] < rows[0]["loss"]
+    ([1, 2], True)
+"""
 
 from __future__ import annotations
 
@@ -11,14 +35,14 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.backbone.handle import load_backbone
-from components.trainer.cache import Room
+from components.trainer.cache import SplitCache
 from components.trainer.checkpoint import Checkpoints, NoCheckpoints, remove_checkpoints
-from components.trainer.embeddings import Feed, make_feeds
 from components.trainer.history import Record, hyperparameters
-from components.trainer.input_pipeline import Draws, draw_by, one_pass, train_batches
+from components.trainer.input_pipeline import Draws, one_pass, seed_tensorflow, train_batches
 from components.trainer.loop import Loop, Row
 from components.trainer.model import BiTClassifier, make_optimizer
 from components.trainer.model_run import write_history, write_hyperparameters
+from components.trainer.network_inputs import NetworkInputs, make_inputs
 from components.trainer.plan import Plan, make_plan
 from components.trainer.settings import Job, TrainerSettings
 from components.trainer.signatures import export
@@ -29,20 +53,22 @@ from components.trainer.warm_start import start_from
 MEGABYTE = 1_000_000
 
 READ_EVERY = 16
-"""Steps on a GPU whose losses are read at once."""
+"""Steps on a GPU after which their losses are read together."""
 
 
 def train(job: Job, workers: Workers | None = None) -> list[Row]:
-    """Fine-tunes the backbone, exports the classifier, and leaves its history.
+    """Fine-tunes the backbone, exports the classifier, and writes the history.
 
     Args:
       job: what to train.
-      workers: with which this process has joined (`join_workers`); of them the chief alone leaves
-        something.
+      workers: from `join_workers`, if this process has joined; only the chief writes files.
+
+    Returns:
+      The rows of `Loop.run`.
 
     Raises:
       UserError: the backbone cannot be trained as configured, the base model does not fit, the
-        batch cannot be shared out to the devices, or a loss is not finite (`DivergedError`).
+        batch cannot be divided among the devices, or a loss is not finite (`DivergedError`).
     """
     settings, training = job.settings, job.settings.training
     plan = make_plan(training, settings.num_train)
@@ -50,18 +76,18 @@ def train(job: Job, workers: Workers | None = None) -> list[Row]:
     graph = tft.TFTransformOutput(job.transform_graph)
     with (
         strategy.scope(),
-        Room(training.cache, training.cache_limit_mb * MEGABYTE) as room,
+        SplitCache(training.cache, training.cache_limit_mb * MEGABYTE) as cache,
     ):
         model = make_model(settings, job.base_model)
-        feeds = make_feeds(job, plan, model, graph, room)
+        inputs = make_inputs(job, plan, model, graph, cache)
         index, _ = worker()
         record = Record(job.model_run if index == 0 else None, plan.epochs)
-        rows = Fit(settings, plan.mixup, model, feeds).run(plan, record.tell, job.own_checkpoints)
+        rows = Fit(settings, plan.mixup, model, inputs).run(plan, record.tell, job.own_checkpoints)
         record.close()
     if index > 0:
         return rows
     write_history(rows, job.model_run)
-    # Altair takes a second to import, and most processes that know this module draw nothing.
+    # Altair takes a second to import, and most processes that import this module draw nothing.
     from components.trainer.curves import write_curves
 
     write_curves(rows, job.model_run)
@@ -77,13 +103,12 @@ def make_model(settings: TrainerSettings, base_model: str | None = None) -> BiTC
 
     Args:
       settings: backbone, mode and classes.
-      base_model: folder of an earlier model, whose weights both then have; None for none.
+      base_model: folder of an earlier model, whose weights it starts with; None for none.
 
     Raises:
       UserError: the backbone cannot be trained as configured, or the base model does not fit.
     """
-    draw_by(settings.training.seed)
-    # Its variables are made when it is loaded.
+    seed_tensorflow(settings.training.seed)
     backbone = load_backbone(
         settings.backbone_path,
         settings.mode,
@@ -97,14 +122,14 @@ def make_model(settings: TrainerSettings, base_model: str | None = None) -> BiTC
 
 
 class Fit:
-    """A model with its input and its traced steps, in the scope of a strategy.
+    """A model with its inputs and its traced steps, in the scope of a strategy.
 
-    It can be run again for another plan: tracing a large network takes longer than a short
-    training, and TensorFlow never frees all of what was traced.
+    It can be run several times, with different plans: tracing a large network takes longer than a
+    short training, and TensorFlow never frees all of a traced function.
 
     Attributes:
       changed: variables of the model that a run changes.
-      optimizer: built, with variables of its own that a run changes.
+      optimizer: built; a run changes its variables too.
     """
 
     def __init__(
@@ -112,27 +137,27 @@ class Fit:
         settings: TrainerSettings,
         mixup: float,
         model: BiTClassifier,
-        feeds: tuple[Feed, Feed],
+        inputs: tuple[NetworkInputs, NetworkInputs],
     ):
         """Makes the steps.
 
         Args:
-          settings: classes, mode and `training`, but for what a plan says.
-          mixup: of the plans.
-          model: what is trained.
-          feeds: what is learned, and what is looked at after every epoch.
+          settings: classes, mode and `training`; a plan replaces its schedule and stopping.
+          mixup: alpha of MixUp, the same in all plans.
+          model: the model to train.
+          inputs: from the train split and from the eval split.
         """
         training = settings.training
         self._training = training
         self._model = model
-        self._learned, self._looked_at = feeds
+        self._train_inputs, self._eval_inputs = inputs
         frozen = settings.mode == "head_only"
         self.changed = model.head_variables if frozen else model.all_variables
         self.optimizer = make_optimizer(training.precision)
         self.optimizer.build(model.trained)
         self._steps = Steps(
-            self._learned.forward,
-            self._looked_at.forward,
+            self._train_inputs.forward,
+            self._eval_inputs.forward,
             model.trained,
             self.optimizer,
             training,
@@ -143,33 +168,33 @@ class Fit:
             batch_size=training.batch_size,
             shuffle_buffer=training.shuffle_buffer,
             seed=training.seed,
-            sizes=self._learned.sizes,
+            sizes=self._train_inputs.sizes,
             mixup=mixup,
             num_classes=len(settings.class_names),
             worker=worker(),
         )
         self._num_eval = settings.num_eval
         self._batches = functools.cache(self._make_batches)
-        self._evaluation = spread(one_pass(self._looked_at.split, training.batch_size))
+        self._evaluation = spread(one_pass(self._eval_inputs.split, training.batch_size))
 
     def run(
-        self, plan: Plan, tell: Callable[[Row], None], checkpoints_folder: str | None = None
+        self, plan: Plan, on_epoch: Callable[[Row], None], checkpoints_folder: str | None = None
     ) -> list[Row]:
-        """Trains the model as it is.
+        """Trains the model from its current weights.
 
         Args:
-          plan: how long, at which rates, when to stop.
-          tell: is given every epoch's row; what it raises ends the training.
-          checkpoints_folder: to go on from and to write; None does neither.
+          plan: how long to train, at which rates, when to stop.
+          on_epoch: is called with every epoch's row; an exception from it ends the training.
+          checkpoints_folder: to resume from and to write to; None does neither.
 
         Returns:
-          The rows, as `Loop.run` does.
+          The rows of `Loop.run`.
 
         Raises:
           DivergedError: a loss is not finite.
         """
         training, set_rate = self._training, self.optimizer.learning_rate.assign
-        # A CPU has done a step when the call returns; a GPU must not wait for its next one.
+        # A CPU has finished a step when the call returns; a GPU should not wait for the next one.
         read_every = READ_EVERY if tf.config.list_logical_devices("GPU") else 1
         loop = Loop(
             plan,
@@ -188,13 +213,13 @@ class Fit:
             checkpoints = Checkpoints(
                 checkpoints_folder, every_s, self.changed, loop.best, self.optimizer
             )
-        return loop.run(lambda step: iter(self._batches(step)), checkpoints, tell)
+        return loop.run(lambda step: iter(self._batches(step)), checkpoints, on_epoch)
 
     def _make_batches(self, step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
         device_batch = (
             self._training.batch_size // tf.distribute.get_strategy().num_replicas_in_sync
         )
-        return spread(train_batches(self._learned.split, self._draws, step), device_batch)
+        return spread(train_batches(self._train_inputs.split, self._draws, step), device_batch)
 
     def _evaluate(self) -> tuple[float, float]:
         self._steps.average()

@@ -1,4 +1,17 @@
-"""One step of training and one of evaluation, traced once, over all devices of a strategy."""
+"""One step of training and one of evaluation, traced once, over all devices of a strategy.
+
+>>> from components.trainer.model import make_optimizer
+>>> kernel = tf.Variable(tf.zeros((4, 3)))
+>>> optimizer = make_optimizer("float32")
+>>> optimizer.build([kernel])
+>>> optimizer.learning_rate.assign(0.1) is not None
+True
+>>> forward = lambda inputs, training: inputs @ kernel
+>>> steps = Steps(forward, forward, [kernel], optimizer, TrainingConfig(batch_size=2))
+>>> loss, hits = steps.train(tf.eye(2, 4), tf.constant([0, 2], tf.int64)).numpy()
+>>> f"{loss:.3f}", hits  # 2 log 3: every class was equally likely.
+('2.197', 1.0)
+"""
 
 from __future__ import annotations
 
@@ -10,14 +23,14 @@ import tensorflow as tf
 from components.trainer.config import TrainingConfig
 
 Forward = Callable[[tf.Tensor, bool], tf.Tensor]
-"""(inputs float32 [N, ...], whether in training) -> logits float32 [N, num_classes]."""
+"""(inputs float32 [N, ...], training) -> logits float32 [N, num_classes]."""
 
 
 class Steps:
-    """What is done with a batch.
+    """The functions that process a batch.
 
-    Losses of a step are divided by the whole batch's size, whatever devices and parts it is spread
-    over, so that the gradient is the same.
+    A step's losses are divided by the size of the whole batch, however it is distributed over
+    devices and parts, so that the gradient is the same.
     """
 
     def __init__(
@@ -30,16 +43,16 @@ class Steps:
         penalty: Callable[[], tf.Tensor] | None = None,
         statistics: Sequence[tf.Variable] = (),
     ):
-        """Makes the steps; to be called in the scope of a strategy.
+        """Makes the steps; call it in the scope of a strategy.
 
         Args:
-          forward: from training's inputs to logits.
-          evaluation_forward: the same of evaluation's.
-          variables: what is trained.
+          forward: from training inputs to logits.
+          evaluation_forward: from evaluation inputs to logits.
+          variables: the variables to train.
           optimizer: a Keras optimizer, built for them.
           training: batch size and split, precision, XLA.
-          penalty: the module's regularization, float32 []; None where it has none.
-          statistics: variables that each device changes by its own images, as batch norms do.
+          penalty: the module's regularization, float32 []; None if it has none.
+          statistics: variables that each device updates from its own images, as in batch norms.
         """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         self._statistics = list(statistics) if replicas > 1 else []
@@ -59,15 +72,15 @@ class Steps:
 
     @tf.function(autograph=False)
     def train(self, inputs: Any, labels: Any) -> tf.Tensor:
-        """Changes the variables.
+        """Updates the variables.
 
         Args:
-          inputs: float32 [B, ...], one a device where there are several.
-          labels: int64 [B], or soft ones float32 [B, num_classes].
+          inputs: float32 [B, ...], one per device if there are several.
+          labels: int64 [B], or soft labels float32 [B, num_classes].
 
         Returns:
-          float32 [2]: the sum of the batch's losses, each with the penalty of the weights as they
-          were before the step, and how many images are classified right.
+          float32 [2]: the sum of the batch's losses, each including the penalty of the weights
+          before the step, and the number of images classified right.
         """
         strategy = tf.distribute.get_strategy()
         sums = strategy.run(self._replica_step, (inputs, labels))
@@ -75,7 +88,7 @@ class Steps:
 
     @tf.function(autograph=False)
     def evaluate(self, inputs: Any, labels: Any) -> tf.Tensor:
-        """The same sums as `train`, without a change or a penalty, of this process's devices."""
+        """The same sums over this process's devices, without an update or a penalty."""
         strategy = tf.distribute.get_strategy()
         sums = strategy.run(self._replica_sums, (inputs, labels))
         # Workers may have different numbers of batches, and must not wait for each other.
@@ -83,7 +96,7 @@ class Steps:
 
     @tf.function(autograph=False)
     def penalty(self) -> tf.Tensor:
-        """The regularization of the weights as they are, float32 []; 0 where there is none."""
+        """The regularization of the current weights, float32 []; 0 if there is none."""
         if self._penalty is None:
             return tf.constant(0.0)
         strategy = tf.distribute.get_strategy()
@@ -91,20 +104,20 @@ class Steps:
 
     @tf.function(autograph=False)
     def average(self) -> None:
-        """Gives all devices the mean of the statistics that each has of its own images.
+        """Sets the statistics on all devices to their mean.
 
-        What is looked at, saved and exported is then one model.
+        Evaluation, checkpoints and export then see one model.
         """
 
         def assign() -> None:
             for variable in self._statistics:
-                # Its own aggregation makes a mean of what devices assign.
+                # The variable's own aggregation averages the devices' values.
                 variable.assign(variable.read_value())
 
         tf.distribute.get_strategy().run(assign)
 
     def overflows(self) -> bool:
-        """Whether float16's scaling left out the last step at its smallest scale."""
+        """Whether float16's loss scaling skipped the last step at its smallest scale."""
         optimizer = self._optimizer
         return self._scales and bool(optimizer.loss_scale == 1 and optimizer.dynamic_counter == 0)
 
@@ -128,7 +141,7 @@ class Steps:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._variables)
             penalty = self._penalty()
-            # Devices' gradients are summed, and together they learn from it once.
+            # Divided, because the devices' gradients are summed.
             loss = self._scaled(penalty / self._replicas)
         slopes = self._slopes(tape, loss)
         images = self._batch_size // self._replicas
@@ -146,7 +159,7 @@ class Steps:
             added = [one + other for one, other in zip(gradients, slopes, strict=True)]
             return part + 1, sums + more, added
 
-        # One part at a time, or all their activations would be held at once.
+        # One part at a time, or the activations of all parts would be in memory together.
         zeros = [tf.zeros_like(variable) for variable in self._variables]
         _, sums, gradients = tf.while_loop(
             lambda part, *_: part < self._parts,
@@ -173,16 +186,16 @@ class Steps:
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Loss of each example, float32 [N], for labels int64 [N] or soft ones float32 [N, C]."""
+    """Loss of each example, float32 [N], for labels int64 [N] or soft labels float32 [N, C]."""
     if labels.dtype.is_integer:
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
     return tf.nn.softmax_cross_entropy_with_logits(labels, logits)
 
 
 def _sums(losses: tf.Tensor, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Sum of losses, and the number that is right; a soft label is its likeliest class.
+    """Sum of losses, and number of hits; a soft label counts as its likeliest class.
 
-    Logits of which one is NaN or infinite name no class: the largest of them would be class 0.
+    Logits with a NaN or infinity never hit: their largest value would be class 0.
     """
     wanted = labels if labels.dtype.is_integer else tf.argmax(labels, axis=1)
     known = tf.reduce_all(tf.math.is_finite(logits), axis=1)

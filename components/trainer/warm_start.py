@@ -1,4 +1,11 @@
-"""Gives a classifier the weights of an earlier model before it trains."""
+"""Loads the weights of an earlier model into a classifier before training.
+
+>>> form = _Form.of(tf.Variable(tf.zeros((384, 10)), name="head/kernel"))
+>>> form.name, form.shape
+('head/kernel', (384, 10))
+>>> _size([form])
+'1 variables, 3,840 numbers'
+"""
 
 from __future__ import annotations
 
@@ -18,12 +25,12 @@ from components.trainer.model import BiTClassifier
 _logger = logging.getLogger(__name__)
 
 _HEAD = 2
-"""Kernel and bias: the last of a classifier's variables."""
+"""Number of variables of the head, kernel and bias: the last of a classifier's variables."""
 
 
 @dataclass(frozen=True)
 class _Form:
-    """What must be the same of two variables, or one cannot take the value of the other."""
+    """What must be equal in two variables for one to take the other's value."""
 
     name: str
     shape: tuple[int, ...]
@@ -38,16 +45,16 @@ def start_from(model: BiTClassifier, saved_model: str) -> None:
     """Assigns all weights of an exported classifier, in the scope of the model's strategy.
 
     Args:
-      model: made as that one was.
+      model: of the same architecture.
       saved_model: folder that `components.trainer.signatures.export` wrote.
 
     Raises:
-      UserError: it is another network, or has other classes.
+      UserError: the saved model is another network, or has other classes.
     """
-    # In a thread of its own, which is in no strategy's scope: there each device would have a copy.
+    # In another thread, outside of the strategy's scope, in which each device would get a copy.
     with ThreadPoolExecutor(1) as outside:
         forms, values = outside.submit(_read, saved_model).result()
-    gc.collect()  # A loaded module is full of cycles.
+    gc.collect()  # A loaded module is full of reference cycles.
     variables = model.all_variables
     _check([_Form.of(variable) for variable in variables], forms, saved_model)
     for variable, value in zip(variables, values, strict=True):
@@ -62,18 +69,18 @@ def _read(saved_model: str) -> tuple[list[_Form], list[np.ndarray]]:
 
 
 def _check(own: Sequence[_Form], stored: Sequence[_Form], saved_model: str) -> None:
-    what = "training.warm_start: the model that serves"
+    what = "training.warm_start: the serving model"
     if own[:-_HEAD] != stored[:-_HEAD]:
         raise UserError(
             f"{what} is another network ({_size(stored[:-_HEAD])}) than backbone.handle "
-            f"({_size(own[:-_HEAD])}): {saved_model}. Set training.warm_start to false until a "
-            "model of this backbone is served, or give the backbone that it was made of."
+            f"({_size(own[:-_HEAD])}): {saved_model}. Set training.warm_start=false until a "
+            "model with this backbone is served, or set its backbone.handle."
         )
     if own != stored:
         theirs, ours = stored[-1].shape, own[-1].shape
         raise UserError(
-            f"{what} has {math.prod(theirs)} classes, and the data have {math.prod(ours)}: "
-            f"{saved_model}. Set training.warm_start to false until a model of these classes is "
+            f"{what} has {math.prod(theirs)} classes, but the data have {math.prod(ours)}: "
+            f"{saved_model}. Set training.warm_start=false until a model with these classes is "
             "served."
         )
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, ValidationError, field_validator, model_validator
 
-from components.section import Section, told_apart
+from components.section import Section, union_by_type
 from components.trainer.config import Schedule, TrainingConfig
 
 Rate = Annotated[float, Field(gt=0)]
@@ -31,7 +31,7 @@ class RateRange(Section):
 Rates = Annotated[
     Annotated[tuple[Rate, ...], Field(strict=False), Tag("<list>")]
     | Annotated[RateRange, Tag("<range>")],
-    told_apart(
+    union_by_type(
         {"<list>": (list, tuple), "<range>": (dict, RateRange)},
         "rates",
         "Input should be a list of rates, or `low` and `high`",

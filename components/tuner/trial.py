@@ -14,11 +14,11 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components import progress
-from components.trainer.cache import Room
+from components.trainer.cache import SplitCache
 from components.trainer.diverged import DivergedError
-from components.trainer.embeddings import feeds_of
-from components.trainer.input_pipeline import Split, chosen_of, stored_split
+from components.trainer.input_pipeline import Split, stored_split, subset_of
 from components.trainer.loop import Row
+from components.trainer.network_inputs import inputs_of
 from components.trainer.plan import Plan, make_plan
 from components.trainer.settings import TrainerSettings
 from components.trainer.strategy import make_strategy
@@ -61,11 +61,11 @@ class Trials:
         chosen = hold_out(count, held_out, config.seed)
         graph = tft.TFTransformOutput(transform_graph)
         self._splits: tuple[Split, Split] = (
-            chosen_of(stored_split(files, graph, count, training=True), ~chosen),
-            chosen_of(stored_split(files, graph, count, training=False), chosen),
+            subset_of(stored_split(files, graph, count, training=True), ~chosen),
+            subset_of(stored_split(files, graph, count, training=False), chosen),
         )
         self._stack = contextlib.ExitStack()
-        self._room = Room(training.cache, training.cache_limit_mb * MEGABYTE)
+        self._room = SplitCache(training.cache, training.cache_limit_mb * MEGABYTE)
         self._begun: dict[tuple[str, float], _Begun] = {}
 
     def __enter__(self) -> Trials:
@@ -114,7 +114,7 @@ class Trials:
             self._begun[key].restore()
         else:
             model = make_model(settings, self._base_model)
-            feeds = feeds_of(settings, plan, model, self._splits, self._room)
+            feeds = inputs_of(settings, plan, model, self._splits, self._room)
             fit = Fit(settings, plan.mixup, model, feeds)
             self._begun[key] = _Begun(fit, str(self._folder / str(len(self._begun))))
         return self._begun[key].fit

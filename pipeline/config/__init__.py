@@ -1,7 +1,15 @@
 """The whole configuration of a run: one YAML file, typed and validated.
 
-Each section is defined beside the step that reads it. Imports neither TFX nor TensorFlow, so that a
-mistake is told in well under a second.
+Each section is defined beside the step that reads it. This imports neither TFX nor TensorFlow, so
+that a mistake is reported in well under a second.
+
+    >>> load_config("digits", overrides=["training.epochs=3"]).training.epochs
+    3
+    >>> load_config("digits", overrides=["training.epoch=3"])
+    Traceback (most recent call last):
+    ...
+    components.errors.UserError: The configuration (digits.yaml with its --set) is not valid:
+    training.epoch: no such key; did you mean epochs?.
 """
 
 from __future__ import annotations
@@ -9,7 +17,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
@@ -18,7 +26,7 @@ from components.data_gate.config import DataGateConfig
 from components.errors import UserError
 from components.evaluator.config import EvaluationConfig
 from components.example_gen.config import DataConfig
-from components.section import Section
+from components.section import Section, matching
 from components.trainer.config import TrainingConfig
 from components.transform.config import PreprocessingConfig
 from components.tuner.config import SearchConfig
@@ -28,13 +36,21 @@ from pipeline.config.paths import with_absolute_paths
 from pipeline.config.yaml_text import parse_yaml, read_text
 from pipeline.shipped import DEFAULT_PRESET, PRESETS, preset_names
 
+PipelineName = Annotated[
+    str,
+    matching(
+        "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?",
+        "1 to 63 lower-case letters, digits and dashes, without a dash at either end",
+    ),
+]
+
 
 class Named(Section):
-    """What every configuration has, before anything else in it is looked at."""
+    """The part of a configuration that can be read even if the rest is invalid."""
 
-    pipeline_name: str = Field(
-        pattern="^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
-        description="Names the output folder and the lineage: lower-case letters, digits, dashes.",
+    pipeline_name: PipelineName = Field(
+        description="The name of the output folder and of the lineage: lower-case letters, digits "
+        "and dashes.",
     )
 
 
@@ -47,7 +63,9 @@ class Config(Named):
     backbone: BackboneConfig
     training: TrainingConfig = TrainingConfig()
     search: SearchConfig | None = Field(
-        None, description="Searches hyper-parameters before the training; null trains as given."
+        None,
+        description="The search for hyper-parameters before the training; null trains with those "
+        "of `training`.",
     )
     evaluation: EvaluationConfig
     beam: BeamConfig = BeamConfig()
@@ -59,7 +77,7 @@ class Config(Named):
             self.search.check(self.training)
         splits = self.data.splits
         if self.evaluation.split == "test" and splits is not None and splits.test is None:
-            raise ValueError("evaluation.split is test, and data.splits.test is not given")
+            raise ValueError("evaluation.split is test, but data.splits.test is not given")
         kubeflow = self.kubeflow
         paths = {
             "kubeflow.output": kubeflow.output_of(self.pipeline_name),
@@ -67,7 +85,10 @@ class Config(Named):
         }
         lost = kubeflow.lost_path(paths)
         if lost:
-            raise ValueError(f"{lost} is on no volume that every step mounts; a pod would lose it")
+            raise ValueError(
+                f"{lost} is not on a volume that every step mounts, so pods would lose it; add one "
+                "to kubeflow.volumes"
+            )
         return self
 
 
@@ -77,13 +98,13 @@ def load_config(
     """Reads a preset or a file and applies `section.key=value` overrides.
 
     Args:
-      preset: name of a shipped preset; the default one where neither it nor `file` is given.
+      preset: name of a shipped preset; the default one if neither it nor `file` is given.
       file: path of a YAML file.
       overrides: `section.key=value`, the value in YAML; later ones win.
 
     Raises:
-      UserError: the source cannot be read, or the configuration is not valid. The text names each
-        key by its path and says what is wrong with it.
+      UserError: the file cannot be read, or the configuration is not valid. The message lists the
+        path of each wrong key and what is wrong with it.
     """
     name, values = read_values(preset, file)
     return override_config(values, overrides, name)
@@ -107,7 +128,7 @@ def override_config(
     Args:
       values: as read from a file, its paths absolute.
       overrides: `section.key=value`, the value in YAML; later ones win.
-      name: what an error calls the configuration.
+      name: of the configuration, for errors.
 
     Raises:
       UserError: the configuration is not valid.
@@ -123,7 +144,7 @@ def override_config(
 
 
 def pipeline_name_in(preset: str | None, file: str | None, overrides: Iterable[str]) -> str:
-    """The pipeline's name in a configuration that may not be valid; empty where none is found."""
+    """The pipeline's name in a configuration that may be invalid; empty if none is found."""
     try:
         _, values = _read_source(preset, file)
         for override in overrides:
@@ -154,7 +175,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     values = {} if found is None else found
     if not isinstance(values, dict):
         raise UserError(
-            f"{path} must hold `section:` blocks of `key: value`, not a {_kind(values)}."
+            f"{path} must contain `section:` blocks of `key: value`, not a {_kind(values)}."
         )
     return values
 
@@ -168,7 +189,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     for depth, part in enumerate(parts[:-1], 1):
         child = node.get(part)
         if not isinstance(child, dict):
-            # A scalar gives way to a mapping: training.schedule=keras_io, then schedule.steps.
+            # A mapping replaces a scalar: training.schedule=keras_io, then schedule.steps.
             if child is not None and depth == 1:
                 raise UserError(f"--set {override}: {part} is not a section.")
             child = node[part] = {}
@@ -177,16 +198,16 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
 
 
 def _describe(error: ValidationError, name: str) -> str:
-    """One line per mistake: the key's path, what is wrong, what was given."""
+    """One line per mistake: the key's path, what is wrong, and the given value."""
     lines = []
     for item in error.errors(include_url=False):
-        # Pydantic names the branch of a union too, which is no key of the user's.
+        # Pydantic adds the branch of a union, which is not a key in the file.
         location = tuple(part for part in item["loc"] if not str(part).startswith("<"))
         key = ".".join(str(part) for part in location) or "the file"
         if item["type"] == "extra_forbidden":
             lines.append(f"{key}: no such key{_did_you_mean(location)}")
         elif item["type"] == "missing":
-            lines.append(f"{key}: must be given")
+            lines.append(f"{key}: is required")
         else:
             message = item["msg"].removeprefix("Value error, ")
             given = item["input"]
@@ -202,7 +223,7 @@ def _did_you_mean(location: tuple[int | str, ...]) -> str:
     models: list[type[BaseModel]] = [Config]
     for part in (part for part in location[:-1] if isinstance(part, str)):
         fields = [model.model_fields.get(part) for model in models]
-        # A part that is no field is the user's own key in a mapping of sections.
+        # A part that is not a field is the user's own key in a mapping of sections.
         models = [
             found for field in fields if field for found in sections_in(field.annotation)
         ] or models

@@ -1,6 +1,15 @@
-"""The `beam` section: on which Beam runner the data-parallel steps run, and its options as flags.
+"""The `beam` section: the Beam runner of the data-parallel steps, and its options as flags.
 
-Imports neither TFX nor Beam: docs/how-to/beam.md says what each runner needs, and why.
+Imports neither TFX nor Beam. docs/how-to/beam.md explains what each runner needs.
+
+    >>> beam_pipeline_args(BeamConfig(options={"direct_num_workers": 4}))
+    ['--runner=FnApiRunner', '--direct_num_workers=4', '--sdk_container_image=none']
+    >>> BeamConfig(runner="DaskRunner")
+    Traceback (most recent call last):
+    ...
+    pydantic_core._pydantic_core.ValidationError: 1 validation error for BeamConfig
+    runner
+      Value error, it loses records: ...
 """
 
 from __future__ import annotations
@@ -17,23 +26,22 @@ from components.errors import UserError
 from components.section import Section
 
 IN_PROCESS = "FnApiRunner"
-"""Beam's in-process runner. Its default, from 2.68 on, first tries to download another one."""
+"""Beam's in-process runner. The default since 2.68 first tries to download another one."""
 
 AUTO = "auto"
 SETUP_PY = Path(__file__).resolve().parents[2] / "setup.py"
 
 JOB_SERVER_TIMEOUT_S = 24 * 60 * 60
-"""Beam's own 300 s end every longer step: it is the deadline of the job's state stream too."""
+"""Beam's default of 300 s stops every longer step: it also limits the job's state stream."""
 
 _CONNECT_TIMEOUT_S = 5
 _NO_IMAGE = "none"
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _REFUSED = {
     "BundleBasedDirectRunner": "it is for Beam's own tests; FnApiRunner is the in-process runner",
-    "DaskRunner": "it loses records: a split went missing and the step still ended well. Use "
+    "DaskRunner": "it loses records: a split was missing after a successful step. Use "
     "FnApiRunner, or PortableRunner, FlinkRunner or SparkRunner for a cluster",
-    "DirectRunner": "Beam's DirectRunner tries to download another runner; FnApiRunner is what it "
-    "falls back to, without the network",
+    "DirectRunner": "it tries to download another runner, and falls back to FnApiRunner; use that",
     "InteractiveRunner": "it is for notebooks; FnApiRunner is the in-process runner",
     "PrismRunner": "Beam downloads it at every step; FnApiRunner is the in-process runner",
     "SwitchingDirectRunner": "it tries to download another runner; use FnApiRunner",
@@ -58,11 +66,11 @@ _CLUSTER = ("PortableRunner", "FlinkRunner", "SparkRunner")
 def _is_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         if not all(type(item) in (int, float, str) for item in value):
-            raise ValueError("a list holds texts and numbers")
+            raise ValueError("a list may contain strings and numbers only")
         return tuple(value)
     if value is None or type(value) in (bool, int, float, str):
         return value
-    raise ValueError("an option is a text, a number, true, false, null, or a list")
+    raise ValueError("an option must be a string, a number, true, false, null or a list")
 
 
 OptionValue = Annotated[Any, AfterValidator(_is_value)]
@@ -75,19 +83,19 @@ class BeamConfig(Section):
         "FnApiRunner", "PortableRunner", "DataflowRunner", "FlinkRunner", "SparkRunner"
     ] = Field(
         "FnApiRunner",
-        description="`FnApiRunner` is in-process. `PortableRunner` takes any job service of "
-        "Beam's. `DataflowRunner`, `FlinkRunner` and `SparkRunner` are unproven.",
+        description="The Beam runner. `FnApiRunner` runs in-process; `PortableRunner` uses any of "
+        "Beam's job services. `DataflowRunner`, `FlinkRunner` and `SparkRunner` are untested.",
     )
     options: dict[str, OptionValue] = Field(
         {},
-        description="Beam's pipeline options, by name: `true` is a bare flag, a list repeats it, "
-        "`false` and null leave it out. Beam drops what it does not know, with a line in the log.",
+        description="Beam's pipeline options by name: `true` gives a flag without a value, a list "
+        "repeats the flag, `false` and null omit it. Beam logs and ignores unknown options.",
     )
     setup_file: str | None = Field(
         None,
         min_length=1,
-        description="A setup.py whose package Beam builds and installs on every worker: `auto` is "
-        "this project's own. null where the workers' image holds the project.",
+        description="A setup.py whose package Beam builds and installs on every worker; `auto` is "
+        "this project's own. null if the workers' image contains the project.",
     )
 
     @field_validator("runner", mode="before")
@@ -102,11 +110,11 @@ class BeamConfig(Section):
     def _names(cls, options: dict[str, Any]) -> dict[str, Any]:
         for name in options:
             if name in _OWN_KEYS:
-                raise ValueError(f"{name} has a key of its own, {_OWN_KEYS[name]}")
+                raise ValueError(f"{name} cannot be an option; set {_OWN_KEYS[name]} instead")
             if not re.fullmatch("[a-z][a-z0-9_]*", name):
                 raise ValueError(
-                    f"{name!r} is no name of a Beam option: lower-case letters, digits and "
-                    "underscores, without the dashes"
+                    f"{name!r} is not the name of a Beam option: write it in lower-case letters, "
+                    "digits and underscores, without the leading dashes"
                 )
         return options
 
@@ -116,7 +124,7 @@ class BeamConfig(Section):
         if missing:
             raise ValueError(f"runner {self.runner} needs {missing}")
         if self.setup_file and self.runner == IN_PROCESS:
-            raise ValueError("setup_file is for the workers of another runner than FnApiRunner")
+            raise ValueError("setup_file has no use with FnApiRunner; set it to null")
         return self
 
     def given(self) -> dict[str, Any]:
@@ -129,7 +137,7 @@ class BeamConfig(Section):
 
 
 def _missing(runner: str, given: dict[str, Any]) -> str:
-    """What a runner cannot do without and is not given; empty where nothing is."""
+    """The required options that are missing, as text; empty if none is."""
     if runner == "DataflowRunner":
         return _missing_on_dataflow(given)
     if runner not in _CLUSTER:
@@ -154,10 +162,10 @@ def _missing(runner: str, given: dict[str, Any]) -> str:
 def _missing_environment(given: dict[str, Any]) -> str:
     kind = given.get("environment_type")
     if kind not in _ENVIRONMENTS:
-        # Beam's default is a Docker image of its own, which has none of our libraries.
+        # Beam's default is its own Docker image, which lacks our libraries.
         return (
-            f"beam.options.environment_type, one of {', '.join(_ENVIRONMENTS)}: it says where "
-            "the workers' Python is"
+            f"beam.options.environment_type, one of {', '.join(_ENVIRONMENTS)}, which determines "
+            "where the workers' Python is"
         )
     config = _ENVIRONMENTS[kind]
     if config and not {"environment_config", "environment_options"} & given.keys():
@@ -181,7 +189,7 @@ def beam_pipeline_args(beam: BeamConfig, setup_py: str = str(SETUP_PY)) -> list[
 
     Args:
       beam: the section.
-      setup_py: what `setup_file: auto` stands for, where the steps will run.
+      setup_py: path of our setup.py where the steps will run, for `setup_file: auto`.
     """
     flags = [f"--runner={beam.runner}"]
     given = beam.given()
@@ -191,13 +199,13 @@ def beam_pipeline_args(beam: BeamConfig, setup_py: str = str(SETUP_PY)) -> list[
     if beam.setup_file:
         flags.append(f"--setup_file={setup_py if beam.setup_file == AUTO else beam.setup_file}")
     elif not _PACKAGES & given.keys():
-        # Without a word on packages, TFX packs itself anew for every step (1.7 s, 20 MB left in
-        # /tmp), with requirements that no worker can install. No runner but Dataflow reads this.
+        # Without a flag on packages, TFX packs itself again for every step (1.7 s, 20 MB left in
+        # /tmp), with requirements that no worker can install. Only Dataflow reads this flag.
         flags.append(f"--sdk_container_image={_NO_IMAGE}")
     if beam.runner in _CLUSTER and "job_server_timeout" not in given:
         flags.append(f"--job_server_timeout={JOB_SERVER_TIMEOUT_S}")
     if beam.runner == "DataflowRunner" and not _names_main_session(given):
-        # On by default there; what we run is in modules, and __main__ holds pipes.
+        # On by default there; our code is in modules, and __main__ has pipes, which do not pickle.
         flags.append("--no_save_main_session")
     return flags
 
@@ -207,9 +215,9 @@ def _names_main_session(given: dict[str, Any]) -> bool:
 
 
 def check_reachable(beam: BeamConfig, path: str) -> None:
-    """Whether the workers can reach a folder of data or artifacts, as far as that can be told.
+    """Checks that the workers can reach a folder of data or artifacts, as far as that is known.
 
-    Workers of a job service may share a disk with this machine; Dataflow's never do.
+    Workers of a job service may share a disk with this machine; those of Dataflow never do.
 
     Raises:
       UserError: they cannot.
@@ -222,13 +230,13 @@ def check_reachable(beam: BeamConfig, path: str) -> None:
 
 
 def check_workers(beam: BeamConfig) -> None:
-    """Whether somebody listens at the services that can be seen from here, and setup_file is there.
+    """Checks that the services that are reachable from here accept connections, and setup_file.
 
     Beam waits for its job server as long as for a job, and for a worker pool for ever. A pool is
-    looked for where the job service is on this machine: another one has a view of its own.
+    checked only if the job service is on this machine: from another one it has another address.
 
     Raises:
-      UserError: there is nobody, after at most 5 s each, or no such file.
+      UserError: a service does not answer, after at most 5 s each, or setup_file does not exist.
     """
     if beam.setup_file not in (None, AUTO) and not Path(str(beam.setup_file)).is_file():
         raise UserError(f"beam.setup_file {beam.setup_file}: there is no such file.")
@@ -241,7 +249,7 @@ def check_workers(beam: BeamConfig) -> None:
 
 
 def _endpoints(given: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Name of the option and what it names."""
+    """(name of the option, address in it)."""
     for name in ("job_endpoint", "artifact_endpoint"):
         yield name, given.get(name)
     job_service = _address(given.get("job_endpoint"))
@@ -261,7 +269,9 @@ def _connect(what: str, address: tuple[str, int]) -> None:
         socket.create_connection(address, timeout=_CONNECT_TIMEOUT_S).close()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UserError(f"{what}: nobody listens there ({reason}). Start the service.") from error
+        raise UserError(
+            f"{what}: no service listens there ({reason}). Start the service."
+        ) from error
 
 
 def _address(endpoint: Any) -> tuple[str, int] | None:

@@ -1,4 +1,12 @@
-"""The `kubeflow` section: where a cluster keeps the run's files, and what every pod gets."""
+"""The `kubeflow` section: where a cluster stores the run's files, and what every pod gets.
+
+>>> section = KubeflowConfig(image="registry/bit:1", steps={"Trainer": {"memory_limit": "32Gi"}})
+>>> trainer = section.step("Trainer")
+>>> trainer.memory_limit, trainer.memory_request, trainer.accelerator.count
+('32Gi', '8Gi', 1)
+>>> section.output_of("flowers"), [volume.claim for volume in trainer.volumes]
+('/mnt/bit/flowers', ['bit'])
+"""
 
 from __future__ import annotations
 
@@ -7,10 +15,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from components.section import Section
+from components.section import Section, matching
 from pipeline import steps
 from pipeline.config.pod import (
-    ABSOLUTE,
+    AbsolutePath,
     Accelerator,
     Name,
     Pod,
@@ -20,27 +28,37 @@ from pipeline.config.pod import (
 )
 
 PREPARE, FINISH, REJECTED_TASK = "prepare", "finish", "model-rejected"
-"""Tasks around TFX's nodes: before them, after them, and the one that a rejected model shows."""
+"""Tasks before and after TFX's nodes, and the one that fails for a rejected model."""
 TASKS = (PREPARE, *steps.STEPS, FINISH)
 PASSWORD = "BIT_METADATA_PASSWORD"
-"""The variable that the Secret of the metadata store fills."""
+"""The environment variable for the password of the metadata store."""
+
+
+DatabaseName = Annotated[
+    str, matching("[A-Za-z0-9_]{1,64}", "1 to 64 letters, digits and underscores")
+]
 
 
 class MysqlMetadata(Section):
     """A MySQL or MariaDB server; the password comes from a Secret."""
 
-    host: str = Field("mysql", min_length=1, description="Its address in the cluster.")
-    port: int = Field(3306, ge=1, le=65535, description="Its port.")
-    database: str = Field(
+    host: str = Field(
+        "mysql", min_length=1, description="The address of the server in the cluster."
+    )
+    port: int = Field(3306, ge=1, le=65535, description="The port of the server.")
+    database: DatabaseName = Field(
         "bit",
-        pattern="^[A-Za-z0-9_]{1,64}$",
-        description="A database of its own, made where it is missing; KFP's `metadb` is refused.",
+        description="The database, which is created if it is missing; it must not be one of KFP's, "
+        "such as `metadb`.",
     )
-    user: str = Field("root", min_length=1, description="Who connects.")
+    user: str = Field("root", min_length=1, description="The user of the database.")
     password_secret: Name | None = Field(
-        "mysql-secret", description="The Secret with the password; null connects without one."
+        "mysql-secret",
+        description="The Secret with the password; null connects without a password.",
     )
-    password_key: str = Field("password", min_length=1, description="The password's key in it.")
+    password_key: str = Field(
+        "password", min_length=1, description="The key of the password in the Secret."
+    )
 
     @field_validator("database")
     @classmethod
@@ -53,11 +71,13 @@ class MysqlMetadata(Section):
 class Metadata(Section):
     """The ML Metadata store: one of the two."""
 
-    mysql: MysqlMetadata | None = Field(MysqlMetadata(), description="A server, for any cluster.")
-    sqlite: str | None = Field(
+    mysql: MysqlMetadata | None = Field(
+        MysqlMetadata(), description="A MySQL or MariaDB server, for any cluster."
+    )
+    sqlite: AbsolutePath | None = Field(
         None,
-        pattern=ABSOLUTE,
-        description="A file on a volume, for a cluster of one node: steps then run one at a time.",
+        description="An SQLite file on a volume, for a cluster of one node; steps then run one at "
+        "a time.",
     )
 
     @model_validator(mode="before")
@@ -84,7 +104,7 @@ _TRAINS = Pod(
 
 
 def _pod_of(step: steps.Step) -> Pod:
-    """What the table of steps says of a step's pod."""
+    """The defaults of a step's pod, from the table of steps."""
     pod = _TRAINS if step.gpu else Pod()
     if step.retries == steps.RETRIES:
         return pod
@@ -101,44 +121,49 @@ _SHIPPED = {
     **{step.id: _pod_of(step) for step in steps.TABLE},
     PREPARE: Pod(retries=Retries(count=1, backoff_s=10)),
 }
-"""What every step gets that the configuration does not speak of."""
+"""Our defaults, which the configuration overrides."""
 
 _SHARED = (Volume(claim="bit", path="/mnt/bit"),)
+
+
+ImageName = Annotated[str, matching(r"\S+", "the name of an image, without spaces")]
 
 
 class KubeflowConfig(Section):
     """Kubeflow Pipelines: storage, metadata, image, and what every task's pod gets."""
 
-    image: str | None = Field(
+    image: ImageName | None = Field(
         None,
-        min_length=1,
-        pattern=r"^\S+$",
-        description="The image of every step, best by digest (registry/bit@sha256:...). Must be "
-        "given to compile.",
+        description="The container image of every step, best by digest (registry/bit@sha256:...). "
+        "Required to compile.",
     )
     output: str | None = Field(
         None,
-        description="Folder of the pipeline on a volume (/mnt/bit/flowers), or gs://bucket/folder; "
-        "null is /mnt/bit/<pipeline name>.",
+        description="The output folder of the pipeline: on a volume (/mnt/bit/flowers), or "
+        "gs://bucket/folder; null is /mnt/bit/<pipeline name>.",
     )
     metadata: Metadata = Metadata()
     rejected: Literal["succeed", "fail"] = Field(
-        "succeed", description="How a run ends in KFP whose model a gate rejected."
+        "succeed",
+        description="The state in KFP of a run whose model a gate rejected.",
     )
     image_pull_secrets: Annotated[tuple[Name, ...], Field(strict=False)] = Field(
-        (), description="Secrets for the image's registry."
+        (), description="Secrets for pulling from the image's registry."
     )
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
-        None, description="null is Kubernetes' own: Always for the tag latest alone."
+        None,
+        description="When to pull the image; null is Kubernetes' default: Always for the tag "
+        "latest, otherwise IfNotPresent.",
     )
     volumes: Annotated[tuple[Volume, ...], Field(strict=False)] | None = Field(
         None,
-        description="Volumes of every step; null is the claim bit at /mnt/bit, and none where "
-        "output is gs://.",
+        description="Volumes of every step; null is the claim bit at /mnt/bit, or none if output "
+        "is gs://.",
     )
     steps: dict[str, Pod] = Field(
         {},
-        description="By task: prepare, a TFX node (Trainer, ...), finish; or default, for all.",
+        description="The pods by task: prepare, a step (Trainer, ...), finish; or default, for all "
+        "tasks.",
     )
 
     @field_validator("steps")
@@ -152,7 +177,7 @@ class KubeflowConfig(Section):
 
     @field_validator("output")
     @classmethod
-    def _output_can_be_had(cls, output: str | None) -> str | None:
+    def _output_is_reachable(cls, output: str | None) -> str | None:
         if output is None or output.startswith("/"):
             return output
         scheme, separator, rest = output.partition("://")
@@ -164,7 +189,7 @@ class KubeflowConfig(Section):
                 "to tensorflow-io, which has no release for 2.21. Mount the bucket as a volume (a "
                 "CSI driver) and give the path, or use gs://"
             )
-        raise ValueError("it is an absolute path on a volume or gs://bucket/folder")
+        raise ValueError("must be an absolute path on a volume or gs://bucket/folder")
 
     @model_validator(mode="after")
     def _pods_hold_together(self) -> KubeflowConfig:
@@ -186,13 +211,13 @@ class KubeflowConfig(Section):
             retries = step.retries
             if step.timeout_s and retries and retries.within_s <= step.timeout_s:
                 raise ValueError(
-                    f"{task}: retries.within_s {retries.within_s} is not more than timeout_s "
-                    f"{step.timeout_s}: no attempt that timed out would be retried"
+                    f"{task}: retries.within_s {retries.within_s} must be more than timeout_s "
+                    f"{step.timeout_s}, or no attempt that timed out would be retried"
                 )
         return self
 
     def lost_path(self, paths: Mapping[str, str | None]) -> str | None:
-        """The first key whose path is on no volume that every step mounts, with its path."""
+        """The first key, with its path, whose path is not on a volume that every step mounts."""
         for key, path in paths.items():
             if path and path.startswith("/") and not self._is_shared(path):
                 return f"{key} {path}"
@@ -208,17 +233,17 @@ class KubeflowConfig(Section):
         )
 
     def output_of(self, pipeline_name: str) -> str:
-        """Where the pipeline of this name keeps its files: a path or a gs:// address."""
+        """The output folder of a pipeline: a path or a gs:// URI."""
         return self.output or f"/mnt/bit/{pipeline_name}"
 
     def step(self, task: str) -> Pod:
-        """All that is said of one task: the configuration's over ours, its own over `default`."""
+        """The pod of a task: the configuration over our defaults, its own over `default`."""
         ours = _SHIPPED.get(task, Pod()).over(_SHIPPED["default"])
         given = self.steps.get(task, Pod()).over(self.steps.get("default", Pod()))
         lowered = {}
         for kind in ("cpu", "memory"):
             limit, request = getattr(given, f"{kind}_limit"), getattr(ours, f"{kind}_request")
-            # Whoever sets a limit need not know what we would have asked for.
+            # A user who lowers a limit need not know our request.
             if limit and request and amount(request) > amount(limit):
                 lowered[f"{kind}_request"] = limit
         found = given.over(ours.model_copy(update=lowered))
@@ -229,7 +254,7 @@ class KubeflowConfig(Section):
         return found.model_copy(update={"volumes": tuple(volumes.values())})
 
     def shared_volumes(self) -> tuple[Volume, ...]:
-        """Volumes of every step."""
+        """The volumes of every step."""
         if self.volumes is not None:
             return self.volumes
         return () if (self.output or "").startswith("gs://") else _SHARED

@@ -1,4 +1,9 @@
-"""Which values of a configuration are paths, and what they count from."""
+"""Makes the paths in a configuration absolute.
+
+>>> values = {"data": {"folder": "photos"}, "backbone": {"handle": "bit-mini"}}
+>>> with_absolute_paths(values, Path("/home/me"))
+{'data': {'folder': '/home/me/photos'}, 'backbone': {'handle': 'bit-mini'}}
+"""
 
 from __future__ import annotations
 
@@ -17,19 +22,21 @@ from pipeline.shipped import SCHEMAS
 def with_absolute_paths(
     values: dict[str, Any], base: Path, unless_in: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Paths in a file count from the file; from the command line or a preset, from here.
+    """The same values with absolute paths.
+
+    Paths in a file are relative to the file; those on the command line to the current folder.
 
     Args:
       values: as read, not yet validated.
-      base: the folder that relative paths count from.
-      unless_in: values whose paths are absolute already; what is the same there stays.
+      base: the folder that relative paths start from.
+      unless_in: values whose paths are absolute already; values that are equal there stay.
 
     Raises:
-      UserError: a path begins with the home folder of nobody.
+      UserError: a path begins with the home folder of an unknown user.
     """
     found = copy.deepcopy(values)
     for keys, is_path in _PATHS:
-        # The base of a pattern is none itself.
+        # The base of a pattern is not a pattern.
         start = Path(glob.escape(str(base))) if keys == _PATTERNS else base
         _make_absolute(found, unless_in, keys, is_path, start)
     return found
@@ -43,7 +50,7 @@ def _make_absolute(
     base: Path,
     above: str = "",
 ) -> None:
-    """Changes the texts at a place in `node` that were not the same `before`."""
+    """Makes the paths at `keys` in `node` absolute, unless they are the same in `before`."""
     if not isinstance(node, dict):
         return
     for key in list(node) if keys[0] == "*" else [keys[0]]:
@@ -62,7 +69,7 @@ def _expanded(key: str, value: str) -> Path:
     except RuntimeError as error:
         name = value.partition("/")[0]
         raise UserError(
-            f"{key} {value}: there is no home folder of {name}; a folder of that name is ./{value}."
+            f"{key} {value}: there is no user {name[1:]}; a folder of that name is ./{value}."
         ) from error
 
 
@@ -86,4 +93,4 @@ _PATHS: tuple[tuple[tuple[str, ...], Callable[[str, Path], bool]], ...] = (
     (("backbone", "handle"), _is_folder),
     (("beam", "setup_file"), lambda text, base: text != AUTO),
 )
-"""Keys, `*` being any, and whether a value there is a path."""
+"""Keys, in which `*` stands for any, and whether a value there is a path."""

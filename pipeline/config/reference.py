@@ -1,4 +1,4 @@
-"""docs/reference/configuration.md: every key of the configuration, written from the models.
+"""Generates docs/reference/configuration.md, the reference of every key, from the models.
 
 .venv/bin/python -m pipeline.config.reference > docs/reference/configuration.md
 """
@@ -20,10 +20,10 @@ _HEAD = """\
 
 <!-- Written by `.venv/bin/python -m pipeline.config.reference` from the steps' own models. -->
 
-One YAML file says a whole run: `bit-tfx run --config mine.yaml`. A key that
-is not given has its default; a key that is not known, or a value of the wrong type, is refused with
-its path. `--set section.key=value` overrides one value, written as in YAML. Paths in a file count
-from the file's folder, paths in `--set` from where you are.
+One YAML file describes a whole run: `.venv/bin/python local_runner.py --config mine.yaml`. Missing
+keys have their defaults; an unknown key, or a value of the wrong type, is an error that gives its
+path. `--set section.key=value` overrides one value, written as in YAML. Paths in a file are
+relative to the file's folder, paths in `--set` to the current folder.
 
 The smallest file:
 

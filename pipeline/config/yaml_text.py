@@ -1,4 +1,12 @@
-"""YAML 1.2 as plain values: whatever the text is, it is read, or refused in a sentence."""
+"""Reads YAML 1.2 as plain values; any text that is not valid gives an error in one sentence.
+
+>>> parse_yaml("training: {base_learning_rate: 1e-3}", "mine.yaml")
+{'training': {'base_learning_rate': 0.001}}
+>>> parse_yaml("data: [1, 2", "mine.yaml")
+Traceback (most recent call last):
+...
+components.errors.UserError: mine.yaml, line 1, column ... is not valid YAML: ...
+"""
 
 from __future__ import annotations
 
@@ -22,28 +30,30 @@ from ruamel.yaml.events import (
 from components.errors import UserError
 
 FILE_BYTES = 2_000_000
-"""A configuration with the names of 21,000 classes takes a third of it."""
+"""Largest file; a configuration with the names of 21,000 classes takes a third of it."""
 _DEPTH = 50
 _BRACKETS = re.compile(rf"(?:[\[{{]\s*){{{_DEPTH + 1}}}")
 _VALUES = 200_000
 _CHARACTERS = 8_000_000
-"""What a text may come to once its aliases stand for what they mean: `&a`, and later `*a`."""
+"""Largest size of a text after its aliases (`&a`, and later `*a`) are expanded."""
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, or of what stands for one.
+    """The text of a file, a pipe or a device.
 
     Raises:
-      UserError: it cannot be read, is too large for a configuration, or is no UTF-8 text.
+      UserError: it cannot be read, is too large for a configuration, or is not UTF-8 text.
     """
     try:
         with path.open("rb") as stream:
-            # A pipe has no size that could be asked for, and a device no end.
+            # A pipe has no known size, and a device no end.
             content = stream.read(FILE_BYTES + 1)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     if len(content) > FILE_BYTES:
-        raise UserError(f"{path} is larger than {FILE_BYTES:,} bytes: it is no configuration.")
+        raise UserError(
+            f"{path} is larger than {FILE_BYTES:,} bytes, so it is not a configuration."
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -55,19 +65,21 @@ def parse_yaml(text: str, where: str) -> Any:
 
     Args:
       text: the YAML.
-      where: what an error names.
+      where: the place, for errors.
 
     Raises:
-      UserError: it is not valid, or is more than a configuration can be.
+      UserError: it is not valid, or too large for a configuration.
     """
     documents = parse_documents(text, where)
     if len(documents) > 1:
-        raise UserError(f"{where} holds {len(documents)} documents (`---` begins one): give one.")
+        raise UserError(
+            f"{where} contains {len(documents)} documents (`---` begins one). Give one."
+        )
     return documents[0] if documents else None
 
 
 def parse_documents(text: str, where: str) -> list[Any]:
-    """All documents of a YAML text, as `parse_yaml` one."""
+    """All documents of a YAML text; errors as in `parse_yaml`."""
     try:
         _check_size(text, where)
         return list(YAML(typ="safe", pure=True).load_all(text))
@@ -78,7 +90,7 @@ def parse_documents(text: str, where: str) -> list[Any]:
         raise UserError(f"{where}{place} is not valid YAML: {problem.splitlines()[0]}.") from error
     except UserError:
         raise
-    except Exception as error:  # The library trips over some text that is no YAML.
+    except Exception as error:  # The library raises many types for text that is not YAML.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{where} is not valid YAML: {reason}.") from error
 
@@ -92,26 +104,26 @@ def write_yaml(values: Mapping[str, Any], path: Path) -> None:
 
 @dataclass
 class _Size:
-    """What a value comes to, with all that its aliases stand for."""
+    """The size of a value after its aliases are expanded."""
 
     values: int = 1
     characters: int = 0
     depth: int = 0
 
     def add(self, part: _Size) -> None:
-        """Enters a part of this value."""
+        """Adds a part of this value."""
         self.values += part.values
         self.characters += part.characters
         self.depth = max(self.depth, part.depth + 1)
 
 
 def _check_size(text: str, where: str) -> None:
-    """Refuses what a few lines can make of a text: billions of values, or one in itself.
+    """Refuses a text that expands to billions of values, or contains itself.
 
-    By the parser's events, of which none stands for more than its own characters.
+    It counts the parser's events, which do not expand aliases.
     """
     if _BRACKETS.search(text):
-        # The parser takes seconds for them.
+        # The parser would take seconds.
         raise UserError(f"{where} is not valid: its values are nested more than {_DEPTH} deep.")
     anchors: dict[str | None, _Size] = {}
     anchored: list[str | None] = []
@@ -119,7 +131,7 @@ def _check_size(text: str, where: str) -> None:
     for event in YAML(typ="safe", pure=True).parse(text):
         if isinstance(event, (MappingStartEvent, SequenceStartEvent)):
             opened.append(_Size())
-            # A list in itself names an anchor that is not closed: as deep as can be.
+            # A list that contains itself uses an anchor that is not closed: infinitely deep.
             anchors[event.anchor] = _Size(depth=_DEPTH)
             anchored.append(event.anchor)
         elif isinstance(event, (MappingEndEvent, SequenceEndEvent)):
@@ -130,7 +142,7 @@ def _check_size(text: str, where: str) -> None:
             anchors[event.anchor] = _Size(characters=len(event.value))
             opened[-1].add(anchors[event.anchor])
         elif isinstance(event, AliasEvent):
-            # One that names nothing is found by whoever builds the values.
+            # An unknown alias is reported when the values are built.
             opened[-1].add(anchors.get(event.anchor, _Size()))
         _check(opened, where)
 
@@ -141,6 +153,6 @@ def _check(opened: list[_Size], where: str) -> None:
         raise UserError(f"{where} is not valid: its values are nested more than {_DEPTH} deep.")
     if whole.values > _VALUES or whole.characters > _CHARACTERS:
         raise UserError(
-            f"{where} is not valid: with its aliases it comes to more than {_VALUES:,} values "
-            f"or {_CHARACTERS:,} characters, which no configuration has."
+            f"{where} is not valid: its aliases expand it to more than {_VALUES:,} values or "
+            f"{_CHARACTERS:,} characters, too many for a configuration."
         )

@@ -1,1 +1,1 @@
-"""What a run is made of: data, backbone, schema and code, identified before TFX starts."""
+"""The inputs of a run: data, backbone, schema and code, identified before TFX starts."""

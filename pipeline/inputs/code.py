@@ -1,9 +1,9 @@
 """Digests of the code that a step runs: part of its cache key.
 
-TFX's cache sees a step's inputs and properties. The name of a function is such a property, and its
-body is not: without a digest, an edit would go unnoticed and yesterday's artifact be used.
+TFX's cache key has a step's inputs and properties. The name of a function is such a property, but
+its body is not: without a digest, an edit would go unnoticed, and an old artifact would be reused.
 
-A digest is that of the code and not of its text:
+The digest depends on the code and not on its text:
 
     >>> before = code_digest("def f(x): return 2 * x  # Doubles.")
     >>> before == code_digest("def f( x ):  'Twice x.'; return (2 * x)")
@@ -63,17 +63,17 @@ def step_digests() -> dict[str, str]:
 
 
 def project_digest() -> str:
-    """Digest of all our code and the libraries: equal digests mean equal runs."""
+    """Digest of all our code and the libraries: with equal digests, runs behave equally."""
     return _digest(_import_graph().modules, _PAGES)
 
 
 def imported_modules(graph: Any, entry: str, but: Collection[str] = ()) -> set[str]:
-    """The modules of ours that importing `entry` can run.
+    """Our modules that importing `entry` can run.
 
     Args:
       graph: grimp's import graph of our packages.
       entry: dotted name.
-      but: modules that are left out, with what they alone import.
+      but: modules to leave out, with everything that only they import.
     """
     pending, seen = [entry], set[str]()
     while pending:
@@ -110,18 +110,18 @@ def _digest(modules: Iterable[str], patterns: Iterable[str] = ()) -> str:
 
 
 def code_digest(source: str | bytes) -> str:
-    """SHA-256 of a module's syntax tree: without comments, layout and strings that stand alone."""
+    """SHA-256 of a module's syntax tree, without comments, layout and docstrings."""
     return tree_digest(ast.parse(source))
 
 
 def tree_digest(tree: ast.Module) -> str:
-    """The same of its tree, which loses these strings."""
+    """The same for a syntax tree, whose docstrings are removed."""
     _drop_texts(tree)
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def _drop_texts(node: ast.AST) -> None:
-    """Takes out docstrings, those of attributes too."""
+    """Removes docstrings, including those of attributes."""
     for field in ("body", "orelse", "finalbody", "handlers", "cases"):
         statements = getattr(node, field, None)
         if isinstance(statements, list):

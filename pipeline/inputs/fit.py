@@ -21,7 +21,7 @@ from typing import Any
 from components.backbone.hub import is_cached
 from components.errors import UserError
 from components.example_gen.screen.formats import CONVERTIBLE, format_of
-from components.example_gen.screen.image_size import header_size
+from components.example_gen.screen.header import header_size
 from components.example_gen.screen.result import UnfitError
 from components.example_gen.sources.image_files import ImageFile, display, list_images
 from components.example_gen.sources.own_splits import own_slices

@@ -1,4 +1,15 @@
-"""What a run reads, found and identified before TFX starts."""
+"""Finds and identifies everything that a run reads, before TFX starts.
+
+>>> import tempfile
+>>> from pathlib import Path
+>>> from pipeline.config import load_config
+>>> with tempfile.TemporaryDirectory() as folder:
+...     config = load_config("digits", overrides=[f"data.data_dir={folder}/tfds"])
+...     inputs = resolve(config, Layout(Path(folder, "out")))
+Downloading and preparing dataset ...
+>>> inputs.source.full_name, inputs.backbone.handle, inputs.sizes.evaluate
+('digits/1.0.0', 'bit-mini', 32)
+"""
 
 from __future__ import annotations
 
@@ -35,15 +46,15 @@ class Inputs:
     """Data, backbone, code and serving folder as they are now.
 
     Attributes:
-      config: the configuration, with the splits that the data have where it gives none.
+      config: the configuration, with the data's own splits if it gives none.
       source: the prepared data set.
       backbone: the pre-trained network on this machine.
       sizes: of images, in training and evaluation.
-      schema: the curated schema's file, named by its content; None infers one.
+      schema: the curated schema's file, named by its digest; None infers a schema.
       code: digest of the code of each step of this configuration.
-      served: digest of the served model; empty where there is none.
-      key: digest of everything that a run depends on, but for what is served.
-      image: the container image that the steps run in, and its commit; empty outside of one.
+      served: digest of the served model; empty if there is none.
+      key: digest of everything that a run depends on, except the served model.
+      image: the container image of the steps and its commit; empty outside of a container.
     """
 
     config: Config
@@ -58,10 +69,10 @@ class Inputs:
 
 
 def resolve(config: Config, layout: Layout) -> Inputs:
-    """Finds all that the run reads, prepares the data set where it must.
+    """Finds all inputs of a run, and prepares the data set if needed.
 
     Raises:
-      UserError: something cannot be had, or does not fit together.
+      UserError: an input is missing or unusable, or inputs do not fit together.
     """
     check_reachable(config.beam, str(layout.output))
     check_workers(config.beam)
@@ -82,7 +93,7 @@ def resolve(config: Config, layout: Layout) -> Inputs:
         dump_config(config),
         source.fingerprint,
         backbone.sha256,
-        # Of a schema the digest counts, and not where the output folder is now.
+        # The schema's digest, which does not depend on the output folder.
         schema.parent.name if schema else "",
         project_digest(),
     ]
@@ -100,16 +111,16 @@ def resolve(config: Config, layout: Layout) -> Inputs:
 
 
 def _with_splits(config: Config, source: Source) -> Config:
-    """The configuration with the slices that the source settled.
+    """The configuration with the source's slices.
 
     Raises:
-      UserError: the split that is to be judged is none of them.
+      UserError: evaluation.split is none of them.
     """
     split = config.evaluation.split
     if split not in source.slices:
         raise UserError(
-            f"evaluation.split is {split}, and {source.full_name} has no {split} split beside "
-            "train and eval. Give data.splits.test."
+            f"evaluation.split is {split}, but {source.full_name} has no {split} split besides "
+            "train and eval. Set data.splits.test."
         )
     splits = SplitsConfig(**source.slices)
     data = config.data.model_copy(update={"splits": splits})
@@ -119,14 +130,16 @@ def _with_splits(config: Config, source: Source) -> Config:
 def _check_classes(source: Source) -> None:
     classes = len(source.class_names)
     if classes < 2:
-        raise UserError(f"{source.full_name} has {classes} class; a classifier needs two or more.")
+        raise UserError(
+            f"{source.full_name} has {classes} class; a classifier needs two. Check the data."
+        )
 
 
 def settle_sizes(config: Config, source: Source) -> ImageSizes:
-    """The sides of images: the configuration's, the seed's, or the paper's for images like these.
+    """The sides of images: configured, as on keras.io, or the paper's for images of this size.
 
     Raises:
-      UserError: the images' size is asked for, and none can be read.
+      UserError: the size of the images is needed, and none can be read.
     """
     paper = config.training.schedule == "hyperrule"
     auto = KERAS_IO_SIZES
@@ -136,13 +149,13 @@ def settle_sizes(config: Config, source: Source) -> ImageSizes:
 
 
 def _check_gates(evaluation: EvaluationConfig, source: Source) -> None:
-    """Whether what the gates name is there."""
+    """Checks that the classes and features of the gates exist."""
     for name, key in evaluation.classes_named().items():
         _check_name(f"{key}: {source.full_name} has no class", name, source.class_names)
     features = [*SLICE_FEATURES, *(f for f in source.features if f not in (IMAGE, LABEL))]
     for position, gate in enumerate(evaluation.slices):
         key = f"evaluation.slices.{position}.feature"
-        _check_name(f"{key}: there is nothing to slice by called", gate.feature, features)
+        _check_name(f"{key}: there is no feature", gate.feature, features)
 
 
 def _check_name(mistake: str, name: str, known: Sequence[str]) -> None:

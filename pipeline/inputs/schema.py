@@ -1,4 +1,11 @@
-"""The schema that data are held against: a curated one, or one inferred and written to curate."""
+"""The schema that data are validated against: a curated one, or an inferred one to be curated.
+
+>>> text = for_curation("", num_classes=3, data=DataConfig(name="digits"), path="s.pbtxt")
+>>> print(text[:41])
+# Inferred from digits, and written once.
+>>> "max: 2" in text
+True
+"""
 
 from __future__ import annotations
 
@@ -15,15 +22,15 @@ from pipeline.run.layout import Layout
 from pipeline.shipped import SCHEMAS
 
 FILE = "schema.pbtxt"
-"""TFX's name of a schema."""
+"""TFX's name of a schema file."""
 
 _HEADER = """\
-# Inferred from {examples}, and written once: edit it, it is never overwritten. What is changed here
-# counts from the next run on.
+# Inferred from {examples}, and written once. Edit it: it is never overwritten, and the next run
+# uses it, with
 #
 #   data.curated_schema: {path}
 #
-# holds data against it. As long as data.write_schema names this file, that does so too.
+# in the configuration, or with data.write_schema, as long as that names this file.
 """
 _DESCRIBED = """
 feature {{
@@ -44,32 +51,32 @@ feature {{
 
 
 def settle_schema(data: DataConfig, layout: Layout) -> AnyPath | None:
-    """The curated schema that this run holds its data against; None where it infers one.
+    """The curated schema that this run validates its data against; None if it infers one.
 
     Raises:
-      UserError: it cannot be read, is no schema, or could not be written.
+      UserError: it cannot be read or written, or is not a schema.
     """
     if data.curated_schema is not None:
         shipped = SCHEMAS / f"{data.curated_schema}.pbtxt"
         path = shipped if shipped.exists() else as_path(data.curated_schema)
-        return _keep("data.curated_schema", path, layout)
+        return _copied("data.curated_schema", path, layout)
     if data.write_schema is None:
         return None
     path = as_path(data.write_schema)
     if _is_there(path):
-        _say(f"Schema: {path} is there, and is used as it is")
-        return _keep("data.write_schema", path, layout)
+        _report(f"Schema: {path} exists, and is used unchanged")
+        return _copied("data.write_schema", path, layout)
     _check_folder(path)
     return None
 
 
 def write_inferred(data: DataConfig, outputs: Mapping[str, Any], num_classes: int) -> None:
-    """Writes the schema that a run inferred to `data.write_schema`, if nothing is there.
+    """Writes the schema that a run inferred to `data.write_schema`, if no file exists there.
 
     Args:
       data: the section of the configuration.
       outputs: artifacts of the run by `<node>.<output>`; without a schema nothing is written.
-      num_classes: labels are below it.
+      num_classes: number of classes.
     """
     schema = outputs.get("SchemaGen.schema")
     if data.write_schema is None or schema is None:
@@ -81,22 +88,22 @@ def write_inferred(data: DataConfig, outputs: Mapping[str, Any], num_classes: in
         inferred = (as_path(schema.uri) / FILE).read_text(encoding="utf-8")
         write_whole(path, for_curation(inferred, num_classes, data, str(path)))
     except io_errors() as error:
-        # The run is worth more than a file that the next one can write.
-        _say(f"Schema: {path} could not be written: {_reason(error)}")
+        # Not worth failing the run: the next one can write the file.
+        _report(f"Schema: {path} could not be written: {_reason(error)}")
         return
-    _say(f"Schema: written to {path}; runs that find it there hold their data against it")
+    _report(f"Schema: written to {path}; later runs validate their data against it")
 
 
 def for_curation(inferred: str, num_classes: int, data: DataConfig, path: str) -> str:
-    """A schema as TFDV inferred it, with what is known of image and label, as text proto.
+    """An inferred schema, with what we know about image and label, as text proto.
 
-    TFDV takes what it saw for all that there can be, and says of an image what it guesses.
+    TFDV takes the values that it saw for all possible values, and guesses about images.
 
     Args:
       inferred: text proto.
-      num_classes: labels are below it.
-      data: where the examples come from.
-      path: where the file will be.
+      num_classes: number of classes.
+      data: the `data` section.
+      path: of the future file.
     """
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import schema_pb2
@@ -107,7 +114,7 @@ def for_curation(inferred: str, num_classes: int, data: DataConfig, path: str) -
     others = [feature for feature in schema.feature if feature.name not in (IMAGE, LABEL)]
     del schema.feature[:]
     schema.feature.extend([*described.feature, *others])
-    # Of the labels TFDV leaves one that no feature names.
+    # TFDV's domain of the labels is left without a feature.
     named = {feature.domain for feature in schema.feature}
     domains = [domain for domain in schema.string_domain if domain.name in named]
     del schema.string_domain[:]
@@ -117,10 +124,10 @@ def for_curation(inferred: str, num_classes: int, data: DataConfig, path: str) -
     return f"{header}{text_format.MessageToString(schema, as_utf8=True)}"
 
 
-def _keep(key: str, path: AnyPath, layout: Layout) -> AnyPath:
-    """Copies a schema under a name made of its digest.
+def _copied(key: str, path: AnyPath, layout: Layout) -> AnyPath:
+    """Copies a schema to a path that contains its digest.
 
-    ImportSchemaGen's cache key holds the file's name and not its content.
+    ImportSchemaGen's cache key has the path of the file and not its content.
     """
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import schema_pb2
@@ -131,11 +138,13 @@ def _keep(key: str, path: AnyPath, layout: Layout) -> AnyPath:
     except io_errors() as error:
         raise UserError(f"{key} {path} cannot be read: {_reason(error)}.") from error
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise UserError(f"{key} {path} is no TFMD schema as text proto: {error}.") from error
-    kept = layout.schemas / hashlib.sha256(content).hexdigest()[:16] / FILE
-    # Whole: another run may be reading it.
-    write_whole(kept, content.decode("utf-8"))
-    return kept
+        raise UserError(
+            f"{key} {path} is not a TFMD schema in text proto format: {error}."
+        ) from error
+    copy = layout.schemas / hashlib.sha256(content).hexdigest()[:16] / FILE
+    # Atomically: another run may be reading it.
+    write_whole(copy, content.decode("utf-8"))
+    return copy
 
 
 def _is_there(path: AnyPath) -> bool:
@@ -146,7 +155,7 @@ def _is_there(path: AnyPath) -> bool:
 
 
 def _check_folder(path: AnyPath) -> None:
-    """Tells before a run of hours what its end would find out."""
+    """Checks that the schema can be written, before a run of hours ends with that error."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try_writing(path.parent)
@@ -158,5 +167,5 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     report(text, event="note", text=text)

@@ -1,4 +1,10 @@
-"""Which span the examples of a run are: the number of their data in this pipeline's lineage."""
+"""The span of a run's examples: the number of their data in this pipeline's lineage.
+
+>>> store = metadata_store_pb2.ConnectionConfig()
+>>> store.fake_database.SetInParent()  # In memory, and empty: the first data are span 1.
+>>> settle_span(store, "flowers", fingerprint="5f2a")
+1
+"""
 
 from __future__ import annotations
 
@@ -11,18 +17,18 @@ EXAMPLE_GEN = "ImageExampleGen"
 def settle_span(
     connection: metadata_store_pb2.ConnectionConfig, pipeline_name: str, fingerprint: str
 ) -> int:
-    """The span of data that a run of this pipeline has written before, or the next one.
+    """The span under which an earlier run of this pipeline wrote the same data, or the next span.
 
-    Only what a finished step has left counts. Two runs at once do not see each other: they may
-    settle one number for different data, or two for the same.
+    Only outputs of finished steps count. Two concurrent runs do not see each other: they may get
+    one span for different data, or two for the same data.
 
     Args:
-      connection: the metadata store; made where it is a file that is not there.
-      pipeline_name: other pipelines in the store have spans of their own.
+      connection: the metadata store; a missing file is created.
+      pipeline_name: spans are counted separately for each pipeline.
       fingerprint: `components.example_gen.sources.source.Source.fingerprint`.
 
     Returns:
-      From 1 on; 0 is data that was written before there were spans.
+      A number from 1; 0 is for data from before spans were recorded.
     """
     with metadata.Metadata(connection) as handle:
         store = handle.store

@@ -66,7 +66,7 @@ def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
     import apache_beam as beam
 
     from components.example_gen.config import ScreenConfig
-    from components.example_gen.executor import copy_and_watch, joined, write_copied
+    from components.example_gen.executor import combined, copy_with_stats, write_copied
     from components.example_gen.sources.tfds_shard import TfdsShard
 
     given = example("DataflowRunner")
@@ -78,8 +78,8 @@ def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
         pipeline
         | beam.Create([TfdsShard("train", 0, 1, "gs://b/a", 0, 1, file_format="tfrecord")])
         | beam.Reshuffle()
-        | "Copy" >> beam.Map(copy_and_watch, ScreenConfig(), 10, {"examples": "gs://b/o"})
-        | beam.CombinePerKey(joined)
+        | "Copy" >> beam.Map(copy_with_stats, ScreenConfig(), 10, {"examples": "gs://b/o"})
+        | beam.CombinePerKey(combined)
         | beam.combiners.ToList()
         | "Tell" >> beam.Map(write_copied, "gs://b/copied.json")
     )

@@ -60,7 +60,7 @@ def test_a_service_that_nobody_offers_is_told_before_a_step(run, request, key, t
     assert time.monotonic() - started < 120
     assert ended.exit_code == 2
     (reason,) = ended.summary["reasons"]
-    assert reason.startswith(f"beam.options.{key} {nobody}: nobody listens there")
+    assert reason.startswith(f"beam.options.{key} {nobody}: no service listens there")
     assert set(ended.states.values()) == {"skipped"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from components.durable import make_folder, rename, sync, sync_tree
-from components.example_gen.outputs import EXAMPLES, INDEX, QUARANTINE, write_shard
+from components.example_gen.shard_writer import EXAMPLES, INDEX, QUARANTINE, write_shard
 from components.example_gen.sources.tfds_shard import TfdsShard
 from components.storage import try_writing, write_whole
 from tests.recorded import fails_at, recorded

@@ -32,8 +32,8 @@ MANY = "for n in range(200_000): print(n)\nreturn 3"
     [
         ("", False, 3, b""),
         ("| head -n 1", False, 3, b""),
-        ("| head -n 1", True, 3, b"standard output is gone (Broken pipe): the work goes on.\n"),
-        (">/dev/full", True, 3, b"standard output is gone (No space left on device): the work"),
+        ("| head -n 1", True, 3, b"standard output is closed (Broken pipe); the work continues.\n"),
+        (">/dev/full", True, 3, b"standard output is closed (No space left on device); the work"),
         (">&-", False, 3, b""),
         ("2>&- >/dev/full", True, 3, b""),
     ],

@@ -160,7 +160,7 @@ def test_a_run_needs_no_reader_no_log_no_home_and_no_plain_path(tmp_path, tfds_d
             PYTHONIOENCODING="ascii",
         )
     assert ran.returncode == 0, ran.stderr
-    assert ran.stderr == b"standard output is gone (Broken pipe): the work goes on.\n"
+    assert ran.stderr == b"standard output is closed (Broken pipe); the work continues.\n"
     summary = json.loads((output / "run_summary.json").read_text())
     assert (summary["exit_code"], summary["blessed"], summary["reasons"]) == (0, True, [])
     assert (output / "serving" / summary["pushed"] / "saved_model.pb").is_file()

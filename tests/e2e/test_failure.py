@@ -102,7 +102,7 @@ def test_a_killed_run_goes_on_where_it_was(run, tmp_path, tfds_dir):
     assert ended.states["ImageExampleGen"] == "cached"
     assert ended.states["Trainer"] == "complete"
     assert len(ended.served) == 1
-    assert int(re.search(r"Going on after step (\d+) of 200", ended.out)[1]) >= 20
+    assert int(re.search(r"Resuming after step (\d+) of 200", ended.out)[1]) >= 20
     assert learned(history(ended)) == learned(history(unbroken))
     assert ended.summary["metrics"] == unbroken.summary["metrics"]
     assert not list((output / "checkpoints").iterdir())

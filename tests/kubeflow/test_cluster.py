@@ -170,7 +170,7 @@ def test_after_a_retry_and_a_killed_trainer_it_ends_with_a_pushed_model(first, p
     assert first.state == SUCCEEDED
     assert first.tasks["trainer"].codes == [-signal.SIGKILL, 0]
     assert first.tasks["transform"].codes == [0]
-    assert any(b"Going on after step" in log.read_bytes() for log in place.rglob("log.txt"))
+    assert any(b"Resuming after step" in log.read_bytes() for log in place.rglob("log.txt"))
     assert first.tasks["condition-2"].state == SKIPPED
     # KFP does not run an exit task anew: the report has put the summary right.
     for found in (summary(place, "run-1"), summary(place)):

@@ -1,4 +1,12 @@
-"""tfds's fashion_mnist, prepared from the original files in Debian's package, without a network."""
+"""tfds's fashion_mnist, prepared offline from the original files in Debian's package.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as folder:
+...     fashion_mnist(folder, files=Path("/no/such/folder"))
+Traceback (most recent call last):
+...
+FileNotFoundError: [Errno 2] No such file or directory: '/no/such/folder/train-images-idx3-...
+"""
 
 from __future__ import annotations
 
@@ -15,14 +23,14 @@ DEBIAN_FILES = Path("/usr/share/datasets/fashion-mnist")
 
 
 def fashion_mnist(data_dir: str | None = None, files: Path = DEBIAN_FILES) -> Any:
-    """The prepared builder; only its download is replaced, the rest is tfds's own.
+    """Prepares the data set and returns its builder; only tfds's download is replaced.
 
     Args:
-      data_dir: where tfds keeps data; None is its default.
+      data_dir: the folder in which tfds stores data sets; None takes its default.
       files: the folder with the gzip files.
 
     Raises:
-      FileNotFoundError: the data set is not prepared, and `files` does not hold its files.
+      FileNotFoundError: the data set is not prepared, and its files are not in `files`.
     """
     builder = tfds.builder("fashion_mnist", data_dir=data_dir)
     if builder.is_prepared():

@@ -33,13 +33,13 @@ BATCH_SIZE = 128
 LEARNING_RATE = 0.1
 SIDE = 32
 MARGIN = 4
-"""Pixels of black that are put around an image before a crop of SIDE is taken."""
+"""Pixels of black padding around an image before a crop of SIDE is taken."""
 COARSE_SIDES = (8, 14)
-"""A third of the images each pass through these sides, so that coarse pictures are known too."""
+"""A third of the images is downscaled to each of these sides, to train on coarse pictures too."""
 
 
 def main() -> None:
-    """Trains, probes, exports and writes down where the weights come from."""
+    """Trains, probes, exports and documents where the weights come from."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path(__file__).parent)
     parser.add_argument("--data-dir", default=None)
@@ -73,7 +73,7 @@ def augment(image: tf.Tensor, label: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Ten
 
     Args:
       image: uint8 [28, 28, 1].
-      label: passed on.
+      label: returned unchanged.
       seed: int64 [2].
 
     Returns:
@@ -192,7 +192,7 @@ def provenance(
     after: dict[str, float],
     epochs: int,
 ) -> str:
-    """The note that is shipped beside the weights."""
+    """The text of the PROVENANCE.md that is shipped with the weights."""
     rows = "\n".join(f"| {name} | {before[name]:.3f} | {after[name]:.3f} |" for name in before)
     size_mb = sum(file.stat().st_size for file in module.rglob("*") if file.is_file()) / 1e6
     return f"""# bit-mini

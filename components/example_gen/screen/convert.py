@@ -1,4 +1,15 @@
-"""Images that TensorFlow does not decode, or not rightly, as PNGs: Pillow decodes them."""
+"""Converts images that TensorFlow decodes wrongly or not at all to PNG, with Pillow.
+
+>>> import io
+>>> from PIL import Image
+>>> from components.example_gen.screen.header import read_header
+>>> file = io.BytesIO()
+>>> Image.new("CMYK", (32, 24)).save(file, "TIFF")
+>>> header = read_header(file.getvalue(), "tiff")
+>>> png = to_png(file.getvalue(), header, max_bytes=10_000)
+>>> read_header(png, "png").width
+32
+"""
 
 from __future__ import annotations
 
@@ -7,24 +18,23 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-from components.example_gen.screen.exif import is_bomb, orientation
 from components.example_gen.screen.headers.base import Header, damaged
 from components.example_gen.screen.headers.gif import first_frame
-from components.example_gen.screen.plugins import opened
+from components.example_gen.screen.pillow import exif_orientation, is_exif_bomb, open_image
 from components.example_gen.screen.result import Reason, UnfitError, first_line
 
 _GREY = ("1", "L", "LA")
-"""Pillow's modes without a colour."""
+"""Pillow's modes without colour."""
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 _OPAQUE = 255
 
 
 class _TooLongError(Exception):
-    """More was written than is allowed."""
+    """More bytes were written than allowed."""
 
 
 class _Limited(io.BytesIO):
-    """Takes so many bytes and no more: encoding further would cost seconds for nothing."""
+    """Stops the encoder beyond a number of bytes, which saves seconds."""
 
     def __init__(self, most: int) -> None:
         super().__init__()
@@ -39,16 +49,16 @@ class _Limited(io.BytesIO):
 def to_png(image: bytes, header: Header, max_bytes: int) -> bytes:
     """Decodes the first frame or page and encodes it losslessly: grey or RGB, and alpha if any.
 
-    The orientation is followed, and no longer said. Transparency stays, for the background that
+    The orientation is applied and no longer recorded. Transparency stays, for the background that
     preprocessing puts below it.
 
     Args:
       image: an encoded image.
-      header: what its header says.
+      header: its header.
       max_bytes: of the PNG.
 
     Raises:
-      UnfitError: it cannot be decoded, or becomes too long.
+      UnfitError: it cannot be decoded, or the PNG is too large.
     """
     pixels = upright(image, header)
     out = _Limited(max_bytes)
@@ -56,7 +66,7 @@ def to_png(image: bytes, header: Header, max_bytes: int) -> bytes:
         pixels.save(out, "PNG")
     except _TooLongError as error:
         detail = (
-            f"converted from {header.format.upper()} to PNG, more bytes than "
+            f"converted from {header.format.upper()} to PNG, it has more bytes than "
             f"data.screen.max_bytes {max_bytes:,}"
         )
         raise UnfitError(Reason.TOO_MANY_BYTES, detail) from error
@@ -64,56 +74,56 @@ def to_png(image: bytes, header: Header, max_bytes: int) -> bytes:
 
 
 def upright(image: bytes, header: Header) -> Any:
-    """The first frame or page as Pillow shows it: an image of mode L, LA, RGB or RGBA.
+    """The first frame or page, upright: a PIL image of mode L, LA, RGB or RGBA.
 
     Args:
       image: an encoded image.
-      header: what its header says.
+      header: its header.
 
     Raises:
       UnfitError: it cannot be decoded.
     """
     with decoded(image, header) as picture:
         pixels = plain(picture)
-        # Pillow has turned a TIFF already.
-        said = 1 if header.format == "tiff" else orientation(picture.info.get("exif") or b"")
-    # Profiles and the like are of the colours that were.
+        # Pillow has applied a TIFF's orientation already.
+        turn = 1 if header.format == "tiff" else exif_orientation(picture.info.get("exif") or b"")
+    # Profiles and the like belong to the old colours.
     pixels.info = {}
-    return _turned(pixels, said)
+    return _turned(pixels, turn)
 
 
 @contextlib.contextmanager
 def decoded(image: bytes, header: Header) -> Iterator[Any]:
-    """The first frame or page as Pillow has decoded it, in its own mode.
+    """The first frame or page as Pillow decodes it, in its own mode.
 
     Args:
       image: an encoded image.
-      header: what its header says.
+      header: its header.
 
     Raises:
       UnfitError: it cannot be decoded.
     """
-    # A TIFF's own directories were looked at with its header.
-    if header.format != "tiff" and is_bomb(image):
-        raise damaged(f"{header.format.upper()} whose Exif data name more bytes than it has")
+    # A TIFF's own directories were checked with its header.
+    if header.format != "tiff" and is_exif_bomb(image):
+        raise damaged(f"{header.format.upper()} whose Exif data refer to more bytes than it has")
     if header.format == "gif":
         image = first_frame(image)
     try:
-        with opened(image, header.format) as picture:
+        with open_image(image, header.format) as picture:
             if header.page:
                 picture.seek(header.page)
             picture.load()
             yield picture
     except (UnfitError, MemoryError):
         raise
-    except Exception as error:  # Pillow raises many types for what is damaged.
+    except Exception as error:  # Pillow raises many types for damaged data.
         reason = Reason.DAMAGED if header.complete else Reason.TRUNCATED
         detail = f"Pillow cannot decode the {header.format.upper()}: {first_line(error)}"
         raise UnfitError(reason, detail) from error
 
 
 def plain(picture: Any) -> Any:
-    """An image of Pillow's in mode L, LA, RGB or RGBA; without alpha where all is opaque."""
+    """A PIL image in mode L, LA, RGB or RGBA; without alpha if all pixels are opaque."""
     grey = picture.mode in _GREY
     if picture.mode in _ALPHA or "transparency" in picture.info:
         with_alpha = picture.convert("LA" if picture.mode in ("L", "LA", "1") else "RGBA")
@@ -123,7 +133,7 @@ def plain(picture: Any) -> Any:
     return picture.convert("L" if grey else "RGB")
 
 
-def _turned(pixels: Any, said: int) -> Any:
+def _turned(pixels: Any, orientation: int) -> Any:
     from PIL import Image
 
     turn = Image.Transpose
@@ -136,4 +146,4 @@ def _turned(pixels: Any, said: int) -> Any:
         7: turn.TRANSVERSE,
         8: turn.ROTATE_90,
     }
-    return pixels.transpose(turns[said]) if said in turns else pixels
+    return pixels.transpose(turns[orientation]) if orientation in turns else pixels

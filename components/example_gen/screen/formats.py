@@ -1,11 +1,19 @@
-"""Which image format some bytes are, by how they begin."""
+r"""Recognises the format of an image by its first bytes.
+
+>>> format_of(b"\x89PNG\r\n\x1a\n")
+'png'
+>>> format_of(b"%PDF-1.7")
+Traceback (most recent call last):
+...
+components.example_gen.screen.result.UnfitError: PDF, which TensorFlow does not decode
+"""
 
 from __future__ import annotations
 
 from components.example_gen.screen.result import Reason, UnfitError
 
 CONVERTIBLE = {"webp": "WebP", "tiff": "TIFF", "avif": "AVIF", "heic": "HEIC"}
-"""Names of what TensorFlow decodes on no or not on every version; Pillow can."""
+"""Formats that Pillow decodes, and TensorFlow does not, or not in every version."""
 
 _READABLE = {
     b"\xff\xd8": "jpeg",
@@ -13,10 +21,10 @@ _READABLE = {
     b"GIF8": "gif",
     **dict.fromkeys((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "tiff"),
 }
-"""By how they begin."""
+"""Formats by their first bytes."""
 
 _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}
-"""Sizes in bytes that the header after a BMP's first 14 bytes has."""
+"""Sizes in bytes of the header after a BMP's first 14 bytes."""
 
 _FOREIGN = {
     b"\x00\x00\x00\x0cJXL \r\n\x87\n": "JPEG XL",
@@ -54,14 +62,14 @@ _CONTAINERS = (b"mif1", b"msf1", b"miaf")
 """Brands that do not say how the pixels are coded; the compatible ones do."""
 _OTHER_BRANDS = {b"crx ": "Canon raw", **dict.fromkeys(_CONTAINERS, "HEIF")}
 _MOST_BRANDS = 200
-"""Bytes of the first box that are looked at."""
+"""Bytes of the first box that are searched."""
 
 
 def format_of(image: bytes) -> str:
     """jpeg, png, gif, bmp, webp, tiff, avif or heic.
 
     Raises:
-      UnfitError: of another format, or of none.
+      UnfitError: it has another format, or none.
     """
     kind = _readable(image)
     if kind:
@@ -73,9 +81,9 @@ def format_of(image: bytes) -> str:
 
 
 def _readable(image: bytes) -> str:
-    """The name of a format that something here reads; empty where it is none."""
+    """The name of a format that we read; empty for any other."""
     if image[4:8] == b"ftyp":
-        return _coded(image)
+        return _by_brand(image)
     if image.startswith(b"RIFF") and image[8:12] == b"WEBP":
         return "webp"
     if image.startswith(b"BM") and (
@@ -85,8 +93,8 @@ def _readable(image: bytes) -> str:
     return next((kind for start, kind in _READABLE.items() if image.startswith(start)), "")
 
 
-def _coded(image: bytes) -> str:
-    """Which of avif and heic, by the brands of the first box; empty where it is neither."""
+def _by_brand(image: bytes) -> str:
+    """Avif or heic, by the brands of the first box; empty if it is neither."""
     major = image[8:12]
     if major not in _CONTAINERS:
         return _BRANDS.get(major, "")
@@ -96,7 +104,7 @@ def _coded(image: bytes) -> str:
 
 
 def _foreign(image: bytes) -> str:
-    """The name of a known format that nothing here reads; empty where it is none."""
+    """The name of a known format that we do not read; empty for any other."""
     if image[4:8] == b"ftyp":
         return _OTHER_BRANDS.get(image[8:12], "")
     if image[:1] == b"P" and image[1:2] in b"1234567" and image[2:3].isspace():
@@ -110,5 +118,5 @@ def _no_image(image: bytes) -> str:
     start = image[:40]
     text = start.decode("utf-8", "ignore")
     if len(text) >= len(start) - 3 and all(char.isprintable() or char.isspace() for char in text):
-        return f"text, no image; it begins with {' '.join(text.split())!r}"
-    return f"no known image begins with the bytes {start[:8].hex(' ')}"
+        return f"text and not an image; it begins with {' '.join(text.split())!r}"
+    return f"no known image format begins with the bytes {start[:8].hex(' ')}"

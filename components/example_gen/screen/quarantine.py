@@ -1,8 +1,11 @@
-"""The quarantine: records that were set aside, each with its bytes, its source and the reason.
+"""The quarantine: rejected records, each with its bytes, its source and the reason.
 
-TFRecord files, not compressed, a folder a split: `Split-<split>/rejects-00000-of-00003.tfrecord`.
-Every record is a tf.Example with `source`, `reason`, `detail`, `image`, and `label` where it had
-one.
+Uncompressed TFRecord files, `Split-<split>/rejects-00000-of-00003.tfrecord`. Every record is a
+tf.Example with `source`, `reason`, `detail`, `image`, and `label` if it had one.
+
+    >>> reject = Reject("roses/12.jpg", "empty", "0 bytes; copy the file again", b"", label=3)
+    >>> from_record(to_record(reject)) == reject
+    True
 """
 
 from __future__ import annotations
@@ -17,14 +20,14 @@ from components.storage import split_folder, splits_in
 
 @dataclass(frozen=True)
 class Reject:
-    """One record that was set aside.
+    """One rejected record.
 
     Attributes:
-      source: where it came from, as in the image index.
+      source: where it comes from, as in the image index.
       reason: a value of `components.example_gen.screen.screen.Reason`.
       detail: a sentence.
-      image: the bytes of its image; of a record in which none is found, the record's own.
-      label: class index; None where it had none.
+      image: the bytes of its image; the whole record if no image is found in it.
+      label: class index; None if it had none.
     """
 
     source: str
@@ -35,11 +38,11 @@ class Reject:
 
 
 def to_record(reject: Reject) -> bytes:
-    """As a serialized tf.Example."""
+    """Serializes a reject as a tf.Example."""
     example = _example()
     features = example.features.feature
     for name in ("source", "reason", "detail"):
-        # A file's name need not be UTF-8.
+        # A file name need not be UTF-8.
         features[name].bytes_list.value.append(
             getattr(reject, name).encode("utf-8", "surrogateescape")
         )
@@ -50,7 +53,7 @@ def to_record(reject: Reject) -> bytes:
 
 
 def from_record(record: bytes) -> Reject:
-    """The inverse of `to_record`."""
+    """Reads what `to_record` wrote."""
     example = _example()
     example.ParseFromString(record)
     features = example.features.feature
@@ -63,7 +66,7 @@ def from_record(record: bytes) -> Reject:
 
 
 def read_quarantine(uri: str, split: str) -> Iterator[Reject]:
-    """What was set aside of a split, read without TensorFlow.
+    """The rejected records of a split, read without TensorFlow.
 
     Args:
       uri: of the Quarantine artifact.
@@ -76,7 +79,7 @@ def read_quarantine(uri: str, split: str) -> Iterator[Reject]:
 
 
 def quarantined_splits(uri: str) -> list[str]:
-    """The splits of which something was set aside."""
+    """The splits that have rejected records."""
     return splits_in(uri)
 
 

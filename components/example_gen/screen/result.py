@@ -1,4 +1,11 @@
-"""What the screen says of an image: accepted, or refused for a reason."""
+"""The screen's result for an image: accepted, or refused for a reason.
+
+>>> refused = Refused(Reason.EMPTY, "0 bytes")
+>>> refused.sentence
+'0 bytes; copy the file again'
+>>> refused.reason.value
+'empty'
+"""
 
 from __future__ import annotations
 
@@ -8,26 +15,26 @@ from typing import NamedTuple
 
 
 class Reason(str, Enum):
-    """Why a record is set aside. Names in run_summary.json, ML Metadata and the quarantine."""
+    """Why a record is rejected; the values are stored in summaries, ML Metadata and quarantines."""
 
     MALFORMED = "malformed"
-    """No tf.Example with one image and one label."""
+    """Not a tf.Example with one image and one label."""
     LABEL = "label"
-    """Its label is no class."""
+    """The label is not that of a class."""
     UNREADABLE = "unreadable"
     """The file cannot be read."""
     EMPTY = "empty"
-    """No byte."""
+    """It has no bytes."""
     TOO_MANY_BYTES = "too_many_bytes"
     """More than data.screen.max_bytes."""
     NOT_AN_IMAGE = "not_an_image"
-    """No format that is known."""
+    """Not in a known image format."""
     UNSUPPORTED = "unsupported"
-    """A known image format that TensorFlow does not decode, or not rightly."""
+    """A known image format that TensorFlow decodes wrongly or not at all."""
     TOO_MANY_PIXELS = "too_many_pixels"
     """More than data.screen.max_pixels."""
     TOO_COSTLY = "too_costly"
-    """Far more work than its pixels: chunks, segments, blocks, texts."""
+    """Far more work than its pixels need: chunks, segments, blocks, texts."""
     TRUNCATED = "truncated"
     """The end is missing."""
     DAMAGED = "damaged"
@@ -47,17 +54,17 @@ CURES = {
     Reason.TRUNCATED: "copy the file again",
     Reason.DAMAGED: "copy the file again, or open it in an editor and save it as PNG",
 }
-"""What to do about a record that was set aside."""
+"""What to do about a rejected record."""
 
 
 class Looks(NamedTuple):
-    """How an image is shown.
+    """How an image is displayed.
 
     Attributes:
-      orientation: 1 to 8 as Exif numbers them; 1 where none is said.
+      orientation: 1 to 8, as in Exif; 1 if it has none.
       transparent: the share of its pixels that are not opaque.
-      colour: the one colour, `#rrggbb`, of all pixels that can be seen; empty where none can be
-        seen, None where they have several.
+      colour: the one colour, `#rrggbb`, of all visible pixels; empty if none is visible, None if
+        there are several.
     """
 
     orientation: int
@@ -70,9 +77,9 @@ class Accepted:
     """An image that can be trained on.
 
     Attributes:
-      image: the encoded image; as it was, or converted to PNG.
-      format: jpeg, png, gif or bmp; of a converted image the name in `data.screen.convert`.
-      width: in pixels, as it is seen: upright.
+      image: the encoded image; unchanged, or converted to PNG.
+      format: jpeg, png, gif or bmp; for a converted image its name in `data.screen.convert`.
+      width: in pixels, of the upright image.
       height: in pixels.
       phash: perceptual hash, 64 bits.
       looks: its orientation, transparency and colour.
@@ -88,12 +95,13 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Refused:
-    """An image that is set aside.
+    """An image that is rejected.
 
     Attributes:
-      reason: its kind.
+      reason: the kind of fault.
       detail: a sentence for people.
-      cure: what to do about it; None takes that of CURES, "" says none as the detail does.
+      cure: what to do about it; None takes the reason's from CURES, "" adds none because the
+        detail has one.
     """
 
     reason: Reason
@@ -108,10 +116,10 @@ class Refused:
 
 
 class UnfitError(Exception):
-    """Carries a refusal out of wherever it was found.
+    """An image is unfit for training; carries the refusal.
 
     Args:
-      reason: its kind.
+      reason: the kind of fault.
       detail: what is wrong.
       cure: as in Refused.
     """
@@ -122,5 +130,5 @@ class UnfitError(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says in one line; its type where it says nothing."""
+    """The first line of an error's message; its type if it has none."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,4 +1,17 @@
-"""Which images can be trained on: the header first, then a real decode in a guard."""
+"""Decides whether an image can be trained on: by its header first, then by decoding it.
+
+>>> import io
+>>> from PIL import Image
+>>> file = io.BytesIO()
+>>> Image.new("RGB", (32, 24), "red").save(file, "PNG")
+>>> accepted = screen(file.getvalue(), ScreenConfig())
+>>> accepted.format, accepted.width, accepted.height, accepted.looks.colour
+('png', 32, 24, '#ff0000')
+>>> screen(file.getvalue(), ScreenConfig(max_pixels=100)).sentence
+'32 x 24 pixels, more than data.screen.max_pixels 100; make the image smaller or raise the limit'
+>>> check_label(7, classes=5).reason
+<Reason.LABEL: 'label'>
+"""
 
 from __future__ import annotations
 
@@ -7,30 +20,29 @@ from typing import Any
 from components.example_gen.config import ScreenConfig
 from components.example_gen.screen.convert import to_png
 from components.example_gen.screen.decode import decode
-from components.example_gen.screen.flaws import flaw
+from components.example_gen.screen.flaws import find_flaw
 from components.example_gen.screen.formats import CONVERTIBLE, format_of
 from components.example_gen.screen.header import DECODABLE_PIXELS, read_header
 from components.example_gen.screen.headers.base import Header
-from components.example_gen.screen.looks import looks_of, said_by_pillow
-from components.example_gen.screen.phash import phash
+from components.example_gen.screen.looks import looks_of, phash, pillow_orientation
 from components.example_gen.screen.result import Accepted, Reason, Refused, UnfitError
 
 __all__ = ["Accepted", "Reason", "Refused", "check_label", "screen"]
 
 _MAX_HELD = 30_000_000
-"""Pixels held beyond the image: a GIF's take TensorFlow 0.6 s."""
+"""Pixels held beyond the image; those of a GIF take TensorFlow 0.6 s."""
 
 _MAX_SCANS = 500
-"""Of a JPEG, as in libjpeg-turbo's own fuzzers; cameras and tools write a dozen."""
+"""Scans of a JPEG, as in libjpeg-turbo's own fuzzers; cameras and tools write a dozen."""
 
 _MAX_EXTRA = 150_000_000
-"""Pixels that a JPEG's scans pass over beyond those of a usual one: 0.4 s."""
+"""Pixels that a JPEG's scans pass over beyond those of a usual JPEG: 0.4 s."""
 
 
 def screen(image: bytes, limits: ScreenConfig) -> Accepted | Refused:
-    """Holds an encoded image against the limits.
+    """Checks an encoded image against the limits, and decodes it.
 
-    Beyond what its pixels cost, the work is bounded: a second and 300 MB at the default limits.
+    Beyond the cost of its pixels, the work is bounded: a second and 300 MB at the default limits.
 
     Args:
       image: the encoded image.
@@ -43,16 +55,16 @@ def screen(image: bytes, limits: ScreenConfig) -> Accepted | Refused:
 
 
 def check_label(label: int | None, classes: int) -> Refused | None:
-    """Refuses a label that is no class.
+    """Refuses a label that is not that of a class.
 
     Args:
-      label: None where there is none.
+      label: class index; None if there is none.
       classes: how many there are.
     """
     if label is None:
         return Refused(Reason.LABEL, "no label", "label it or remove it")
     if not 0 <= label < classes:
-        detail = f"label {label} is no class; they are numbered 0 to {classes - 1}"
+        detail = f"label {label} is not a class; classes are numbered 0 to {classes - 1}"
         return Refused(Reason.LABEL, detail, "correct the label")
     return None
 
@@ -72,10 +84,10 @@ def _accept(image: bytes, limits: ScreenConfig) -> Accepted:
         wrong = _unfit(Reason.UNSUPPORTED, header.obstacle, header.convert)
     if not wrong and kind not in CONVERTIBLE:
         pixels = decode(image, header)
-        says = flaw(image, header, pixels)
-        if not says:
+        found = find_flaw(image, header, pixels)
+        if not found:
             return _accepted(image, kind, pixels)
-        wrong = _unfit(Reason.DAMAGED, says, header.convert)
+        wrong = _unfit(Reason.DAMAGED, found, header.convert)
     if wrong and header.convert not in limits.convert:
         raise wrong
     return _converted(image, header, limits)
@@ -85,7 +97,7 @@ def _converted(image: bytes, header: Header, limits: ScreenConfig) -> Accepted:
     png = to_png(image, header, limits.max_bytes)
     name = header.format if header.format in CONVERTIBLE else header.convert
     pixels = decode(png, read_header(png, "png"))
-    return _accepted(png, name, pixels, said_by_pillow(image, header.format))
+    return _accepted(png, name, pixels, pillow_orientation(image, header.format))
 
 
 def _accepted(image: bytes, name: str, pixels: Any, orientation: int | None = None) -> Accepted:
@@ -95,7 +107,7 @@ def _accepted(image: bytes, name: str, pixels: Any, orientation: int | None = No
 
 
 def _unfit(reason: Reason, detail: str, convert: str) -> UnfitError:
-    """With the key that lets such an image be converted, where one does."""
+    """An UnfitError that names the `data.screen.convert` value for such an image, if any."""
     if not convert:
         return UnfitError(reason, detail)
     detail = f"{detail}; to convert such images add {convert} to data.screen.convert"
@@ -122,12 +134,12 @@ def _check_pixels(header: Header, limits: ScreenConfig) -> None:
 
 
 def _beyond_pixels(header: Header) -> UnfitError | None:
-    """What a decoder would hold or pass over in vain."""
+    """Refuses work that a decoder would do for other pixels than those of the image."""
     size = f"{header.width} x {header.height} pixels"
     if header.held_pixels > _MAX_HELD:
         detail = (
-            f"{header.held_pixels:,} pixels in later frames or in a tile, of which all are decoded "
-            f"for one, more than {_MAX_HELD:,}"
+            f"{header.held_pixels:,} pixels in later frames or in a tile, which a decoder holds "
+            f"too, more than {_MAX_HELD:,}"
         )
         return _unfit(Reason.TOO_MANY_PIXELS, detail, "gif" if header.format == "gif" else "")
     extra = header.extra_passes * header.width * header.height

@@ -2,6 +2,14 @@
 
 The scans are the test set of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998,
 UCI), which scikit-learn ships (sklearn.datasets.load_digits). Importing this module registers it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     builder = tfds.builder("digits", data_dir=folder)
+    ...     builder.download_and_prepare()
+    ...     builder.info.splits["train"].num_examples
+    Downloading and preparing dataset ...
+    1797
 """
 
 from __future__ import annotations
@@ -49,7 +57,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         from sklearn.datasets import load_digits
 
         scans = load_digits()
-        # Scikit-learn has ink as 0..16; an image has light as 0..255.
+        # scikit-learn stores ink as 0..16; an image stores light as 0..255.
         pixels = np.round(scans.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
         for index, (image, label) in enumerate(zip(pixels, scans.target, strict=True)):
             yield f"{index:04d}", {"image": image, "label": int(label)}

@@ -1,4 +1,15 @@
-"""The class of a tf.Example from elsewhere, whatever kind of feature holds its label."""
+"""The class of a tf.Example that others wrote, whatever the kind of its label feature.
+
+>>> from tensorflow_datasets.proto import tf_example_pb2
+>>> numbers = {"daisy": 0, "rose": 1}
+>>> feature = tf_example_pb2.Example().features.feature["label"]
+>>> feature.bytes_list.value.append(b"rose")
+>>> labels_of(feature, numbers, first=0)
+Labels(numbers=[1], refused=None)
+>>> feature.bytes_list.value[0] = b"tulip"
+>>> labels_of(feature, numbers, first=0).refused.sentence
+"label 'tulip' is none of data.tfrecords.class_names"
+"""
 
 from __future__ import annotations
 
@@ -12,18 +23,18 @@ _SHOWN = 100
 """Characters of a label's text that are shown."""
 
 KINDS = {"int64_list": "int64", "float_list": "float", "bytes_list": "bytes"}
-"""What the kinds of a tf.train.Feature are called."""
+"""Names of the kinds of a tf.train.Feature."""
 
 
 class Labels(NamedTuple):
-    """The labels of a record as class indices, and why they are refused where they are."""
+    """The labels of a record as class indices, and why they are refused, if they are."""
 
     numbers: list[int]
     refused: Refused | None
 
 
 def labels_of(feature: Any, numbers: Mapping[str, int], first: int) -> Labels:
-    """The class indices that a feature names: by number, whole float, name, or number as text.
+    """The class indices in a feature: numbers, whole floats, names, or numbers as text.
 
     Args:
       feature: a tf.train.Feature.
@@ -36,7 +47,7 @@ def labels_of(feature: Any, numbers: Mapping[str, int], first: int) -> Labels:
     wrong = next((value for value, index in zip(values, found, strict=True) if index is None), None)
     indices = [NO_LABEL if index is None else index for index in found]
     if wrong is not None:
-        return Labels(indices, Refused(Reason.LABEL, _says(wrong)))
+        return Labels(indices, Refused(Reason.LABEL, _unknown(wrong)))
     beyond = [index + first for index in indices if not 0 <= index < len(numbers)]
     if first and beyond:
         detail = (
@@ -47,12 +58,12 @@ def labels_of(feature: Any, numbers: Mapping[str, int], first: int) -> Labels:
 
 
 def _index(value: Any, numbers: Mapping[str, int], first: int) -> int | None:
-    """A class index, which may be that of no class; None where the value is no label at all."""
+    """A class index, possibly out of range; None if the value is not a label at all."""
     if isinstance(value, bytes):
         name = value.decode("utf-8", "backslashreplace")
         if name in numbers:
             return numbers[name]
-        # A name may be a number itself; only then it is looked at as one.
+        # A class name may be a number; only an unknown name is parsed as a label.
         return int(name) - first if name.isascii() and name.isdigit() and len(name) < 19 else None
     if isinstance(value, float):
         whole = value.is_integer() and abs(value) < 2**31
@@ -60,15 +71,15 @@ def _index(value: Any, numbers: Mapping[str, int], first: int) -> int | None:
     return int(value) - first
 
 
-def _says(value: Any) -> str:
+def _unknown(value: Any) -> str:
     if isinstance(value, bytes):
         name = value.decode("utf-8", "backslashreplace")[:_SHOWN]
         return f"label {name!r} is none of data.tfrecords.class_names"
-    return f"label is float, and {value:g} is the number of no class"
+    return f"label is float, and {value:g} is not the number of a class"
 
 
 def kinds_of(features: Any) -> Iterator[tuple[str, str]]:
-    """(name, kind) of every feature that has one, but of those without a value too."""
+    """(name, kind) of every feature that has a kind, even if it has no value."""
     for name in features:
         kind = features[name].WhichOneof("kind")
         if kind:

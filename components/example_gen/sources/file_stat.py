@@ -1,4 +1,11 @@
-"""What identifies a stored file: its size and time, or the values that it holds."""
+"""What identifies a stored file: its size and modification time, or a digest of its values.
+
+>>> import tempfile
+>>> with tempfile.NamedTemporaryFile() as file:
+...     _ = os.utime(file.name, ns=(0, 7))
+...     size_and_time(file.name)
+'0:7'
+"""
 
 from __future__ import annotations
 
@@ -11,14 +18,14 @@ from components.example_gen.sources.tfrecord_file import DamagedError, frames
 from components.storage import AnyPath, is_local
 
 _READ_BYTES = 64_000_000
-"""Of a larger file no record is read."""
+"""Records of larger files are not read."""
 
 
 def size_and_time(path: Any) -> str:
-    """Length in bytes and time of change, to the nanosecond where the file system is local.
+    """Length in bytes and modification time, in nanoseconds on a local file system.
 
     Args:
-      path: of either kind of storage.
+      path: local or in an object store.
     """
     try:
         local = os.stat(path)
@@ -29,17 +36,17 @@ def size_and_time(path: Any) -> str:
 
 
 def records_digest(path: AnyPath, skip: int, take: int) -> str | None:
-    """SHA-256 over the values of tf.Examples in a TFRecord file, whatever their bytes.
+    """SHA-256 over the values of tf.Examples in a TFRecord file, whatever their byte order.
 
-    A tf.Example is a map, and is written in any order.
+    A tf.Example is a map, whose entries may be serialized in any order.
 
     Args:
       path: of the file.
-      skip: records before them.
-      take: how many.
+      skip: records to skip.
+      take: records to read.
 
     Returns:
-      None where the file is large, in an object store, damaged, or of another format.
+      None if the file is large, in an object store, damaged, or in another format.
     """
     if not is_local(path) or os.path.getsize(path) > _READ_BYTES:
         return None
@@ -58,7 +65,7 @@ def records_digest(path: AnyPath, skip: int, take: int) -> str | None:
 
 
 def _values(record: bytes) -> bytes:
-    """The features of a tf.Example by name, each with kind, lengths and values; else its bytes."""
+    """The features of a tf.Example, sorted, with kind, lengths and values; otherwise its bytes."""
     example = parsed(record)
     if example is None:
         return record

@@ -1,4 +1,19 @@
-"""`data.folder`: a folder of images as a data set, file by file; nothing is copied or prepared."""
+"""`data.folder`: a folder of images as a data set; nothing is copied or prepared.
+
+>>> import tempfile
+>>> from pathlib import Path
+>>> with tempfile.TemporaryDirectory() as folder:
+...     for name in ("daisy", "rose"):
+...         Path(folder, name).mkdir()
+...         Path(folder, name, "1.jpg").touch()
+...     data = open_folder(folder, limit_bytes=1_000_000)
+>>> data.class_names
+('daisy', 'rose')
+>>> data.splits["train"].num_examples
+2
+>>> [shard.take for shard in data.shards("train", [Run("train", 0, 2)])]
+[2]
+"""
 
 from __future__ import annotations
 
@@ -16,7 +31,7 @@ from components.storage import as_path
 
 _SHARD_BYTES = 64_000_000
 _SHARD_FILES = 2000
-"""An output shard holds no more: enough of them for all workers, and each is soon done again."""
+"""Limits of an output shard: enough shards for all workers, and each is cheap to retry."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +41,7 @@ class FolderData:
     Attributes:
       data_dir: the folder, a path or a gs:// URI.
       listed: its files.
-      limit_bytes: of a larger file the beginning alone is read.
+      limit_bytes: of a larger file, only the beginning is read.
     """
 
     data_dir: str
@@ -48,23 +63,24 @@ class FolderData:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What of the folder is not read, and classes that look like splits."""
+        """Sentences about files that are not read, and classes that look like splits."""
         return self.listed.notes
 
     @functools.cached_property
     def splits(self) -> Mapping[str, Any]:
-        """How much there is of each split."""
+        """tfds.core.SplitInfo by split."""
         return split_infos({split: [len(files)] for split, files in self.listed.splits.items()})
 
     def shards(self, split: str, runs: Sequence[Run]) -> list[FolderShard]:
-        """Runs of the split's order of about equal bytes."""
+        """Shards of about equal bytes, in the order of the split."""
         pieces = [piece for run in runs for piece in self._pieces(run)]
         return [self._shard(split, index, len(pieces), piece) for index, piece in enumerate(pieces)]
 
     def fingerprint(self, runs: Sequence[Run]) -> str:
-        """SHA-256 over the classes and over name, size and time of change of the slice's files.
+        """SHA-256 over the classes, and the names, sizes and modification times of the files.
 
-        All classes: they number the labels. No file is read; one that is rewritten differs in time.
+        All classes count, because they number the labels. No file is read: one that is rewritten
+        has another modification time.
         """
         digest = hashlib.sha256()
         for text in (*self.class_names, ""):
@@ -106,6 +122,6 @@ def open_folder(folder: str, limit_bytes: int) -> FolderData:
     """Lists a folder.
 
     Raises:
-      UserError: it is no folder of images.
+      UserError: it is not a folder of images.
     """
     return FolderData(folder, list_images(as_path(folder)), limit_bytes)

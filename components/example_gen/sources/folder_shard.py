@@ -1,4 +1,14 @@
-"""Image files as records: each becomes a tf.Example with `image` and `label`."""
+"""Image files as records: each becomes a tf.Example with `image` and `label`.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as folder:
+...     _ = Path(folder, "1.jpg").write_bytes(b"...")
+...     shard = FolderShard(
+...         "train", 0, 1, folder, 0, 1, names=("1.jpg",), classes=(4,), limit_bytes=1000
+...     )
+...     [stored.source for stored in shard.records()], list(shard.labels())
+(['1.jpg'], [4])
+"""
 
 from __future__ import annotations
 
@@ -19,14 +29,14 @@ from components.transform.features import IMAGE, LABEL
 class FolderShard(Shard):
     """A run of image files in the order of a folder's split.
 
-    It names its files: workers on other machines need not list the folder again.
+    It holds the files' names, so that workers on other machines need not list the folder.
 
     Attributes:
-      path: of the folder.
-      skip: files of its split before the run.
-      names: of the run's files, below the folder.
-      classes: of them, by number.
-      limit_bytes: of a larger file so many bytes and one more are read.
+      path: the folder.
+      skip: files of the split before the run.
+      names: the run's files, relative to the folder.
+      classes: the class index of each file.
+      limit_bytes: of a larger file, this many bytes and one more are read.
     """
 
     names: tuple[str, ...] = ()
@@ -36,11 +46,11 @@ class FolderShard(Shard):
     labelled: ClassVar[bool] = True
 
     def records(self) -> Iterator[Stored]:
-        """The files that it takes, in its order.
+        """The files of the shard, in its order.
 
-        One that cannot be read is named in its record, so that the others are read.
+        A file that cannot be read gives a record with an error, so that the others are read.
         """
-        # The same message as TensorFlow's, without TensorFlow.
+        # The protocol buffer of TensorFlow, without TensorFlow.
         from tensorflow_datasets.proto import tf_example_pb2
 
         for place in range(self.take) if self.drawn is None else self.drawn:
@@ -62,10 +72,10 @@ class FolderShard(Shard):
 
 
 def _read(path: AnyPath, limit_bytes: int) -> tuple[bytes, int]:
-    """A file, or the beginning of one that is longer than the limit and its length; else 0."""
-    # A pipe would be waited for without end.
+    """The content of a file and 0; of a file beyond the limit, its beginning and its length."""
+    # Reading a pipe would block for ever.
     if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(0, "It is no regular file")
+        raise OSError(0, "It is not a regular file")
     with path.open("rb") as stream:
         image = stream.read(limit_bytes + 1)
     if len(image) <= limit_bytes:

@@ -1,6 +1,17 @@
-"""The images below a folder: `<folder>/<class>/*`, or `<folder>/<split>/<class>/*`.
+"""Lists the images below a folder: `<folder>/<class>/*`, or `<folder>/<split>/<class>/*`.
 
-Which of the two it is, is told by where the files are. A folder is listed, no file is opened.
+The depth of the files decides which of the two it is. Folders are listed, no file is opened.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("train/daisy", "train/rose", "val/rose"):
+    ...         Path(folder, name).mkdir(parents=True)
+    ...         Path(folder, name, "1.jpg").touch()
+    ...     images = list_images(Path(folder))
+    >>> images.class_names
+    ('daisy', 'rose')
+    >>> [(file.name, file.label) for file in images.splits["val"]]
+    [('val/rose/1.jpg', 1)]
 """
 
 from __future__ import annotations
@@ -20,34 +31,34 @@ from components.example_gen.sources.own_splits import role_of
 from components.storage import AnyPath, io_errors
 
 FLAT_SPLIT = "train"
-"""The one split of a folder whose folders are classes."""
+"""The only split of a folder whose subfolders are classes."""
 
 _LITTER = {
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin"),
     *("system volume information", "lost+found"),
 }
-"""What systems leave in folders, beside what is hidden by a dot."""
+"""Files that operating systems leave in folders, besides hidden ones."""
 
 _NOTES = {".cff", ".csv", ".htm", ".html", ".json", ".md", ".pdf", ".rst", ".tsv", ".txt", ".xml"}
 _NOTES |= {".yaml", ".yml"}
 _NOTES_NAMED = {"license", "licence", "readme", "checksums", "notice"}
-"""A file above the class folders that is no image."""
+"""Files above the class folders that are not images."""
 
 _SHOWN = 3
-"""Names of what is not read, at most."""
+"""Names shown of files that are not read, at most."""
 
 _REQUESTS = 32
-"""At a time, to an object store: each file is asked for its size."""
+"""Concurrent requests for file sizes to an object store."""
 
 
 class ImageFile(NamedTuple):
     """A file in a class folder.
 
     Attributes:
-      name: below the folder, with slashes; bytes that are no UTF-8 as os.fsdecode gives them.
-      label: its class.
-      size_bytes: its length; 0 of a link to nowhere.
-      changed: when, as the storage says it.
+      name: relative to the folder, with slashes; in the encoding of os.fsdecode.
+      label: class index.
+      size_bytes: its length; 0 for a dangling link.
+      changed: modification time, in the storage's unit.
     """
 
     name: str
@@ -58,12 +69,12 @@ class ImageFile(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """What a folder holds.
+    """The images of a folder.
 
     Attributes:
       class_names: of all splits, sorted; empty folders are classes too.
       splits: files by split, in the order of the SHA-256 of their names.
-      notes: sentences on what is there and is not read, and on classes called like splits.
+      notes: sentences about files that are not read, and about classes named like splits.
     """
 
     class_names: tuple[str, ...]
@@ -85,14 +96,13 @@ class _Entry(NamedTuple):
 def list_images(root: AnyPath) -> ImageFiles:
     """Lists the files of every class and split.
 
-    Within a split they are sorted by the SHA-256 of their names below `root`. Sorted by name,
-    `train[:85%]` would lose the last classes; shuffled, a file more would move all others. So each
-    slice has its share of every class, and a file that comes or goes moves the others by a place at
-    most.
+    Within a split they are sorted by the SHA-256 of their names relative to `root`. Sorted by
+    name, `train[:85%]` would lose the last classes; shuffled, a new file would move all others. In
+    this order each slice has its share of every class, and a new or removed file moves the others
+    by one place at most.
 
     Raises:
-      UserError: there is no such folder, it cannot be read, it holds no image, or its files are in
-        folders that are neither all classes nor all splits of classes.
+      UserError: the folder is missing, cannot be read, holds no image, or mixes the two layouts.
     """
     litter: list[str] = []
 
@@ -121,11 +131,12 @@ def list_images(root: AnyPath) -> ImageFiles:
     else:
         folders = {FLAT_SPLIT: {(name,): found for name, found in middle.items()}}
     notes = [*_unread(root, "beside the class folders", above)]
-    notes += _unread(root, "hidden, or left by a system", litter)
+    notes += _unread(root, "hidden or system files", litter)
     if not has_splits and all(role_of(name) for name in middle):
         notes.append(
-            f"The classes of {display(str(root))} are {', '.join(sorted(middle))}, as splits are "
-            f"called. If they are splits, sort their images into {root}/<split>/<class>/*."
+            f"The classes of {display(str(root))} are named like splits: "
+            f"{', '.join(sorted(middle))}. If they are splits, move their images to "
+            f"{root}/<split>/<class>/*."
         )
     return _sorted({display(split): places for split, places in folders.items()}, tuple(notes))
 
@@ -138,7 +149,7 @@ def _unread(root: AnyPath, what: str, names: Sequence[str]) -> Iterator[str]:
 
 
 def display(name: str) -> str:
-    """A file's name as text that can be printed and written, whatever its bytes are."""
+    """A file name as printable text, whatever its bytes are."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
@@ -148,8 +159,8 @@ def _sorted(
     """Numbers the classes and sorts the files.
 
     Args:
-      folders: by split and place below the root, what a class folder holds.
-      notes: on what is not read.
+      folders: the content of each class folder, by split and by place below the root.
+      notes: about files that are not read.
     """
     class_names = sorted({_class_name(place) for places in folders.values() for place in places})
     labels = {name: number for number, name in enumerate(class_names)}
@@ -171,7 +182,7 @@ def _sorted(
 
 
 def _class_name(place: tuple[str, ...]) -> str:
-    # macOS writes an accent as a letter of its own: one class, however its folder was packed.
+    # macOS stores an accent as a separate character: it must not make another class.
     return unicodedata.normalize("NFC", display(place[-1]))
 
 
@@ -190,27 +201,28 @@ def _check_layout(
     stray = next(_images(top), None)
     if stray:
         raise UserError(
-            f"data.folder: {display(str(root / stray))} is in no class folder; images are "
-            f"{layouts}."
+            f"data.folder: {display(str(root / stray))} is in no class folder. Move it: "
+            f"images must be {layouts}."
         )
     strays = (root / name / stray for name, found in middle.items() for stray in _images(found))
     above = next(strays, None)
     if above and has_splits:
         deeper = next("/".join(place) for place, found in bottom.items() if any(_files(found)))
         raise UserError(
-            f"data.folder: {display(str(above))} is in a folder of {root}, and images in "
-            f"{display(deeper)} are a folder deeper; they are all {layouts}, not both."
+            f"data.folder: {display(str(above))} is directly in a folder of {root}, but the "
+            f"images in {display(deeper)} are one folder deeper. Move them: all images must be "
+            f"{layouts}, not both."
         )
     for place, entries in bottom.items():
         for entry in entries:
             folder = root.joinpath(*place, entry.name)
             if entry.is_folder and not all(found.is_litter for found in _entries(folder)):
                 raise UserError(
-                    f"data.folder: {display(str(folder))} is too deep below {root}; images are "
-                    f"{layouts}."
+                    f"data.folder: {display(str(folder))} is too deep below {root}. Move its "
+                    f"files: images must be {layouts}."
                 )
     if not any(any(_files(found)) for found in (*middle.values(), *bottom.values())):
-        raise UserError(f"data.folder {root} holds no image; images are {layouts}.")
+        raise UserError(f"data.folder {root} holds no image; images must be {layouts}.")
 
 
 def _files(entries: Iterable[_Entry]) -> Iterator[str]:
@@ -218,7 +230,7 @@ def _files(entries: Iterable[_Entry]) -> Iterator[str]:
 
 
 def _images(entries: Iterable[_Entry]) -> Iterator[str]:
-    """Files above the class folders that are no notes on the data."""
+    """Files above the class folders that are not documentation of the data."""
     for name in _files(entries):
         path = PurePosixPath(name.lower())
         if path.suffix not in _NOTES and path.stem not in _NOTES_NAMED:
@@ -226,12 +238,12 @@ def _images(entries: Iterable[_Entry]) -> Iterator[str]:
 
 
 def _entries(folder: AnyPath) -> list[_Entry]:
-    """What a folder holds."""
+    """The content of a folder."""
     try:
         if isinstance(folder, Path):
             with os.scandir(folder) as found:
                 return [_local(entry) for entry in found]
-        # An object store has no folder that a listing would miss.
+        # Listing a missing folder in an object store raises nothing.
         if not folder.is_dir():
             raise FileNotFoundError(2, "No such folder")
         paths = [path for path in folder.iterdir() if path != folder]
@@ -247,7 +259,7 @@ def _entries(folder: AnyPath) -> list[_Entry]:
 def _local(entry: os.DirEntry[str]) -> _Entry:
     try:
         found = entry.stat()
-    except OSError:  # A link to nowhere or in a circle: the step that reads it sets it aside.
+    except OSError:  # A dangling or circular link: ExampleGen will reject it.
         return _Entry(entry.name, False)
     return _Entry(entry.name, stat.S_ISDIR(found.st_mode), found.st_size, found.st_mtime_ns)
 

@@ -1,4 +1,12 @@
-"""What to read of a source, and the output shard that it becomes."""
+"""A shard: the records to read from one stored file, and the output shard that they become.
+
+>>> from components.example_gen.sources.folder_shard import FolderShard
+>>> shard = FolderShard("train", 0, 1, "/photos", skip=0, take=100, drawn=(3, 14, 15))
+>>> shard.num_records
+3
+>>> list(first_records([shard], 0))
+[]
+"""
 
 from __future__ import annotations
 
@@ -15,16 +23,16 @@ from components.example_gen.sources.stored import Stored
 class Shard(abc.ABC):
     """A run of records in one stored file, and the output shard that they become.
 
-    Each kind of source has its own: `TfdsShard`, `FolderShard`, `ExamplesShard`.
+    Each kind of source has its own class: `TfdsShard`, `FolderShard`, `ExamplesShard`.
 
     Attributes:
       split: `train`, `eval` or `test`.
-      index: of the output shard in its split.
-      count: of the split's output shards.
-      path: of the stored file.
+      index: number of the output shard in its split.
+      count: number of output shards of the split.
+      path: the stored file.
       skip: records of the file before the run.
       take: records of the run.
-      drawn: the records of the run that are taken, counted from its first and rising; None is all.
+      drawn: positions in the run of the records to take, rising; None takes all.
     """
 
     split: str
@@ -36,33 +44,37 @@ class Shard(abc.ABC):
     drawn: tuple[int, ...] | None = None
 
     labelled: ClassVar[bool] = False
-    """Whether every record has a class."""
+    """Whether every record has a label."""
     foreign: ClassVar[bool] = False
-    """Whether others wrote the records, so that features and labels may be of any kind."""
+    """Whether others wrote the records, whose features and labels may be of any kind."""
 
     @property
     def num_records(self) -> int:
-        """How many records it takes."""
+        """Number of records to take."""
         return self.take if self.drawn is None else len(self.drawn)
 
     @abc.abstractmethod
     def records(self) -> Iterator[Stored]:
-        """The records that it takes, as stored, in the order of the source."""
+        """The records to take, as stored, in the order of the source."""
 
     @abc.abstractmethod
     def labels(self) -> Iterator[int]:
-        """The labels of its whole run, in its order; NO_LABEL where a record has none."""
+        """The labels of the whole run, in its order; NO_LABEL if a record has none."""
 
     def glance(self) -> Iterator[bytes]:
-        """Its records for a look before a run: without TensorFlow, where there is a way."""
+        """The records, for a check before the run; without TensorFlow if possible."""
         return (stored.record for stored in self.records())
 
     def with_kinds(self, kinds: Mapping[str, str]) -> Shard:
-        """The same shard, told which kind of a feature is taken where records differ in it."""
+        """The same shard, which accepts only these kinds of the features named.
+
+        Args:
+          kinds: accepted kind by feature name.
+        """
         del kinds
         return self
 
 
 def first_records(shards: Sequence[Shard], count: int) -> Iterator[bytes]:
-    """At most `count` records from the front, for a look before a run."""
+    """At most `count` records from the front, for a check before the run."""
     return itertools.islice(itertools.chain.from_iterable(s.glance() for s in shards), count)

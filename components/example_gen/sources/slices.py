@@ -1,4 +1,13 @@
-"""Slices of a source in tfds's own syntax, and that no record is in two splits."""
+"""Resolves slices in tfds's syntax to runs of records, and checks that splits do not overlap.
+
+>>> splits = split_infos({"train": [60, 40]})
+>>> runs_of("train[:85%]", splits)
+(Run(split='train', begin=0, end=85),)
+>>> settle({"train": "train[:85%]", "eval": "train[80%:]"}, splits, "digits")
+Traceback (most recent call last):
+...
+components.errors.UserError: data.splits.train 'train[:85%]' and data.splits.eval ...
+"""
 
 from __future__ import annotations
 
@@ -10,7 +19,7 @@ from typing import Any, NamedTuple
 from components.errors import UserError
 
 _NAME = re.compile(r"[\w-]+")
-"""A split's name as tfds's syntax takes it."""
+"""A split name that tfds's syntax allows."""
 _STAND_IN = "split"
 
 
@@ -18,9 +27,9 @@ class Run(NamedTuple):
     """Consecutive records of a split of the source.
 
     Attributes:
-      split: of the source, not of ours.
-      begin: the first record's position.
-      end: the position behind the last one.
+      split: name of the source's split.
+      begin: position of the first record.
+      end: position after the last record.
     """
 
     split: str
@@ -29,7 +38,7 @@ class Run(NamedTuple):
 
 
 def split_infos(shard_lengths: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    """tfds.core.SplitInfo by name, of splits of so many records in each file."""
+    """tfds.core.SplitInfo by name, from the number of records in each file of a split."""
     import tensorflow_datasets as tfds
 
     return {
@@ -39,20 +48,20 @@ def split_infos(shard_lengths: Mapping[str, Sequence[int]]) -> dict[str, Any]:
 
 
 def runs_of(slice_: str, splits: Mapping[str, Any]) -> tuple[Run, ...]:
-    """The records that a slice names, in its order; empty pieces are left out.
+    """The records of a slice, in its order; empty pieces are left out.
 
-    tfds's own file instructions take `train[5:4]` for `train[5:]`; here it is empty.
+    tfds's own file instructions read `train[5:4]` as `train[5:]`; here it is empty.
 
     Args:
-      slice_: https://www.tensorflow.org/datasets/splits.
+      slice_: in the syntax of https://www.tensorflow.org/datasets/splits.
       splits: tfds.core.SplitInfo by name.
 
     Raises:
-      ValueError: it is no slice, or of a split or a record that is not there.
+      ValueError: it is not a slice, or its split or records do not exist.
     """
     import tensorflow_datasets as tfds
 
-    # A folder's name may be one that the syntax has no words for.
+    # A folder's name may contain characters that the syntax does not allow.
     whole = list(splits) if slice_ == "all" else [slice_] if slice_ in splits else []
     if whole:
         runs = (Run(name, 0, splits[name].num_examples) for name in whole)
@@ -75,15 +84,15 @@ def runs_of(slice_: str, splits: Mapping[str, Any]) -> tuple[Run, ...]:
 def settle(
     slices: Mapping[str, str], splits: Mapping[str, Any], full_name: str
 ) -> dict[str, tuple[Run, ...]]:
-    """The runs of each of our splits, no record in two of them.
+    """The runs of each of our splits; no record is in two of them.
 
     Args:
       slices: by split, `data.splits`.
       splits: tfds.core.SplitInfo of the source, by name.
-      full_name: of the source, as an error names it.
+      full_name: name of the source, for errors.
 
     Raises:
-      UserError: a slice is wrong or empty, or two share a record.
+      UserError: a slice is invalid or empty, or two share a record.
     """
     found = {}
     for split, slice_ in slices.items():
@@ -102,10 +111,10 @@ def settle(
 def check_apart(
     slices: Mapping[str, str], runs: Mapping[str, Sequence[Run]], full_name: str
 ) -> None:
-    """Holds that no record is in two splits: a model would be judged on what it learnt.
+    """Checks that no record is in two splits: a model would be evaluated on its training data.
 
     Raises:
-      UserError: two slices share some; it says how many.
+      UserError: two slices share records; the message says how many.
     """
     for one, other in itertools.combinations(slices, 2):
         shared = sum(
@@ -116,37 +125,37 @@ def check_apart(
         if shared:
             raise UserError(
                 f"data.splits.{one} {slices[one]!r} and data.splits.{other} {slices[other]!r} "
-                f"share {shared:,} records of {full_name}. Write them without overlap."
+                f"share {shared:,} records of {full_name}. Change them so that they do not overlap."
             )
 
 
 def check_once(slice_: str, runs: Sequence[Run]) -> None:
-    """Holds that no record is in the train split twice: it could be drawn twice.
+    """Checks that no record is in the train split twice, because it could be drawn twice.
 
     Raises:
-      UserError: one is.
+      UserError: a record is.
     """
     if length(merged(runs)) < length(runs):
         raise UserError(
-            f"data.splits.train {slice_!r} takes some records twice, and "
-            "data.examples_per_class draws none twice. Write it without overlap."
+            f"data.splits.train {slice_!r} takes some records twice, which data.examples_per_class "
+            "does not allow. Change it so that its parts do not overlap."
         )
 
 
 def first_lines(error: Exception, lines: int = 4) -> str:
-    """The beginning of what an error says, as one line that ends as a sentence does."""
+    """The first lines of an error's message, joined and ending like a sentence."""
     text = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     shown = " ".join(text[:lines]) or type(error).__name__
     return shown if shown.endswith((".", "!", "?")) else shown + "."
 
 
 def length(runs: Iterable[Run]) -> int:
-    """How many records they are, one that is in several as often."""
+    """The number of records; one that is in several runs counts several times."""
     return sum(run.end - run.begin for run in runs)
 
 
 def merged(runs: Iterable[Run]) -> list[Run]:
-    """The same records, each once."""
+    """The same records without duplicates, as sorted runs."""
     found: list[Run] = []
     for run in sorted(runs):
         last = found[-1] if found else None

@@ -1,4 +1,15 @@
-"""The data behind the `data` section: found, cut into splits, and identified by a fingerprint."""
+"""Opens the data of the `data` section, cuts them into splits and takes their fingerprint.
+
+>>> import tempfile
+>>> folder = tempfile.TemporaryDirectory()
+>>> source = open_source(DataConfig(name="digits", data_dir=folder.name))
+Downloading and preparing dataset ...
+>>> source.full_name, source.slices
+('digits/1.0.0', {'train': 'train[:85%]', 'eval': 'train[85%:]'})
+>>> source.num_examples("train"), source.image_size
+(1527, (8, 8))
+>>> folder.cleanup()
+"""
 
 from __future__ import annotations
 
@@ -12,7 +23,7 @@ from typing import Any, Protocol
 
 from components.errors import UserError
 from components.example_gen.config import DataConfig
-from components.example_gen.screen.image_size import median_size
+from components.example_gen.screen.header import median_size
 from components.example_gen.sources.folder import open_folder
 from components.example_gen.sources.own_splits import OwnSplits, own_slices
 from components.example_gen.sources.shard import Shard, first_records
@@ -23,30 +34,30 @@ from components.example_gen.sources.tfrecords import open_tfrecords
 from components.example_gen.sources.unused import unused
 
 _LOOKED_AT = 64
-"""Training images whose headers tell how large they are."""
+"""Training images whose headers are read for their size."""
 _LABELS_LOOKED_AT = 16
-"""Records that tell whether a split has labels: in tfds's test splits they are at times -1."""
+"""Records read to see whether a split has labels, which are -1 in some of tfds's test splits."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Data that is there, and how it is cut.
+    """An opened data set and its splits.
 
     Attributes:
       full_name: `tf_flowers/3.0.1`, tfds's name with config and version; `folder/my_flowers` and
         `tfrecords/my_flowers`, by the folder's name.
       data_dir: the folder that holds its files.
       class_names: the label's names in the order of their numbers.
-      features: names of the features that are one value each, `label` among them.
-      slices: of it, in tfds's syntax, by split: `data.splits`, or its own.
-      shards: what to read for every split; `count` counts the split's shards.
+      features: names of the features with a single value, including `label`.
+      slices: by split, in tfds's syntax: `data.splits`, or the source's own splits.
+      shards: what to read for every split; `count` is the number of the split's shards.
       fingerprint: changes whenever the stored files, the slices, the limits of the screen or the
-        draw of examples do.
-      split_fingerprints: the same of each split alone.
-      image_shape: (height, width) in pixels of every image; None where the data set does not say.
-      examples_per_class: how many the train split is cut down to; None is all.
-      key: of the configuration, that names the source.
-      notes: sentences on what was found and is not used, and on what was guessed.
+        draw of examples change.
+      split_fingerprints: the fingerprint of each split alone.
+      image_shape: (height, width) in pixels of every image; None if the metadata do not say.
+      examples_per_class: examples per class of the train split; None takes all.
+      key: the configuration key that names the source.
+      notes: sentences about data that are not used, and about guesses.
     """
 
     full_name: str
@@ -70,13 +81,13 @@ class Source:
 
     @functools.cached_property
     def image_size(self) -> tuple[int, int]:
-        """(height, width) in pixels that the training images have.
+        """(height, width) of the training images in pixels.
 
-        As the data set says; where it does not, the median of each over the first 64 images of the
-        train slice, before any draw. Their headers are read when it is first asked for.
+        From the data set's metadata; otherwise the median height and width of the first 64 images
+        of the train slice, before any draw. Their headers are read on first access.
 
         Raises:
-          UserError: none of them has the header of an image.
+          UserError: none of these images has a readable header.
         """
         height, width = self.image_shape
         if height is not None and width is not None:
@@ -86,14 +97,14 @@ class Source:
         if size is None:
             raise UserError(
                 f"{self.key} {self.full_name}: none of the first {_LOOKED_AT} training images in "
-                f"{self.data_dir} has the header of an image, so that their size is not known. "
-                "Give preprocessing.resize and crop, or take other data."
+                f"{self.data_dir} has a readable image header, so their size is unknown. Set "
+                "preprocessing.resize and preprocessing.crop, or check the data."
             )
         return size
 
 
 class Data(Protocol):
-    """What each kind of source tells: `Source`'s attributes of the same names, and its splits."""
+    """The interface of each kind of source: attributes as in `Source`, and its splits."""
 
     @property
     def full_name(self) -> str: ...  # noqa: D102
@@ -110,7 +121,7 @@ class Data(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences on what is there and is not read."""
+        """Sentences about data that are not read."""
 
     @property
     def splits(self) -> Mapping[str, Any]:
@@ -120,28 +131,27 @@ class Data(Protocol):
         """What to read for one of our splits."""
 
     def fingerprint(self, runs: Sequence[Run]) -> str:
-        """Changes whenever what is stored of these records does; no record is read for it."""
+        """Changes whenever the stored records change; no record is read for it."""
 
 
 def open_source(config: DataConfig) -> Source:
-    """Finds the data, prepares it where tfds must, and settles its splits.
+    """Finds the data, lets tfds prepare them if needed, and resolves the splits.
 
     Raises:
-      UserError: there is no such data, it cannot be read or prepared here, it holds no images with
-        classes, or a slice is wrong, empty, shares a record with another, or overlaps itself where
-        examples are drawn from it.
+      UserError: the data are missing, cannot be read or prepared, or hold no images with classes;
+        or a slice is invalid, empty, overlaps another, or overlaps itself and is drawn from.
     """
     data = _open(config)
     counts = {name: int(info.num_examples) for name, info in data.splits.items()}
     if config.splits is None:
-        slices, says = _own(data, counts)
+        slices, note = _own(data, counts)
     else:
-        slices, says = config.splits.slices(), ""
+        slices, note = config.splits.slices(), ""
     runs = settle(slices, data.splits, data.full_name)
     if config.examples_per_class is not None:
         check_once(slices["train"], runs["train"])
     screen = config.screen.model_dump(mode="json")
-    # Each over its own files: what is compared on the eval split stays comparable.
+    # Each over its own files: new training data must not change the eval split's fingerprint.
     fingerprints = {
         split: _digest(slice_, data.fingerprint(runs[split]), screen, *_draw(config, split))
         for split, slice_ in slices.items()
@@ -159,12 +169,12 @@ def open_source(config: DataConfig) -> Source:
         image_shape=data.image_shape,
         examples_per_class=config.examples_per_class,
         key=data.key,
-        notes=(*data.notes, *filter(None, [says]), *unused(slices, runs, counts, data.full_name)),
+        notes=(*data.notes, *filter(None, [note]), *unused(slices, runs, counts, data.full_name)),
     )
 
 
 def _own(data: Data, counts: Mapping[str, int]) -> OwnSplits:
-    """The splits that the source has by itself."""
+    """The slices from the source's own splits."""
 
     def has_labels(split: str) -> bool:
         shards = data.shards(split, [Run(split, 0, min(counts[split], _LABELS_LOOKED_AT))])
@@ -185,7 +195,7 @@ def _open(config: DataConfig) -> Data:
 
 
 def _draw(config: DataConfig, split: str) -> list[int]:
-    """What decides which examples are drawn from a split; nothing where all are taken."""
+    """The values that determine the draw from a split; empty if all examples are taken."""
     if split != "train" or config.examples_per_class is None:
         return []
     return [config.examples_per_class, config.examples_seed]

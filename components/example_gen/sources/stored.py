@@ -1,4 +1,13 @@
-"""A record as a source has it, before the screen."""
+"""A record as stored in the source, before the screen.
+
+>>> from tensorflow_datasets.proto import tf_example_pb2
+>>> example = tf_example_pb2.Example()
+>>> example.features.feature["label"].int64_list.value.append(3)
+>>> first_label(example.SerializeToString())
+3
+>>> first_label(b"not a tf.Example") == NO_LABEL
+True
+"""
 
 from __future__ import annotations
 
@@ -12,13 +21,13 @@ class Stored(NamedTuple):
     """A record of the source.
 
     Attributes:
-      source: where it is, `roses/12.jpg` or `name-train.tfrecord-00000-of-00001#17`; bytes of a
-        file's name that are no UTF-8 as os.fsdecode gives them.
-      record: the serialized tf.Example, with `image` and `label`; of a file that is larger than
-        data.screen.max_bytes, with its beginning.
-      error: why it could not be read; empty where it was.
-      size_bytes: of a file whose beginning alone is in the record; else 0.
-      refused: why its source cannot take it for an example; None where it can.
+      source: its place, `roses/12.jpg` or `name-train.tfrecord-00000-of-00001#17`; bytes of a file
+        name that are not UTF-8 as os.fsdecode gives them.
+      record: the serialized tf.Example, with `image` and `label`; of a file larger than
+        data.screen.max_bytes, with its beginning only.
+      error: why it could not be read; empty if it was.
+      size_bytes: size of a file of which the record has only the beginning; otherwise 0.
+      refused: why the source cannot make an example of it; None if it can.
     """
 
     source: str
@@ -29,21 +38,21 @@ class Stored(NamedTuple):
 
 
 NO_LABEL = -1
-"""In place of a label that a record does not have."""
+"""Stands for a missing label."""
 
 
 def first_label(record: bytes) -> int:
-    """The first label of a record; NO_LABEL where it has none, or is no tf.Example."""
+    """The first label of a record; NO_LABEL if it has none, or is not a tf.Example."""
     example = parsed(record)
     values = example.features.feature[LABEL].int64_list.value if example else ()
     return next(iter(values), NO_LABEL)
 
 
 def parsed(record: bytes) -> Any:
-    """The tf.Example that a record is; None where it is none."""
+    """Parses a record; None if it is not a tf.Example."""
     from google.protobuf.message import DecodeError
 
-    # The same message as TensorFlow's, without TensorFlow.
+    # The protocol buffer of TensorFlow, without TensorFlow.
     from tensorflow_datasets.proto import tf_example_pb2
 
     try:

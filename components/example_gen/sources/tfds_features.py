@@ -1,7 +1,17 @@
-"""Whether a tfds data set's `image` and `label` are what their stored bytes are taken for.
+"""Checks that a tfds data set's `image` and `label` can be used as they are stored.
 
-Images are read as they are stored. Of some features a reader of tfds's own makes other values of
-these bytes; such a data set is refused before anything is read.
+Stored image bytes are used directly. For some features tfds's own reader converts these bytes to
+other values; such data sets are refused before anything is read.
+
+    >>> import tensorflow_datasets as tfds
+    >>> image = tfds.features.Image(shape=(8, 8, 1))
+    >>> label = tfds.features.ClassLabel(names=["daisy", "rose"])
+    >>> class_names(tfds.features.FeaturesDict({"image": image, "label": label}), "flowers")
+    ('daisy', 'rose')
+    >>> class_names(tfds.features.FeaturesDict({"image": image}), "flowers")
+    Traceback (most recent call last):
+    ...
+    components.errors.UserError: data.name flowers: ... it has image (Image).
 """
 
 from __future__ import annotations
@@ -18,26 +28,26 @@ _CURE = "Write the data set with 8-bit images (dtype uint8), or give the images 
 
 
 def class_names(features: Any, full_name: str) -> tuple[str, ...]:
-    """The label's names in the order of their numbers.
+    """The names of the classes, in the order of their labels.
 
     Args:
       features: of a builder's info.
-      full_name: of the data set, as an error names it.
+      full_name: name of the data set, for errors.
 
     Raises:
-      UserError: there is no `image` or `label` that an image classifier can be trained on.
+      UserError: it has no `image` or `label` that an image classifier can be trained on.
     """
     import tensorflow_datasets as tfds
 
     is_dict = isinstance(features, tfds.features.FeaturesDict)
     kinds = {name: _kind(feature) for name, feature in features.items()} if is_dict else {}
     for key, kind in ((IMAGE, tfds.features.Image), (LABEL, tfds.features.ClassLabel)):
-        # A connector of another class may decode the stored bytes in its own way.
+        # A feature of another class may decode the stored bytes differently.
         if key not in kinds or type(features[key]) is not kind:
             has = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
             raise UserError(
-                f"data.name {full_name}: an image classification data set has a feature {key!r} of "
-                f"type {kind.__name__}; this one has {has or _kind(features)}."
+                f"data.name {full_name}: an image classification data set needs a feature {key!r} "
+                f"of type {kind.__name__}; it has {has or _kind(features)}."
             )
     wrong = _wrong_image(features[IMAGE])
     if wrong:
@@ -45,8 +55,8 @@ def class_names(features: Any, full_name: str) -> tuple[str, ...]:
     label = features[LABEL]
     if not label.num_classes:
         raise UserError(
-            f"data.name {full_name}: its feature 'label' says neither names nor number of its "
-            "classes. Write the data set with ClassLabel(names=[...])."
+            f"data.name {full_name}: its feature 'label' has neither the names nor the number of "
+            "its classes. Write the data set with ClassLabel(names=[...])."
         )
     return tuple(label.names)
 
@@ -58,18 +68,20 @@ def _kind(feature: Any) -> str:
 
 
 def _wrong_image(image: Any) -> str:
-    """What an Image holds that is no picture in 8 bits, as the end of a sentence; else empty."""
+    """Why an Image feature is not an 8-bit picture, as the end of a sentence; otherwise empty."""
     dtype = np.dtype(image.np_dtype).name
     if dtype == "float32":
-        return "of dtype float32: tfds stores the bytes of the floats as the colours of a PNG."
+        return "of dtype float32, whose bytes tfds stores as the colours of a PNG."
     if dtype != "uint8":
         return (
-            f"of dtype {dtype}: how much of its range the values fill is not said, and those of a "
-            "narrower range would be nearly black."
+            f"of dtype {dtype}: the range of its values is unknown, and values of a narrower range "
+            "would be nearly black."
         )
     if image.use_colormap:
-        return "a map of numbers (use_colormap), each to be shown in a colour of its own."
+        return "a map of numbers (use_colormap), each of which stands for a colour."
     if len(image.shape) != 3 or image.shape[-1] not in _COLOURS:
         known = ", ".join(f"{channels} ({what})" for channels, what in _COLOURS.items())
-        return f"of shape {image.shape}; known are (height, width, channels) of {known} channels."
+        return (
+            f"of shape {image.shape}; it must be (height, width, channels) with {known} channels."
+        )
     return ""

@@ -1,4 +1,16 @@
-"""Records of a data set that tfds has prepared, in any of its file formats."""
+"""Records of a data set that tfds has prepared, in any of its file formats.
+
+>>> import tempfile
+>>> from components.example_gen.config import DataConfig
+>>> from components.example_gen.sources.tfds import open_tfds
+>>> from components.example_gen.sources.slices import Run
+>>> with tempfile.TemporaryDirectory() as folder:
+...     data = open_tfds(DataConfig(name="digits", data_dir=folder))
+...     shards = data.shards("train", [Run("train", 0, 5)])
+...     [label for shard in shards for label in shard.labels()]
+Downloading and preparing dataset ...
+[3, 4, 7, 4, 6]
+"""
 
 from __future__ import annotations
 
@@ -16,7 +28,7 @@ from components.transform.features import LABEL
 
 _ARRAY_RECORD = "array_record"
 _LABELS = 1024
-"""So many labels leave tf.data at a time."""
+"""Labels per batch from tf.data."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +36,13 @@ class TfdsShard(Shard):
     """A run of records in one file of a tfds data set.
 
     Attributes:
-      file_format: as tfds names it.
+      file_format: tfds's name of the format.
     """
 
     file_format: str = "tfrecord"
 
     def records(self) -> Iterator[Stored]:
-        """The records that it takes, in the order of the file.
+        """The records to take, in the order of the file.
 
         Raises:
           UserError: the file is damaged.
@@ -41,7 +53,7 @@ class TfdsShard(Shard):
             yield Stored(f"{name}#{self.skip + place}", record)
 
     def labels(self) -> Iterator[int]:
-        """The labels of its whole run; of a format that tf.data reads, no image comes to Python."""
+        """The labels of the whole run; if tf.data reads the format, images stay out of Python."""
         read = 0
         if self.file_format != _ARRAY_RECORD:
             import tensorflow as tf
@@ -51,22 +63,22 @@ class TfdsShard(Shard):
                     yield label
                     read += 1
                 return
-            # At a damaged file, or a record that is no such tf.Example: TensorFlow then fails at
-            # times to put the record's bytes into words. One by one, below, they are told apart.
+            # A damaged file, or a record that is not such a tf.Example, whose bytes TensorFlow may
+            # fail to decode into its message. Reading one by one, below, finds out which.
             except (tf.errors.OpError, UnicodeDecodeError):
                 pass
         for stored in itertools.islice(replace(self, drawn=None).records(), read, None):
             yield first_label(stored.record)
 
     def glance(self) -> Iterator[bytes]:
-        """Its records; of a damaged TFRecord file those before, as its copying will say."""
+        """The records; of a damaged TFRecord file those before the damage."""
         if self.file_format == "tfrecord":
             return itertools.islice(tf_records(self.path, self.skip), self.take)
         return super().glance()
 
     def _wanted(self, wanted: Sequence[int]) -> Iterator[bytes]:
         if self.file_format == _ARRAY_RECORD:
-            # The one format that tfds reads by index and not through tf.data.
+            # The only format that tfds reads by index instead of through tf.data.
             from array_record.python.array_record_data_source import ArrayRecordDataSource
 
             with ArrayRecordDataSource(self.path) as source:

@@ -1,8 +1,18 @@
 """TFRecord files, plain or gzip, record by record and without TensorFlow.
 
-TensorFlow's own reader ends at the first damaged record, cannot count without reading all, and has
-to be told whether a file is compressed. A record is its length (8 bytes), a checksum of that (4),
-its bytes, and a checksum of them (4); see tensorflow/core/lib/io/record_writer.h.
+TensorFlow's own reader stops at the first damaged record, cannot count without reading all, and
+does not detect compression. A record is its length (8 bytes), a checksum of that (4), its bytes,
+and a checksum of them (4); see tensorflow/core/lib/io/record_writer.h.
+
+    >>> import tempfile
+    >>> length = struct.pack("<Q", 3)
+    >>> record = length + struct.pack("<I", _masked_crc(length)) + b"abc"
+    >>> record += struct.pack("<I", _masked_crc(b"abc"))
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     _ = file.write(gzip.compress(2 * record))
+    ...     file.flush()
+    ...     count_records(file.name), list(tf_records(file.name, skip=1))
+    (2, [b'abc'])
 """
 
 from __future__ import annotations
@@ -23,20 +33,20 @@ _HEADER = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
 _GZIP = b"\x1f\x8b"
 _LIMIT_BYTES = 1 << 31
-"""Protocol buffers are smaller; a length above it was never written as one."""
+"""Protocol buffers are smaller; a larger length is not valid."""
 
 
 class DamagedError(Exception):
-    """A file is no TFRecord file, or not from some record on."""
+    """A file is not a TFRecord file, or is damaged from some record on."""
 
 
 class Frame(NamedTuple):
     """One record.
 
     Attributes:
-      number: of it in the file, from 0.
-      record: its bytes; None where it was not asked for.
-      whole: whether its bytes are those that were written.
+      number: its position in the file, from 0.
+      record: its bytes; None if it was not requested.
+      whole: whether its bytes match their checksum.
     """
 
     number: int
@@ -45,23 +55,23 @@ class Frame(NamedTuple):
 
 
 def count_records(path: str) -> int:
-    """How many records a file has. Of a plain one the headers alone are read.
+    """The number of records in a file. Of an uncompressed file only the headers are read.
 
     Raises:
-      DamagedError: it is no TFRecord file, or ends within a record.
+      DamagedError: it is not a TFRecord file, or ends within a record.
       OSError: it cannot be read.
     """
     return sum(1 for _ in frames(path, range(0)))
 
 
 def frames(path: str, wanted: range | frozenset[int]) -> Iterator[Frame]:
-    """All records of a file, with the bytes of those that are wanted.
+    """All records of a file, with the bytes of the wanted ones.
 
     Raises:
-      DamagedError: as `count_records`, when that record is come to.
+      DamagedError: as `count_records`, when the damaged record is reached.
     """
     with _open(path) as stream:
-        # A seek behind the end of an object in a store raises.
+        # A seek beyond the end of an object in a store raises.
         left_bytes = None if isinstance(stream, gzip.GzipFile) else _size_bytes(path)
         for index in itertools.count():
             try:
@@ -80,11 +90,11 @@ def frames(path: str, wanted: range | frozenset[int]) -> Iterator[Frame]:
 
 
 def tf_records(path: str, skip: int = 0) -> Iterator[bytes]:
-    """The records of a TFRecord file, read without TensorFlow; they end where it is damaged.
+    """The records of a TFRecord file, read without TensorFlow, up to the first damage.
 
     Args:
       path: of the file.
-      skip: records that are passed over, unread.
+      skip: records to skip, unread.
     """
     try:
         for frame in frames(path, range(skip, sys.maxsize)):
@@ -96,7 +106,7 @@ def tf_records(path: str, skip: int = 0) -> Iterator[bytes]:
 
 def _frame(stream: BinaryIO, length: int, index: int, wanted: bool) -> Frame:
     if not wanted:
-        # The last byte, because a seek behind the end of what was packed does not tell.
+        # Read the last byte, because a seek beyond the end of a gzip stream raises nothing.
         stream.seek(length + _CHECKSUM.size - 1, os.SEEK_CUR)
         _check_whole(bool(stream.read(1)), index)
         return Frame(index, None)
@@ -117,11 +127,11 @@ def _size_bytes(path: str) -> int:
 
 @contextlib.contextmanager
 def _open(path: str) -> Iterator[BinaryIO]:
-    """The stream of records, unpacked where the content is gzip, whatever the name."""
+    """The stream of records, decompressed if the content is gzip, whatever the file name."""
     with as_path(path).open("rb") as stream:
         start = stream.read(_HEADER.size)
         stream.seek(0)
-        # A record of 559,903 bytes starts as gzip does; its checksum tells them apart.
+        # A record of 559,903 bytes starts like gzip; only a record has the right checksum.
         if start.startswith(_GZIP) and not _is_header(start):
             with gzip.GzipFile(fileobj=stream, mode="rb") as unpacked:
                 yield cast(BinaryIO, unpacked)
@@ -137,7 +147,7 @@ def _is_header(header: bytes) -> bool:
 
 
 def _masked_crc(content: bytes) -> int:
-    """CRC-32C, rotated and shifted as the format wants it."""
+    """CRC-32C, rotated and offset as the format requires."""
     import google_crc32c
 
     crc = google_crc32c.value(content)

@@ -1,4 +1,16 @@
-"""`data.tfrecords`: TFRecord files of tf.Examples as a data set."""
+"""`data.tfrecords`: TFRecord files of tf.Examples as a data set.
+
+>>> files = {"train": "/data/no-such-*.tfrecord"}
+>>> open_tfrecords(TfRecordsConfig(files=files, class_names=("daisy", "rose")))
+Traceback (most recent call last):
+...
+components.errors.UserError: data.tfrecords.files.train: no file matches /data/no-such-*.tfrecord.
+>>> splits = split_infos({"train": [60, 40]})
+>>> config = TfRecordsConfig(files=files, class_names=("daisy", "rose"))
+>>> data = TfRecordsData(config, splits, {"train": ("/data/a.tfrecord", "/data/b.tfrecord")})
+>>> [(s.path, s.skip, s.take) for s in data.shards("train", [Run("train", 50, 70)])]
+[('/data/a.tfrecord', 50, 10), ('/data/b.tfrecord', 0, 10)]
+"""
 
 from __future__ import annotations
 
@@ -27,7 +39,7 @@ from components.storage import as_path, io_errors, is_uri
 _FILES_AT_A_TIME = 8
 _WILD = set("*?[")
 _LOOKED_AT = 1000
-"""Records that are searched for the image and the label; nearly always the first has both."""
+"""Records to search for the image and the label; nearly always the first has both."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class TfRecordsData:
 
     Attributes:
       config: the `data.tfrecords` section.
-      splits: tfds.core.SplitInfo by name, a shard a file.
+      splits: tfds.core.SplitInfo by name, one shard per file.
       files: of each split, sorted.
     """
 
@@ -49,29 +61,29 @@ class TfRecordsData:
 
     @property
     def full_name(self) -> str:
-        """`tfrecords/birds`, after the folder that holds the files."""
+        """`tfrecords/birds`, named after the folder of the files."""
         return f"tfrecords/{os.path.basename(self.data_dir)}"
 
     @property
     def data_dir(self) -> str:
-        """The folder that all files are below."""
+        """The common folder of all files."""
         folders = {os.path.dirname(path) for files in self.files.values() for path in files}
         return folders.pop() if len(folders) == 1 else _common(folders)
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """As the configuration gives them."""
+        """As configured."""
         return self.config.class_names
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Of the first record, and `label`: it tells for all."""
+        """Those of the first record, which stands for all, and `label`."""
         runs = [Run(name, 0, 1) for name, info in self.splits.items() if info.num_examples]
         first = next(first_records(self.shards("", runs), 1), b"")
         return tuple(sorted({"label", *single_valued(first)}))
 
     def shards(self, split: str, runs: Sequence[Run]) -> list[ExamplesShard]:
-        """A shard for each run of records in a file."""
+        """One shard per run of records in a file."""
         pieces = list(itertools.chain.from_iterable(map(self._pieces, runs)))
         return [
             ExamplesShard(
@@ -90,8 +102,8 @@ class TfRecordsData:
         ]
 
     def fingerprint(self, runs: Sequence[Run]) -> str:
-        """Of what the slice takes of which files by name, size and time, and how it is read."""
-        # A key that is new, at its default, makes known data no other data.
+        """SHA-256 over the files' names, sizes and times, the records taken, and the section."""
+        # `first_label` came later: at its default the fingerprint is as it was without it.
         same = {"files"} if self.config.first_label else {"files", "first_label"}
         digest = hashlib.sha256(self.config.model_dump_json(exclude=same).encode())
         for path, skip, take in itertools.chain.from_iterable(map(self._pieces, runs)):
@@ -100,7 +112,7 @@ class TfRecordsData:
         return digest.hexdigest()
 
     def _pieces(self, run: Run) -> Iterator[tuple[str, int, int]]:
-        """(file, records before, records) of a run."""
+        """(file, records to skip, records to take) of a run."""
         start = 0
         for path, count in zip(
             self.files[run.split], self.splits[run.split].shard_lengths, strict=True
@@ -112,10 +124,10 @@ class TfRecordsData:
 
 
 def open_tfrecords(section: TfRecordsConfig) -> TfRecordsData:
-    """Finds the files that the configuration names, and counts their records.
+    """Finds the configured files, and counts their records.
 
     Raises:
-      UserError: there are none for a split, one is of two splits, cannot be read or is damaged, a
+      UserError: a split has no files, a file is in two splits, cannot be read or is damaged, a
         class is named twice, or no record has the image or the label.
     """
     _check_names(section.class_names)
@@ -133,7 +145,7 @@ def open_tfrecords(section: TfRecordsConfig) -> TfRecordsData:
 
 
 def _find(split: str, pattern: str) -> tuple[str, ...]:
-    """The files of a pattern, sorted."""
+    """The files that match a pattern, sorted."""
     if is_uri(pattern):
         parts = PurePosixPath(pattern.partition("://")[2]).parts
         fixed = list(itertools.takewhile(lambda part: not _WILD & set(part), parts[:-1]))
@@ -146,12 +158,12 @@ def _find(split: str, pattern: str) -> tuple[str, ...]:
         named = glob.glob(pattern, recursive=True) or [pattern]
         found = [path for path in named if os.path.lexists(path) and not os.path.isdir(path)]
     if not found:
-        raise UserError(f"data.tfrecords.files.{split}: no file is called {pattern}.")
+        raise UserError(f"data.tfrecords.files.{split}: no file matches {pattern}.")
     return tuple(sorted(found))
 
 
 def _check_apart(files: Mapping[str, Sequence[str]]) -> None:
-    """No file is of two splits: slices of them would share its records."""
+    """Checks that no file is in two splits, which would then share its records."""
     split_of: dict[str, str] = {}
     for split, paths in files.items():
         for path in paths:
@@ -159,8 +171,8 @@ def _check_apart(files: Mapping[str, Sequence[str]]) -> None:
             other = split_of.setdefault(real, split)
             if other != split:
                 raise UserError(
-                    f"data.tfrecords.files: {path} is of both {other} and {split}. Write the "
-                    "patterns so that no file is of two."
+                    f"data.tfrecords.files: {path} is in both {other} and {split}. Change the "
+                    "patterns so that no file is in two splits."
                 )
 
 
@@ -171,7 +183,7 @@ def _check_names(names: Sequence[str]) -> None:
 
 
 def _check_features(data: TfRecordsData) -> None:
-    """Holds that the features that hold image and label are there, of a kind that can be one."""
+    """Checks that the configured features exist, with kinds that can be an image and a label."""
     wanted = {
         "image_feature": (data.config.image_feature, {"bytes_list"}),
         "label_feature": (data.config.label_feature, set(KINDS)),
@@ -187,7 +199,7 @@ def _check_features(data: TfRecordsData) -> None:
         if not wanted:
             return
     if not found:
-        return  # No record, or none that is a tf.Example: the screen says so.
+        return  # No records, or none that is a tf.Example: the screen reports it.
     key, (name, _) = next(iter(wanted.items()))
     what = "image" if key == "image_feature" else "label"
     there = ", ".join(
@@ -195,14 +207,14 @@ def _check_features(data: TfRecordsData) -> None:
         for other, of_other in sorted(found.items())
     )
     raise UserError(
-        f"data.tfrecords.{key} {name!r} holds no {what} in the first {read:,} records of "
+        f"data.tfrecords.{key}: {name!r} holds no {what} in the first {read:,} records of "
         f"{data.data_dir}; their features are: {there}. An image is bytes; a label is int64, float "
-        f"or bytes. Name the one that is: --set data.tfrecords.{key}=..."
+        f"or bytes. Name the right one: --set data.tfrecords.{key}=..."
     )
 
 
 def _first_stored(data: TfRecordsData) -> Iterator[bytes]:
-    """The first records of every file as they are stored, of all files together so many."""
+    """The first records of every file as stored, `_LOOKED_AT` in total."""
     paths = list(itertools.chain.from_iterable(data.files.values()))
     each = max(1, _LOOKED_AT // max(1, len(paths)))
     return itertools.islice(
@@ -214,14 +226,14 @@ def _first_stored(data: TfRecordsData) -> Iterator[bytes]:
 def _count(place: tuple[str, str]) -> int:
     split, path = place
     key = f"data.tfrecords.files.{split}: {path}"
-    # A pipe would be waited for without end.
+    # Reading a pipe would block for ever.
     if not is_uri(path) and os.path.exists(path) and not os.path.isfile(path):
-        raise UserError(f"{key} is no regular file.")
+        raise UserError(f"{key} is not a regular file.")
     try:
         return count_records(path)
     except DamagedError as error:
         raise UserError(
-            f"{key} is damaged, or no TFRecord file (plain or gzip): {error}. Write it again."
+            f"{key} is damaged, or not a TFRecord file (plain or gzip): {error}. Write it again."
         ) from error
     except io_errors() as error:
         reason = getattr(error, "strerror", None) or error
@@ -232,8 +244,8 @@ def _common(folders: set[str]) -> str:
     first = min(folders)
     if len({is_uri(folder) for folder in folders}) > 1:
         raise UserError(
-            f"data.tfrecords.files: {first} and {max(folders)} are in two kinds of storage; copy "
-            "one to where the other is."
+            f"data.tfrecords.files: {first} and {max(folders)} are in two kinds of storage. "
+            "Copy all files to one of them."
         )
     if not is_uri(first):
         return os.path.commonpath(folders)

@@ -1,6 +1,16 @@
-"""tf.Examples that were there before, as the steps know them: `image`, and `label` as a number.
+"""Existing tf.Examples, converted to our features: `image`, and `label` as a class index.
 
-Nothing here raises for a record: one without an image, or of no class, is the screen's.
+A record without an image or with an invalid label raises nothing here: the screen rejects it.
+
+    >>> from tensorflow_datasets.proto import tf_example_pb2
+    >>> example = tf_example_pb2.Example()
+    >>> example.features.feature["label"].int64_list.value.append(3)
+    >>> example.features.feature["boxes"].float_list.value.extend([0.1, 0.9])
+    >>> single_valued(example.SerializeToString())
+    ('label',)
+    >>> shard = ExamplesShard("train", 0, 1, "/data/a.tfrecord", 0, 10, class_names=("a", "b"))
+    >>> shard.with_kinds({"height": "int64_list"}).kinds
+    (('height', 'int64_list'),)
 """
 
 from __future__ import annotations
@@ -18,19 +28,19 @@ from components.example_gen.sources.stored import NO_LABEL, Stored, first_label,
 from components.example_gen.sources.tfrecord_file import frames
 from components.transform.features import IMAGE, LABEL
 
-_DAMAGED = "Its bytes are not those that were written: the checksum differs"
+_DAMAGED = "Its bytes do not match their checksum"
 
 
 @dataclass(frozen=True)
 class ExamplesShard(Shard):
-    """A run of tf.Examples that were there before, in a TFRecord file.
+    """A run of existing tf.Examples in a TFRecord file.
 
     Attributes:
       image_feature: the feature that holds the image.
       label_feature: the feature that holds the class.
-      class_names: by number; labels that are text are found among them.
-      first_label: the number of the first class.
-      kinds: of features of which records differ: (name, the kind that is taken).
+      class_names: in the order of the labels; labels may also be given by name.
+      first_label: the label of the first class.
+      kinds: (name, accepted kind) of features whose kind differs between records.
     """
 
     image_feature: str = "image"
@@ -42,7 +52,7 @@ class ExamplesShard(Shard):
     foreign: ClassVar[bool] = True
 
     def records(self) -> Iterator[Stored]:
-        """The records that it takes, in the order of the file.
+        """The records to take, in the order of the file.
 
         Raises:
           DamagedError: the file ends before the last of them.
@@ -60,7 +70,7 @@ class ExamplesShard(Shard):
             yield Stored(f"{name}#{frame.number}", record, error, refused=refused)
 
     def labels(self) -> Iterator[int]:
-        """The labels of its whole run."""
+        """The labels of the whole run."""
         for stored in replace(self, drawn=None).records():
             refused = stored.error or stored.refused
             yield NO_LABEL if refused else first_label(stored.record)
@@ -71,7 +81,7 @@ class ExamplesShard(Shard):
 
 
 def single_valued(record: bytes) -> tuple[str, ...]:
-    """Names of the features that have one value, but for the image."""
+    """Names of the features with a single value, apart from the image."""
     example = parsed(record)
     features = example.features.feature if example else {}
     return tuple(sorted(name for name in features if name != IMAGE and _is_one(features[name])))
@@ -85,10 +95,10 @@ def _is_one(feature: Any) -> bool:
 def _as_ours(
     record: bytes, shard: ExamplesShard, numbers: Mapping[str, int]
 ) -> tuple[bytes, Refused | None]:
-    """A record with its image and label under our names, and why it is refused where it is.
+    """A record with its image and label under our names, and why it is refused, if it is.
 
-    It is as it was where it has them already, or is no tf.Example.
-    Other features stay, but for those that had one of our names and were not named as ours.
+    It is unchanged if it has these names already, or is not a tf.Example. Other features stay,
+    unless they have one of our names without being the configured feature.
     """
     example = parsed(record)
     if example is None:
@@ -111,7 +121,7 @@ def _as_ours(
 
 
 def _wrong_kind(features: Any, shard: ExamplesShard) -> Refused | None:
-    """What is said of a record whose features are not of the kinds that they have elsewhere."""
+    """The refusal of a record whose features have other kinds than elsewhere; otherwise None."""
     known = {**dict(shard.kinds), shard.image_feature: "bytes_list"}
     for name, kind in sorted(kinds_of(features)):
         if kind != known.get(name, kind) and name != shard.label_feature:
@@ -125,7 +135,7 @@ def _wrong_kind(features: Any, shard: ExamplesShard) -> Refused | None:
 
 
 def _rename(features: Any, names: tuple[tuple[str, str], ...]) -> None:
-    """Gives features their new names at once: one may have the other's old name."""
+    """Renames features together, because one may have the other's old name."""
     contents = {new: features[old].SerializeToString() for old, new in names if old in features}
     for name in itertools.chain.from_iterable(names):
         if name in features:

@@ -1,4 +1,10 @@
-"""Images of a source that no split takes, and slices that look like a forgotten percent sign."""
+"""Reports images that no split takes, and slices that seem to lack a percent sign.
+
+>>> slices = {"train": "train[:85]", "eval": "train[85:]"}
+>>> runs = {"train": [Run("train", 0, 85)], "eval": [Run("train", 85, 3670)]}
+>>> print(*unused(slices, runs, {"train": 3670}, "tf_flowers"))
+Of 3,670 images of train of tf_flowers, data.splits.train 'train[:85]' takes 85 and ...
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from components.example_gen.sources.slices import Run, length, merged
 
 _ENDS = re.compile(r"\[(-?\d*):(-?\d*)\]")
-"""Of a piece of a slice that counts images."""
+"""The ends of a slice in images."""
 
 
 def unused(
@@ -17,11 +23,11 @@ def unused(
     counts: Mapping[str, int],
     full_name: str,
 ) -> Iterator[str]:
-    """A sentence for each split of the source of which images are left over.
+    """A sentence for each split of the source that has unused images.
 
     Args:
       slices: by split of ours.
-      runs: of them.
+      runs: of the slices.
       counts: images by split of the source.
       full_name: of the source.
     """
@@ -29,8 +35,8 @@ def unused(
         taken = {split: number for split in runs if (number := _taken(name, runs[split]))}
         left = count - _taken(name, [run for of_split in runs.values() for run in of_split])
         if not taken:
-            says = f"is read by no split ({count:,} images)" if count else "holds no image"
-            yield f"{name} of {full_name} {says}."
+            use = f"is read by no split ({count:,} images)" if count else "holds no image"
+            yield f"{name} of {full_name} {use}."
         elif left or _is_upside_down(slices, taken, count):
             yield _cut(f"{name} of {full_name}", slices, taken, left, count)
 
@@ -52,18 +58,18 @@ def _taken(name: str, runs: Sequence[Run]) -> int:
 
 
 def _is_upside_down(slices: Mapping[str, str], taken: Mapping[str, int], count: int) -> bool:
-    """Whether train gets less than what judges it, by a number that may be meant as percent."""
+    """Whether train gets fewer images than another split, by a number that may mean percent."""
     if "train" not in taken or not _with_percent(slices["train"], count):
         return False
     return any(number > taken["train"] for number in taken.values())
 
 
 def _with_percent(slice_: str, count: int) -> str:
-    """The slice with % where its numbers may be meant as percent; else empty.
+    """The slice with % added if its numbers may mean percent; otherwise empty.
 
     Args:
       slice_: in tfds's syntax.
-      count: images of the split that it cuts.
+      count: images of the split.
     """
 
     def percent(found: re.Match[str]) -> str:
@@ -72,6 +78,6 @@ def _with_percent(slice_: str, count: int) -> str:
             return found[0]
         return "[" + ":".join(f"{end}%" if end else "" for end in found.groups()) + "]"
 
-    # Of a hundred images a number is about its percent.
+    # In a hundred images or fewer, a number of images is about its percent.
     meant = _ENDS.sub(percent, slice_) if count > 100 else slice_
     return meant if meant != slice_ else ""

@@ -1,1 +1,1 @@
-"""Training by several processes (`training.strategy: multi_worker`)."""
+"""Training with several processes (`training.strategy: multi_worker`)."""

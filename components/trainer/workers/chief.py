@@ -1,4 +1,12 @@
-"""The Trainer step's side of a training by several workers."""
+"""The Trainer step's part in a training with several workers.
+
+>>> from components.process import variable
+>>> with variable("TF_CONFIG", ""):
+...     train_with_workers(job=None)
+Traceback (most recent call last):
+...
+components.errors.UserError: training.strategy multi_worker: the environment variable ...
+"""
 
 from __future__ import annotations
 
@@ -11,24 +19,24 @@ from components.trainer.workers.job_file import job_file, remove_job, write_job
 from components.trainer.workers.worker import run_worker
 
 JOIN_TIMEOUT_S = 1800
-"""Seconds in which all other workers must have come."""
+"""Seconds within which all other workers must join."""
 
 
 def train_with_workers(job: Job) -> None:
-    """Tells the other workers what to train, and trains with them as their chief.
+    """Sends the job to the other workers, and trains with them as their chief.
 
-    In a process of its own: TensorFlow joins a cluster before anything else or not at all, and this
-    process has long computed with it.
+    In a separate process: TensorFlow can only join a cluster before it computes anything, and this
+    process already has.
 
     Raises:
-      UserError: TF_CONFIG is missing or wrong, or the training cannot be had as configured.
-      RuntimeError: it broke off, here or on another worker.
+      UserError: TF_CONFIG is missing or invalid, or the training cannot run as configured.
+      RuntimeError: it failed, here or on another worker.
     """
     cluster = read_cluster(os.environ)
     if not cluster.is_chief:
         raise UserError(
-            f"TF_CONFIG makes the Trainer step worker {cluster.index}: it must be the chief, which "
-            "is the task chief 0, or worker 0 where there is no chief."
+            f"TF_CONFIG makes the Trainer step worker {cluster.index}, but it must be the chief: "
+            "set its task to chief 0, or to worker 0 if the cluster has no chief."
         )
     file = job_file(job.checkpoints)
     number = write_job(file, job)

@@ -1,4 +1,16 @@
-"""How the chief tells the other workers what to train: one file beside the checkpoints."""
+"""How the chief sends the job to the other workers: in one file beside the checkpoints.
+
+>>> import tempfile
+>>> folder = tempfile.TemporaryDirectory()
+>>> file = job_file(folder.name)
+>>> read_number(file)
+0
+>>> wait_for_job(file, other_than=0, timeout_s=0)
+Traceback (most recent call last):
+...
+TimeoutError: no training with several workers started within 0 s: ...
+>>> folder.cleanup()
+"""
 
 from __future__ import annotations
 
@@ -17,33 +29,33 @@ _POLL_S = 1.0
 
 
 def job_file(checkpoints: str) -> AnyPath:
-    """Where it is, from the folder of all checkpoints."""
+    """The path of the file in the folder of all checkpoints."""
     return as_path(checkpoints) / "job.json"
 
 
 def write_job(file: AnyPath, job: Job) -> int:
-    """Writes a job under a number of its own, above 0, and returns that."""
-    # Workers agree on it as a float64, which holds so many bits.
+    """Writes a job under a new random number above 0; returns the number."""
+    # Workers exchange it as a float64, which holds 53 bits.
     number = secrets.randbelow(2**52) + 1
     write_whole(file, json.dumps({"number": number, "job": job.model_dump(mode="json")}))
     return number
 
 
 def read_number(file: AnyPath) -> int:
-    """The number of the job that is there; 0 where there is none."""
+    """The number of the job in the file; 0 if there is none."""
     return _read(file).get("number", 0)
 
 
 def wait_for_job(file: AnyPath, other_than: int, timeout_s: float | None) -> int:
-    """The number of a job, once there is one other than that which was done last.
+    """Waits for a job other than the last one that was done; returns its number.
 
     Args:
       file: `job_file`.
-      other_than: a number; 0 where none was done.
-      timeout_s: seconds; None waits as long as it takes.
+      other_than: number of the last job; 0 if there was none.
+      timeout_s: seconds; None waits without limit.
 
     Raises:
-      TimeoutError: none came.
+      TimeoutError: no job appeared.
     """
     started = time.monotonic()
     while True:
@@ -51,15 +63,17 @@ def wait_for_job(file: AnyPath, other_than: int, timeout_s: float | None) -> int
         if number not in (0, other_than):
             return number
         if timeout_s is not None and time.monotonic() - started > timeout_s:
-            raise TimeoutError(f"no training by several workers began within {timeout_s} s: {file}")
+            raise TimeoutError(
+                f"no training with several workers started within {timeout_s} s: {file}"
+            )
         time.sleep(_POLL_S)
 
 
 def await_job(file: AnyPath, number: int, timeout_s: float) -> Job:
-    """The job with this number; shared storage may show it late, or an older one before it.
+    """Waits for the job with this number; shared storage may show an older one at first.
 
     Raises:
-      TimeoutError: it does not appear.
+      TimeoutError: the job does not appear.
     """
     started = time.monotonic()
     while True:
@@ -67,12 +81,14 @@ def await_job(file: AnyPath, number: int, timeout_s: float) -> Job:
         if found.get("number") == number:
             return Job.model_validate(found["job"])
         if time.monotonic() - started > timeout_s:
-            raise TimeoutError(f"{file} does not hold the chief's job: is it the chief's storage?")
+            raise TimeoutError(
+                f"{file} does not hold the chief's job; check that all workers use the same storage"
+            )
         time.sleep(_POLL_S)
 
 
 def remove_job(file: AnyPath, number: int) -> None:
-    """Takes a job back that is done or has failed; another run's stays."""
+    """Removes a job that is done or has failed, unless another run has replaced it."""
     try:
         if read_number(file) == number:
             file.unlink()

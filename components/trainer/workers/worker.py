@@ -1,12 +1,12 @@
 """One of the processes that train together (`training.strategy: multi_worker`).
 
-The Trainer step starts the chief by itself. The others are started beside it, each with its own
-TF_CONFIG and with the output folder of the pipeline, which all of them see:
+The Trainer step starts the chief. Start the others yourself, each with its own TF_CONFIG and with
+the output folder of the pipeline, to which all of them need access:
 
   bit-tfx worker --output DIR [--forever]
 
-Such a one waits for a run, trains with it, and leaves nothing. Both train in a process of their
-own, which is this module's `main`.
+A worker waits for a run, trains with it, and writes no files. Both train in a process of their own,
+which is this module's `main`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CHECKPOINTS = "checkpoints"
 """The folder of all checkpoints below a pipeline's output (`pipeline.run.layout`)."""
 
 _STORAGE_S = 120
-"""Seconds after which every worker sees what the chief has written."""
+"""Seconds within which every worker sees what the chief has written."""
 _PARTING_S = 1
 _ABORTED = "Collective ops is aborted"
 
@@ -65,7 +65,7 @@ def serve(output: str, forever: bool, timeout_s: int) -> int:
       UserError: TF_CONFIG, or the training, cannot be had as configured.
     """
     _log_to_stderr()
-    # The first process of a container has no default for it.
+    # The first process of a container has no default handler for it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         _serve(output, forever, timeout_s)
@@ -81,17 +81,17 @@ def _log_to_stderr() -> None:
 
 
 def run_worker(file: AnyPath, timeout_s: int) -> None:
-    """Trains in a process of its own, with TF_CONFIG's other workers, and tells its epochs.
+    """Trains in a separate process, with TF_CONFIG's other workers, and reports its epochs.
 
-    It ends with this process.
+    The process ends with this one.
 
     Args:
       file: `job_file`.
-      timeout_s: seconds in which all workers must have come.
+      timeout_s: seconds within which all workers must join.
 
     Raises:
-      UserError: the training cannot be had as configured.
-      RuntimeError: it broke off.
+      UserError: the training cannot run as configured.
+      RuntimeError: it failed.
     """
     read_end, write_end = os.pipe()
     options = ["--job", os.fspath(file), "--timeout-s", str(timeout_s), "--events", str(write_end)]
@@ -107,15 +107,15 @@ def run_worker(file: AnyPath, timeout_s: int) -> None:
                 if last["event"] == "epoch":
                     report_epoch(last["epoch"], last["epochs"], last["metrics"])
     finally:
-        # Its end of input is what ends one that still runs.
+        # End of input ends a process that is still running.
         process.stdin.close()
         code = process.wait()
     if last.get("event") == "user_error":
         raise UserError(last["reason"])
     if code == -signal.SIGALRM:
         raise RuntimeError(
-            f"the workers of TF_CONFIG did not all come within {timeout_s} s: is each of them "
-            "started, and does each reach the others' addresses?"
+            f"not all workers of TF_CONFIG joined within {timeout_s} s: check that each of them is "
+            "running and can reach the addresses of the others"
         )
     if code:
         raise RuntimeError(last.get("reason", f"the worker's process ended with code {code}"))
@@ -125,31 +125,31 @@ def _serve(output: str, forever: bool, timeout_s: int) -> None:
     cluster = read_cluster(os.environ)
     if cluster.is_chief:
         raise UserError(
-            "TF_CONFIG makes this process the chief, which the Trainer step starts by itself: give "
-            "another worker's index."
+            "TF_CONFIG makes this process the chief, which the Trainer step starts itself: set the "
+            "index of another worker."
         )
     file = job_file(os.fspath(as_path(output) / CHECKPOINTS))
     done = 0
     while True:
         _logger.info("worker %d of %d waits for %s", cluster.index, cluster.count, file)
         done = wait_for_job(file, done, None if forever else timeout_s)
-        _logger.info("a training has begun")
+        _logger.info("a training has started")
         try:
             run_worker(file, timeout_s)
         except (UserError, RuntimeError) as error:
             if not forever:
                 raise
-            _logger.error("the training broke off: %s", error)
+            _logger.error("the training failed: %s", error)
         if not forever:
             return
 
 
 def _train(file: AnyPath, timeout_s: int, events: int | None) -> int:
-    """The process of `run_worker`; returns its exit code, having told the reason of a failure."""
+    """The process of `run_worker`; reports the reason of a failure and returns the exit code."""
     if events is not None:
         end_with_parent()
         LOGGER.addHandler(EventHandler(os.fdopen(events, "w", encoding="utf-8")))
-        # The parent says it again.
+        # The parent logs it.
         LOGGER.propagate = False
     try:
         _train_together(file, timeout_s)
@@ -157,23 +157,23 @@ def _train(file: AnyPath, timeout_s: int, events: int | None) -> int:
         report("stopped", event="user_error", reason=str(error))
         return 2
     except Exception as error:
-        _logger.exception("the training broke off")
+        _logger.exception("the training failed")
         report("stopped", event="failure", reason=_reason(error))
         return 1
     finally:
-        # What is on its way to the others is to arrive.
+        # Lets messages to the other workers arrive.
         time.sleep(_PARTING_S)
     return 0
 
 
 def _train_together(file: AnyPath, timeout_s: int) -> None:
-    # Not at the top: whoever starts or waits for such a process does without TensorFlow.
+    # Imported here: starting or awaiting such a process does not need TensorFlow.
     import tensorflow as tf
 
     from components.trainer.strategy import join_workers, sum_of_workers, worker
     from components.trainer.train import train
 
-    # Its default ends the process, which waits where Python's handlers and threads are not run.
+    # The default action ends the process, which waits where Python's handlers do not run.
     signal.alarm(timeout_s)
     workers = join_workers()
     with workers.scope():
@@ -183,16 +183,16 @@ def _train_together(file: AnyPath, timeout_s: int) -> None:
     with workers.scope():
         index, _ = worker()
         try:
-            # One that left while the chief still exports would be taken for dead.
+            # A worker that left while the chief is still exporting would be taken for dead.
             sum_of_workers([0.0])
         except tf.errors.OpError:
             if index > 0:
                 raise
-            _logger.warning("a worker was gone before the end; the model is whole", exc_info=True)
+            _logger.warning("a worker left before the end; the model is complete", exc_info=True)
 
 
 def _agree(file: AnyPath, devices: int) -> int:
-    """The number of the chief's job: what lay there before all had joined can be another's."""
+    """The number of the chief's job; a job in the file before all had joined may be an old one."""
     from components.trainer.strategy import chiefs_value, sum_of_workers
 
     cluster = read_cluster(os.environ)
@@ -203,14 +203,14 @@ def _agree(file: AnyPath, devices: int) -> int:
     if same < cluster.count:
         raise UserError(
             f"training.strategy multi_worker: {cluster.count - same} of the {cluster.count} "
-            "workers have other code or another TensorFlow than the chief: start all of them from "
+            "workers have other code or another TensorFlow than the chief. Start all of them from "
             "one image, or from equal checkouts."
         )
     return number
 
 
 def _code() -> int:
-    """Digest of what must be the same everywhere, or workers would wait for each other for ever."""
+    """Digest of the code, which must be the same everywhere, or workers would deadlock."""
     import tensorflow as tf
 
     digest = hashlib.sha256(tf.__version__.encode())
@@ -221,9 +221,9 @@ def _code() -> int:
 
 def _reason(error: Exception) -> str:
     if _ABORTED in str(error):
-        return "another worker is gone, or has failed and says why in its log"
+        return "another worker is gone or has failed; its log has the reason"
     text = str(error)
-    # TensorFlow's are pages that name their kind.
+    # TensorFlow's messages are pages that include their type.
     return text if "\n" in text else f"{type(error).__name__}: {text}"
 
 

@@ -85,7 +85,7 @@ def shapes(**changes):
     ("changes", "message"),
     [
         ({"group_norm/beta": None}, "group_norm/beta is missing"),
-        ({"block3/unit02/a/group_norm/beta": (9,)}, "block3/unit02/a/group_norm/beta is not known"),
+        ({"block3/unit02/a/group_norm/beta": (9,)}, "block3/unit02/a/group_norm/beta is unknown"),
         ({"block2/unit01/c/group_norm/beta": (9,)}, r"beta is \[9\] instead of \[8\]"),
         # Deeper than it is: everything of the next unit is missing, and told in one line.
         ({"block2/unit02/b/standardized_conv2d/kernel": (3, 3, 8, 8)}, "missing.* and 5 more"),
@@ -112,9 +112,9 @@ def test_prefixes_and_numbers_are_taken_off_names():
 @pytest.mark.parametrize(
     ("stored", "message"),
     [
-        (["conv/kernel"], "0 weights are called"),
+        (["conv/kernel"], "0 weights are named"),
         ([f"{name}/root_block/standardized_conv2d/kernel" for name in "ab"], "2 weights are"),
-        (["not_a_root_block/standardized_conv2d/kernel"], "0 weights are called"),
+        (["not_a_root_block/standardized_conv2d/kernel"], "0 weights are named"),
         (
             ["root_block/standardized_conv2d/kernel", "group_norm/beta", "group_norm_1/beta"],
             "group_norm/beta and group_norm_1/beta are the same weight",

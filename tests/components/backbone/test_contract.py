@@ -53,25 +53,25 @@ def test_what_takes_no_such_batch_is_refused(tmp_path, spec):
     ],
 )
 def test_what_gives_no_vectors_of_floats_is_refused(tmp_path, call):
-    assert "something else than one vector of floats an image" in refused(tmp_path, call)
+    assert "does not return one vector of floats per image" in refused(tmp_path, call)
 
 
 def test_a_length_that_is_not_known_is_refused(tmp_path):
     def call(x):
         return tf.reshape(x, (tf.shape(x)[0], -1))
 
-    assert "does not say how long its pre-logits are" in refused(tmp_path, call)
+    assert "does not declare the length of its pre-logits" in refused(tmp_path, call)
 
 
 def test_nan_is_refused(tmp_path):
-    assert "gives NaN or infinity" in refused(tmp_path, lambda x: tf.math.log(mean(x) - 0.5))
+    assert "returns NaN or infinity" in refused(tmp_path, lambda x: tf.math.log(mean(x) - 0.5))
 
 
 def test_a_module_of_whole_pixels_sees_nothing_and_is_refused(tmp_path):
     def call(x):
         return mean(tf.floor(tf.minimum(x, 0.99)))
 
-    assert "does it take [0, 255]?" in refused(tmp_path, call)
+    assert "does it expect [0, 255]?" in refused(tmp_path, call)
 
 
 def test_what_cannot_be_called_is_refused(tmp_path):

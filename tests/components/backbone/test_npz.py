@@ -108,10 +108,10 @@ NAN = np.array([1, np.nan, 1, 1], np.float32)
     ("spoil", "message"),
     [
         (without("block1/unit02/b/group_norm/beta"), "block1/unit02/b/group_norm/beta is missing"),
-        (without("root_block/standardized_conv2d/kernel"), "0 weights are called root_block/"),
+        (without("root_block/standardized_conv2d/kernel"), "0 weights are named root_block/"),
         (without("block1/unit01/b/standardized_conv2d/kernel"), "there is no block1/unit01/b/"),
         (without("head/conv2d/bias"), "head/conv2d/bias is missing"),
-        (with_value("logits/bias", np.zeros(3, np.float32)), "logits/bias is not known"),
+        (with_value("logits/bias", np.zeros(3, np.float32)), "logits/bias is unknown"),
         (with_value("group_norm/gamma", np.ones(7, np.float32)), r"gamma is \[7\] instead of \[32"),
         (
             with_value("head/conv2d/bias", np.ones(7, np.float32)),

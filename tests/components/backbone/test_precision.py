@@ -120,7 +120,9 @@ REWRITES = cpu_has("avx512f")
 
 
 def refused(precision):
-    return pytest.raises(UserError, match=rf"{precision} changes nothing .* Use float32")
+    return pytest.raises(
+        UserError, match=rf"{precision} changes nothing .* Set training.precision=float32"
+    )
 
 
 def test_a_foreign_module_is_rewritten(foreign, images, as_found):

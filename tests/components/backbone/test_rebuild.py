@@ -84,7 +84,7 @@ def test_weights_are_known_under_other_names(tmp_path, rename):
 def test_a_bit_that_takes_another_range_is_refused(tmp_path, taken, to_ours):
     bit = tiny()
     path = export(tmp_path / "module", lambda x: bit(to_ours(x)), bit.weights.values())
-    with pytest.raises(UserError, match=rf"takes images in {taken}, and they come in \[0, 1\]"):
+    with pytest.raises(UserError, match=rf"expects images in {taken}, but they are in \[0, 1\]"):
         load_backbone(path, "head_only")
 
 
@@ -156,7 +156,7 @@ def test_the_count_is_held_against_the_configured_one(tmp_path, mode):
     if mode == "head_only":
         load_backbone(path, mode, trainable_parameters=7)
         return
-    with pytest.raises(UserError, match=rf"trainable_parameters is 7, .* has {count} to train"):
+    with pytest.raises(UserError, match=rf"trainable_parameters is 7, .* has {count}\."):
         load_backbone(path, mode, trainable_parameters=7)
 
 

@@ -212,7 +212,7 @@ def test_a_class_with_fewer_is_refused_by_name_and_nothing_is_left(tmp_path, tfd
     assert type(error.value) is UserError
     assert str(error.value) == (
         f"data.examples_per_class 9: in data.splits.train 'train[:90]' of digits/1.0.0, class "
-        f"{short}; draw fewer, or from a larger slice."
+        f"{short}. Set a smaller number, or give a larger slice."
     )
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
@@ -278,5 +278,7 @@ def test_a_file_with_fewer_records_than_promised_stops_the_draw(tmp_path):
     with tf.io.TFRecordWriter(path) as writer:
         for record in kept:
             writer.write(record)
-    with pytest.raises(RuntimeError, match=r"has 1400 records where .* holds 1527; its files are"):
+    with pytest.raises(
+        RuntimeError, match=r"1400 records were read .* has 1527 there; its files are"
+    ):
         run(tmp_path / "out", config)

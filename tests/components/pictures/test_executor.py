@@ -17,8 +17,8 @@ from components.artifacts import DataPictures
 from components.pictures.executor import Executor
 from components.pictures.samples import stored, trained_on
 from components.pictures.settings import PicturesSettings
-from components.trainer.embeddings import Feed
 from components.trainer.input_pipeline import stored_split
+from components.trainer.network_inputs import NetworkInputs
 from components.trainer.train import Fit, make_model
 from components.transform.config import ImageSizes
 from tests.components.trainer import jobs
@@ -146,7 +146,7 @@ def test_what_is_shown_is_the_first_batch_of_the_trainer(split):
     """The batch that the Trainer's own `Fit` would draw, its order, crops and flips among it."""
     job = jobs.make_job("/nowhere", "x", crop=20, flip=True, seed=7, shuffle_buffer=50)
     model = make_model(job.settings)
-    feed = Feed(split, model, job.settings.sizes)
+    feed = NetworkInputs(split, model, job.settings.sizes)
     images, labels = next(iter(Fit(job.settings, 0.0, model, (feed, feed))._make_batches(0)))
     tiles = trained_on(split, settings(), 25)
     assert [names_of(tile) for tile in tiles] == [[str(label)] for label in labels.numpy()[:25]]

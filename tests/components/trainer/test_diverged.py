@@ -54,8 +54,8 @@ def test_the_first_step_is_named_whenever_its_loss_is_read(value, read_every, do
     with pytest.raises(DivergedError) as caught:
         run()
     said = str(caught.value)
-    assert f"step 7 of 40 (epoch 1, rate 0.01): the loss of training is {value}, which is" in said
-    assert "Lower training.base_learning_rate, for instance from 0.64 to 0.064" in said
+    assert f"step 7 of 40 (epoch 1, rate 0.01): the training loss is {value}, which is" in said
+    assert "Lower training.base_learning_rate, for example from 0.64 to 0.064" in said
     assert "precision" not in said
     assert (len(asked), rows) == (done, [])
 
@@ -139,8 +139,10 @@ def test_a_frozen_network_that_gives_nan_for_an_image_is_named(digits_folder, tm
     with pytest.raises(UserError) as caught:
         train(make_job(digits_folder, "dark", **told))
     count, first = sum(dark[100:]), dark[100:].index(True) + 1
-    assert f"NaN or infinity for {count} of the 33 images of the eval split" in str(caught.value)
-    assert f"the first of them number {first}." in str(caught.value)
+    assert f"NaN or infinity for {count} of the 33 images read from the eval split" in str(
+        caught.value
+    )
+    assert f"the first is number {first}." in str(caught.value)
 
 
 def test_no_checkpoint_has_weights_that_are_not_finite_nor_is_one_taken_up_for_ever(

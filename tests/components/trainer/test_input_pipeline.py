@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.trainer.augment import augment, mixup
-from components.trainer.input_pipeline import Draws, Split, one_pass, part_of, train_batches
+from components.trainer.input_pipeline import Draws, Split, one_pass, train_batches, worker_part
 from components.trainer.train_step import cross_entropy
 from components.transform.config import ImageSizes
 
@@ -192,7 +192,7 @@ def test_one_pass_is_everything_in_its_order(count, batch):
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 12])
 def test_workers_share_a_pass_without_an_element_lost_or_read_twice(workers):
-    parts = [part_of(numbers(10, 4), (index, workers)) for index in range(workers)]
+    parts = [worker_part(numbers(10, 4), (index, workers)) for index in range(workers)]
     seen = [[int(label) for _, labels in one_pass(part, 4) for label in labels] for part in parts]
     assert [len(labels) for labels in seen] == [part.count for part in parts]
     assert max(map(len, seen)) - min(map(len, seen)) <= 1

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.trainer.config import TrainingConfig
-from components.trainer.plan import LOOKS, make_plan
+from components.trainer.plan import EVALUATIONS, make_plan
 from components.trainer.schedule import Schedule, keras_io_schedule
 
 
@@ -80,4 +80,4 @@ def test_every_plan_ends_and_looks(images, batch, schedule):
     assert 1 <= made.steps_per_epoch <= made.steps <= made.schedule.steps
     assert (made.epochs - 1) * made.steps_per_epoch < made.steps
     if schedule != "keras_io":
-        assert made.epochs <= LOOKS
+        assert made.epochs <= EVALUATIONS

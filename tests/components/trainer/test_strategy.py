@@ -136,8 +136,8 @@ def test_epochs_end_training_before_the_schedule_does(came):
 
 @pytest.mark.slow
 def test_a_batch_that_cannot_be_shared_out_is_refused(came):
-    assert "training.batch_size 33 does not divide by the 2 devices" in came["refused"]
-    assert "a multiple of 2, or one_device" in came["refused"]
+    assert "training.batch_size 33 is not a multiple of the 2 devices" in came["refused"]
+    assert "a multiple of 2, or set training.strategy=one_device" in came["refused"]
 
 
 # A process that has joined no workers, as a search's, has its own devices alone.

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.errors import UserError
-from components.trainer.input_pipeline import Split, chosen_of
+from components.trainer.input_pipeline import Split, subset_of
 from components.tuner.holdout import held_out_count, hold_out
 
 
@@ -38,7 +38,7 @@ def test_the_draw_is_the_seeds_and_spread_over_the_split():
 def test_the_two_parts_are_the_split_without_an_overlap():
     whole = Split(tf.data.Dataset.range(100, 300), 200, lambda rows: (rows, rows), 32)
     chosen = hold_out(200, 30, seed=3)
-    held_out, rest = chosen_of(whole, chosen), chosen_of(whole, ~chosen)
+    held_out, rest = subset_of(whole, chosen), subset_of(whole, ~chosen)
     assert (held_out.count, rest.count) == (30, 170)
     found = [list(part.elements.as_numpy_iterator()) for part in (held_out, rest)]
     assert [len(part) for part in found] == [30, 170]

@@ -68,7 +68,7 @@ def test_what_a_runner_needs_is_enough(runner, options):
 @pytest.mark.parametrize(
     ("runner", "why"),
     [
-        ("DaskRunner", "a split went missing"),
+        ("DaskRunner", "a split was missing"),
         ("DirectRunner", "tries to download"),
         ("PrismRunner", "downloads it"),
         ("SwitchingDirectRunner", "tries to download"),
@@ -161,7 +161,7 @@ def test_what_no_flag_can_say_is_refused(value):
 
 @pytest.mark.parametrize("name", ["--x", "x-y", "X", "", "x=1", "x y", "1x", "_x", "é"])
 def test_a_name_must_look_like_an_option(name):
-    assert "no name of a Beam option" in refusal(options={name: 1})
+    assert "not the name of a Beam option" in refusal(options={name: 1})
 
 
 @pytest.mark.parametrize("name", ["runner", "setup_file"])
@@ -258,7 +258,7 @@ def test_runners_without_services_are_not_called(runner):
 @pytest.mark.parametrize("key", ["job_endpoint", "artifact_endpoint", "environment_config"])
 def test_a_service_that_does_not_listen_is_named(listening, nobody, key):
     options = {**POOL, "job_endpoint": listening, "environment_config": listening, key: nobody}
-    with pytest.raises(UserError, match=rf"beam\.options\.{key} {nobody}: nobody listens"):
+    with pytest.raises(UserError, match=rf"beam\.options\.{key} {nobody}: no service listens"):
         check_workers(BeamConfig(runner="PortableRunner", options=options))
 
 
@@ -270,7 +270,7 @@ def test_a_worker_pool_can_be_an_environment_option(listening, nobody, many):
         "environment_type": "EXTERNAL",
         "environment_options": [option] if many else option,
     }
-    with pytest.raises(UserError, match=rf"environment_options {nobody}: nobody listens"):
+    with pytest.raises(UserError, match=rf"environment_options {nobody}: no service listens"):
         check_workers(BeamConfig(runner="PortableRunner", options=options))
 
 
@@ -297,7 +297,7 @@ def test_a_pool_beside_a_job_service_elsewhere_is_not_looked_for(monkeypatch, no
 def test_a_host_without_a_name_is_told_soon():
     options = {**PORTABLE, "job_endpoint": "no-such-host.invalid:1"}
     started = time.monotonic()
-    with pytest.raises(UserError, match="nobody listens"):
+    with pytest.raises(UserError, match="no service listens"):
         check_workers(BeamConfig(runner="PortableRunner", options=options))
     assert time.monotonic() - started < 30
 
@@ -322,7 +322,7 @@ def test_a_mistake_is_told_by_its_path():
         load_config(overrides=["beam.runner=DaskRunner"])
     with pytest.raises(UserError, match=r"beam: runner PortableRunner needs beam\.options\.job"):
         load_config(overrides=["beam.runner=PortableRunner"])
-    with pytest.raises(UserError, match=r"beam\.options\.parallelism: an option is"):
+    with pytest.raises(UserError, match=r"beam\.options\.parallelism: an option must be"):
         load_config(overrides=["beam.options.parallelism={a: 1}"])
 
 

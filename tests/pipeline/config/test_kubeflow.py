@@ -86,7 +86,7 @@ def test_an_output_that_pods_would_not_find_again(output, sentence):
     ],
 )
 def test_a_path_that_a_pod_would_not_find_again(overrides):
-    with pytest.raises(UserError, match="is on no volume that every step mounts"):
+    with pytest.raises(UserError, match="is not on a volume that every step mounts"):
         load_config("digits", overrides=overrides)
 
 

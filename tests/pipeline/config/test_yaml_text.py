@@ -100,7 +100,7 @@ def test_any_text_is_values_or_a_sentence(text):
         (b"\xff\xfea\0", "is not UTF-8 text: byte 0"),
         (b"\x89PNG\r\n\x1a\n\0\0", "is not UTF-8 text"),
         (b"pipeline_name: x\0", "is not valid YAML"),
-        (b"- 1\n", "must hold `section:` blocks"),
+        (b"- 1\n", "must contain `section:` blocks"),
         (b"x" * (FILE_BYTES + 1), "is larger than 2,000,000 bytes"),
     ],
 )

@@ -56,7 +56,7 @@ def test_the_test_split_of_a_folder_can_judge(tmp_path, photos):
     assert inputs.config.evaluation.split in inputs.source.split_fingerprints
     for split in ("val", "test"):
         (photos / split).rename(tmp_path / split)
-    with pytest.raises(UserError, match=r"evaluation\.split is test, and folder/photos has no"):
+    with pytest.raises(UserError, match=r"evaluation\.split is test, but folder/photos has no"):
         resolve(config_of(photos, "evaluation.split=test"), Layout(tmp_path / "out"))
 
 

@@ -86,7 +86,7 @@ class TestSettle:
         kept = settle_schema(data(write_schema=str(path)), layout)
         assert kept.read_text() == path.read_text() == INFERRED
         assert [note["event"] for note in notes] == ["note"]
-        assert notes[0]["text"] == f"Schema: {path} is there, and is used as it is"
+        assert notes[0]["text"] == f"Schema: {path} exists, and is used unchanged"
 
     def test_an_edit_is_another_file(self, layout, tmp_path):
         path = tmp_path / "s.pbtxt"
@@ -100,7 +100,7 @@ class TestSettle:
     def test_what_is_no_schema_is_told_by_its_key(self, layout, tmp_path, key, content):
         path = tmp_path / "s.pbtxt"
         path.write_bytes(content)
-        with pytest.raises(UserError, match=f"data.{key} {path} is no TFMD schema"):
+        with pytest.raises(UserError, match=f"data.{key} {path} is not a TFMD schema"):
             settle_schema(data(**{key: str(path)}), layout)
 
     def test_a_folder_is_no_schema(self, layout, tmp_path):
@@ -133,7 +133,7 @@ class TestWrite:
         assert text.startswith("# Inferred from digits")
         assert f"data.curated_schema: {path}" in text
         assert [note["text"] for note in notes] == [
-            f"Schema: written to {path}; runs that find it there hold their data against it"
+            f"Schema: written to {path}; later runs validate their data against it"
         ]
         path.write_text("mine")
         write_inferred(data(write_schema=str(path)), outputs, 10)
@@ -184,7 +184,7 @@ class TestWrite:
 
 class TestConfig:
     def test_both_are_refused(self):
-        with pytest.raises(UserError, match=r"data: curated_schema and write_schema do not go"):
+        with pytest.raises(UserError, match=r"data: curated_schema and write_schema exclude"):
             load_config("digits", overrides=["data.write_schema=s.pbtxt"])
 
     def test_a_path_on_the_command_line_counts_from_here(self, monkeypatch, tmp_path):

@@ -89,7 +89,7 @@ def test_other_data_is_the_next_span_and_known_data_its_own(tmp_path, tfds_dir):
     lineage = Lineage(tmp_path, tfds_dir)
     one, first = lineage.run("train[:20]")
     two, second = lineage.run("train[20:40]")
-    with pytest.raises(RuntimeError, match="was changed while the run started"):
+    with pytest.raises(RuntimeError, match="changed while the run was starting"):
         lineage.run("train[40:60]", changed=True)
     again, third = lineage.run("train[:20]")
     assert (one, two, again) == (1, 2, 1)

@@ -1,4 +1,10 @@
-"""What a header says, whatever the format."""
+"""The header of an image, whatever its format, and the refusals that header readers raise.
+
+>>> Header("png", width=32, height=24).complete
+True
+>>> damaged("a PNG that does not begin with its header").refused.reason
+<Reason.DAMAGED: 'damaged'>
+"""
 
 from __future__ import annotations
 
@@ -9,21 +15,21 @@ from components.example_gen.screen.result import Reason, UnfitError
 
 @dataclass(frozen=True)
 class Header:
-    """What the header says.
+    """The header of an image.
 
     Attributes:
       format: jpeg, png, gif, bmp, webp, tiff, avif or heic.
-      width: in pixels, before any orientation is followed.
+      width: in pixels, before any orientation is applied.
       height: in pixels.
-      obstacle: why TensorFlow does not decode it, or not rightly; or empty.
-      convert: the name in `data.screen.convert` by which Pillow converts it; empty if it cannot.
-      held_pixels: that a decoder holds beyond the image: later frames of a GIF, a TIFF's tile.
-      scans: of a JPEG.
-      extra_passes: over all pixels that its scans ask for, beyond those of a usual JPEG.
-      components: colours of a JPEG.
+      obstacle: why TensorFlow decodes it wrongly or not at all; empty if it does.
+      convert: its name in `data.screen.convert`; empty if Pillow cannot convert it.
+      held_pixels: pixels that a decoder also holds: later frames of a GIF, a TIFF's tile.
+      scans: number of scans of a JPEG.
+      extra_passes: passes over all pixels that a JPEG's scans need, beyond those of a usual JPEG.
+      components: number of colours of a JPEG.
       data_end: where the data of a JPEG's last scan end, in bytes.
-      page: the page of a TIFF that is no thumbnail.
-      complete: the end of the file is there.
+      page: the first page of a TIFF that is not a thumbnail.
+      complete: whether the file has its end.
     """
 
     format: str
@@ -41,10 +47,10 @@ class Header:
 
 
 def damaged(detail: str) -> UnfitError:
-    """Refuses what no decoder can read."""
+    """The refusal of an image that no decoder can read."""
     return UnfitError(Reason.DAMAGED, detail)
 
 
 def too_costly(detail: str) -> UnfitError:
-    """Refuses what costs far more than its pixels."""
+    """The refusal of an image that costs far more than its pixels."""
     return UnfitError(Reason.TOO_COSTLY, detail)

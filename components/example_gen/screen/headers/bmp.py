@@ -1,6 +1,14 @@
 """The header of a BMP.
 
 Source: BITMAPCOREHEADER, BITMAPINFOHEADER and BITMAPV5HEADER of Windows; OS/2 2.0.
+
+    >>> import io
+    >>> from PIL import Image
+    >>> file = io.BytesIO()
+    >>> Image.new("P", (32, 24)).save(file, "BMP")
+    >>> header = read_bmp(file.getvalue())
+    >>> header.width, header.height, header.obstacle
+    (32, 24, 'a BMP with a palette, whose indices TensorFlow takes for greys')
 """
 
 from __future__ import annotations
@@ -16,14 +24,14 @@ _OLD = 12
 _RAW, _RUN_LENGTHS = 0, (1, 2)
 _MAX_RUN_PIXELS = 4_000_000
 _MAX_RUN_BYTES = 1_000_000
-"""Of run lengths, which Pillow reads one by one in Python, 1 s."""
+"""Bytes of run lengths, which Pillow reads one by one in Python: 1 s."""
 
 
 def read_bmp(image: bytes) -> Header:
-    """Reads the header.
+    """Reads the header of a BMP.
 
     Raises:
-      UnfitError: of a kind that Pillow does not read, or reads too slowly.
+      UnfitError: Pillow does not read this kind of BMP, or reads it too slowly.
       struct.error: it ends within its header.
     """
     start, header_bytes = struct.unpack_from("<II", image, 10)
@@ -39,22 +47,22 @@ def read_bmp(image: bytes) -> Header:
     if compression in _RUN_LENGTHS:
         if width * height > _MAX_RUN_PIXELS or len(image) > _MAX_RUN_BYTES:
             raise too_costly(
-                f"a BMP of run lengths with more than {_MAX_RUN_PIXELS:,} pixels or "
+                f"a run-length encoded BMP with more than {_MAX_RUN_PIXELS:,} pixels or "
                 f"{_MAX_RUN_BYTES:,} bytes"
             )
-        obstacle = "a BMP of run lengths, which TensorFlow does not decode"
+        obstacle = "a run-length encoded BMP, which TensorFlow does not decode"
         return Header("bmp", width, height, obstacle, "bmp")
     missing = start + (width * bits + 31) // 32 * 4 * height - len(image)
     obstacle = _obstacle(image, header_bytes, bits, compression)
     if missing < 0 and not obstacle:
-        obstacle = "a BMP with bytes behind its pixels, which TensorFlow does not decode"
+        obstacle = "a BMP with bytes after its pixels, which TensorFlow does not decode"
     return Header("bmp", width, height, obstacle, "bmp", complete=missing <= 0)
 
 
 def _obstacle(image: bytes, header_bytes: int, bits: int, compression: int) -> str:
-    """As `components.transform.marks` and `pixels` have it."""
+    """Why TensorFlow cannot decode it; agrees with `components.transform.marks` and `pixels`."""
     if header_bytes == _OLD:
-        return "a BMP with the header of OS/2, which TensorFlow does not decode"
+        return "a BMP with an OS/2 header, which TensorFlow does not decode"
     if bits in (1, 4, 8) and compression == _RAW:
         is_grey = bits == 8 and header_bytes == 40 and image[46:50] in (bytes(4), b"\0\1\0\0")
         if is_grey and image[PALETTE : PALETTE + len(GREYS)] == GREYS:
@@ -62,4 +70,4 @@ def _obstacle(image: bytes, header_bytes: int, bits: int, compression: int) -> s
         return "a BMP with a palette, whose indices TensorFlow takes for greys"
     if bits in COLOUR_BITS and compression == _RAW and header_bytes in HEADER_SIZES:
         return ""
-    return f"a BMP of {bits} bits a pixel in a form that TensorFlow does not decode"
+    return f"a BMP of {bits} bits per pixel in a form that TensorFlow does not decode"

@@ -1,6 +1,16 @@
 """The header of a GIF: its blocks from the first to the last, without the pixels.
 
 Source: GIF89a, sections 18 to 27.
+
+    >>> import io
+    >>> from PIL import Image
+    >>> file = io.BytesIO()
+    >>> Image.new("L", (32, 24)).save(file, "GIF")
+    >>> header = read_gif(file.getvalue())
+    >>> header.width, header.height, header.obstacle
+    (32, 24, '')
+    >>> read_gif(first_frame(file.getvalue())) == header
+    True
 """
 
 from __future__ import annotations
@@ -14,22 +24,22 @@ _EXTENSION, _FRAME, _CONTROL = 0x21, 0x2C, 0xF9
 _SCREEN_BYTES = 13
 _MAX_FRAMES = 10_000
 _MAX_EXTENSION_BLOCKS = 4_000
-"""Before the first frame, where the decoding graph visits each: 1 MB."""
+"""Blocks before the first frame, each of which the decoding graph visits: 1 MB."""
 _MAX_BLOCKS = 500_000
-"""In all; an encoder fills 32 MB with 125,000."""
+"""Blocks in total; an encoder fills 32 MB with 125,000."""
 
 
 @dataclass
 class _Walk:
-    """What was met between the beginning and the end.
+    """What was found between the beginning and the end.
 
     Attributes:
       frames: left, top, width and height of each, in pixels.
       first: where the first frame begins and ends, in bytes.
-      control: where the last control block before it begins and ends; (0, 0) where there is none.
-      transparent: such a block names a transparent colour.
-      is_plain: every block before it is of one part.
-      complete: the end was reached.
+      control: where the last control block before it begins and ends; (0, 0) if there is none.
+      transparent: whether such a block has a transparent colour.
+      is_plain: whether every block before it has a single part.
+      complete: whether the end was reached.
     """
 
     frames: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -41,17 +51,17 @@ class _Walk:
 
 
 def read_gif(image: bytes) -> Header:
-    """The image is the first frame on its screen.
+    """Reads the header of a GIF; the image is the first frame on its screen.
 
     Raises:
-      UnfitError: it has no frame, or its blocks cost far more than its pixels.
+      UnfitError: it has no frame, or reading its blocks costs far more than its pixels.
       IndexError, struct.error: it ends within its first frame's header.
     """
     walk = _walk(image)
     screen_width, screen_height = struct.unpack_from("<HH", image, 6)
     left, top, width, height = walk.frames[0]
     largest = max(each[2] for each in walk.frames) * max(each[3] for each in walk.frames)
-    # giflib reads all frames, and TensorFlow allocates an image as wide and high as any of them.
+    # giflib reads all frames, and TensorFlow allocates an image as wide and high as the largest.
     later = sum(each[2] * each[3] for each in walk.frames[1:]) + largest - width * height
     return Header(
         "gif",
@@ -65,18 +75,18 @@ def read_gif(image: bytes) -> Header:
 
 
 def _obstacle(walk: _Walk, screen: tuple[int, int, int, int]) -> str:
-    """As `components.transform.marks` has it."""
+    """Why TensorFlow decodes it wrongly; agrees with `components.transform.marks`."""
     if walk.transparent:
         return "a GIF with transparency, which TensorFlow decodes to black"
     if walk.frames[0] != screen:
-        return "a GIF whose first frame is not as large as its screen, which TensorFlow misplaces"
+        return "a GIF whose first frame does not fill its screen, which TensorFlow misplaces"
     if not walk.is_plain:
-        return "a GIF with a comment or a profile of several parts, which the model does not read"
+        return "a GIF with a comment or profile in several parts, which the model cannot read"
     return ""
 
 
 def first_frame(image: bytes) -> bytes:
-    """A GIF of the first frame alone, without comments; of one that `read_gif` accepts."""
+    """The GIF reduced to its first frame, without comments; `read_gif` must have accepted it."""
     walk = _walk(image, only_first=True)
     start = _SCREEN_BYTES + _colours_bytes(image[10])
     pieces = (image[:start], image[slice(*walk.control)], image[slice(*walk.first)], b";")
@@ -115,7 +125,7 @@ def _walk(image: bytes, *, only_first: bool = False) -> _Walk:
                     return walk
         walk.complete = True
     except (IndexError, struct.error):
-        # giflib takes the frames before the cut.
+        # giflib decodes the frames before the cut.
         if not walk.frames:
             raise
         if walk.first == (0, 0):
@@ -135,5 +145,5 @@ def _check(blocks: int, frames: list[tuple[int, int, int, int]]) -> None:
 
 
 def _colours_bytes(flags: int) -> int:
-    """The size of a colour table."""
+    """The size of a colour table in bytes."""
     return 3 * 2 ** (flags % 8 + 1) if flags & 0x80 else 0

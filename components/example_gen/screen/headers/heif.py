@@ -1,10 +1,15 @@
-"""The header of an AVIF or HEIC, by the plug-in that converts it."""
+"""The header of an AVIF or HEIC, read by the plug-in that converts it.
+
+>>> read_heif(b"0000ftypavif", "avif")
+Traceback (most recent call last):
+...
+components.example_gen.screen.result.UnfitError: AVIF...
+"""
 
 from __future__ import annotations
 
-from components.example_gen.screen.exif import is_bomb
 from components.example_gen.screen.headers.base import Header, damaged
-from components.example_gen.screen.plugins import opened
+from components.example_gen.screen.pillow import is_exif_bomb, open_image
 from components.example_gen.screen.result import UnfitError, first_line
 
 
@@ -16,15 +21,15 @@ def read_heif(image: bytes, kind: str) -> Header:
       kind: avif or heic.
 
     Raises:
-      UnfitError: it is damaged, or nothing here reads it.
+      UnfitError: it is damaged, or its reader is not installed.
     """
-    if is_bomb(image):
-        raise damaged(f"{kind.upper()} whose Exif data name more bytes than it has")
+    if is_exif_bomb(image):
+        raise damaged(f"{kind.upper()} whose Exif data refer to more bytes than it has")
     try:
-        with opened(image, kind) as picture:
+        with open_image(image, kind) as picture:
             width, height = picture.size
     except (UnfitError, MemoryError):
         raise
-    except Exception as error:  # Plug-ins raise many types for what is damaged.
+    except Exception as error:  # Plug-ins raise many types for damaged data.
         raise damaged(f"{kind.upper()} with a damaged header: {first_line(error)}") from error
     return Header(kind, width, height, convert=kind)

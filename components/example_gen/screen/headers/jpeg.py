@@ -1,6 +1,16 @@
 """The header of a JPEG: every marker from its beginning to its end, without the pixels.
 
 Source: ITU-T T.81, annexes B and G.
+
+    >>> import io
+    >>> from PIL import Image
+    >>> file = io.BytesIO()
+    >>> Image.new("RGB", (32, 24)).save(file, "JPEG")
+    >>> header = read_jpeg(file.getvalue())
+    >>> header.width, header.height, header.scans, header.complete
+    (32, 24, 1, True)
+    >>> read_jpeg(file.getvalue()[:-2]).complete
+    False
 """
 
 from __future__ import annotations
@@ -17,32 +27,32 @@ _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _BARE = {0x01, *range(0xD0, 0xD8)}
 """Markers without a segment."""
 _SEGMENT = re.compile(b"\xff([^\xff\\x00" + bytes(sorted(_BARE)) + b"])")
-"""A marker that has one, or the end."""
+"""A marker that has a segment, or the end marker."""
 _SKIPPED = {0xFE, *range(0xE0, 0xF0)}
-"""Comments and data of applications: libjpeg skips them even where their length is below 2."""
+"""Comments and application data: libjpeg skips them even if their length is below 2."""
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
-"""Frame headers, that of JPEG-LS included."""
+"""Markers of frame headers, including JPEG-LS."""
 _DCT = {0xC0, 0xC1, 0xC2, 0xC9, 0xCA}
 _PROGRESSIVE = {0xC2, 0xCA}
 
 _MAX_SEGMENTS = 1_000
-"""Before the pixels, where the decoding graph visits each. A colour profile of 16 MB takes 250."""
+"""Segments before the pixels, all visited by the decoding graph; a 16 MB profile takes 250."""
 _MAX_LATER = 10_000
-"""After the first scan."""
+"""Segments after the first scan."""
 _USUAL_PASSES = 6
-"""Times that each colour comes in the scans of a usual progressive JPEG, at most."""
+"""How often each colour occurs in the scans of a usual progressive JPEG, at most."""
 _COEFFICIENTS = 64
 
 
 @dataclass
 class _Scans:
-    """What the scans hold of each colour.
+    """What the scans contain of each colour.
 
     Attributes:
-      progressive: the frame says so.
-      left: bits that a coefficient still lacks, by colour; below 0 of one that has not begun.
-      count: of scans.
-      passes: colours in all scans.
+      progressive: whether the frame is progressive.
+      left: bits that each coefficient still lacks, by colour; below 0 before its first scan.
+      count: number of scans.
+      passes: number of colours in all scans.
     """
 
     progressive: bool
@@ -67,7 +77,7 @@ class _Scans:
                 self.left[colour][first : last + 1] = [bits % 16] * (last + 1 - first)
 
     def unfinished(self) -> bool:
-        """A colour was not sent, or some of its bits were begun and not finished."""
+        """Whether a colour is missing, or has coefficients that lack bits."""
         return any(bits[0] < 0 or max(bits) > 0 for bits in self.left.values())
 
 
@@ -79,7 +89,7 @@ def read_jpeg(image: bytes) -> Header:
       IndexError, struct.error: it ends within its header.
     """
     if image[2:3] not in (b"\xff", b""):
-        raise damaged("a JPEG whose third byte is changed")
+        raise damaged("a JPEG whose third byte is wrong")
     frame, position = _to_first_scan(image)
     marker, bits, height, width, components = struct.unpack_from(">BBHHB", frame)
     colours = frame[7 : 7 + 3 * components : 3]
@@ -88,12 +98,14 @@ def read_jpeg(image: bytes) -> Header:
     if marker not in _DCT:
         obstacle = "a lossless or hierarchical JPEG, which TensorFlow does not decode"
     elif bits != 8:
-        obstacle = f"a JPEG of {bits} bits a colour, of which TensorFlow decodes 8"
+        obstacle = f"a JPEG of {bits} bits per colour; TensorFlow decodes 8"
     elif components not in (1, 3, 4):
         obstacle = f"a JPEG of {components} colours, which TensorFlow does not decode"
     _read_scans(image, position, scans)
     if scans.complete and not obstacle and scans.unfinished():
-        raise UnfitError(Reason.TRUNCATED, "a JPEG with an end, but without all of its scans")
+        raise UnfitError(
+            Reason.TRUNCATED, "a JPEG with an end marker, but without all of its scans"
+        )
     return Header(
         "jpeg",
         width,
@@ -108,7 +120,7 @@ def read_jpeg(image: bytes) -> Header:
 
 
 def _to_first_scan(image: bytes) -> tuple[bytes, int]:
-    """The frame header, its marker first, and where the first scan's marker ends."""
+    """The frame header with its marker, and the position after the first scan's marker."""
     position, frame = 2, b""
     for _ in range(_MAX_SEGMENTS):
         found = _MARKER.search(image, position)
@@ -121,10 +133,10 @@ def _to_first_scan(image: bytes) -> tuple[bytes, int]:
             raise damaged("a JPEG that ends before its first scan")
         (length,) = struct.unpack_from(">H", image, position)
         if length < 2 and marker not in _SKIPPED:
-            raise damaged("a JPEG with a segment of less than no length")
+            raise damaged("a JPEG with a segment of impossible length")
         if marker == _SOS:
             if not frame:
-                raise damaged("a JPEG without a frame header, which tells its size")
+                raise damaged("a JPEG without a frame header, which holds its size")
             return frame, position
         if marker in _FRAMES:
             if frame:
@@ -135,10 +147,10 @@ def _to_first_scan(image: bytes) -> tuple[bytes, int]:
 
 
 def _read_scans(image: bytes, position: int, scans: _Scans) -> None:
-    """Reads the scan whose header begins at a position, and all that follow, to the end.
+    """Reads the scan whose header begins at a position, and all later scans, to the end marker.
 
-    Of a sequential JPEG too: its decoder takes all there are where the first holds one colour.
-    After the end there may be a film, as phones append it, in which any bytes occur.
+    A sequential JPEG may have several too: one per colour. After the end marker there may be a
+    video, as phones append it, which may contain any bytes.
     """
     marker = _SOS
     for _ in range(_MAX_LATER):

@@ -1,6 +1,14 @@
 """The header of a PNG, and what its other chunks cost.
 
 Source: PNG, third edition, sections 5 and 11.
+
+    >>> import io
+    >>> from PIL import Image
+    >>> file = io.BytesIO()
+    >>> Image.new("RGB", (32, 24)).save(file, "PNG")
+    >>> header = read_png(file.getvalue())
+    >>> header.width, header.height, header.complete
+    (32, 24, True)
 """
 
 from __future__ import annotations
@@ -17,40 +25,40 @@ _MAX_SIDE = 1_000_000
 _MAX_CHUNKS = 10_000
 """Encoders write pixels in chunks of 8 kB and more."""
 _MAX_VISITED = 2_000
-"""Of a PNG that says more than pixels: the decoding graph visits each chunk, 0.5 ms."""
-_SAYS = (b"eXIf", b"tRNS", b"tiff:Orientation")
+"""Chunks of a PNG with metadata: the decoding graph visits each, in 0.5 ms."""
+_METADATA = (b"eXIf", b"tRNS", b"tiff:Orientation")
 _MAX_OTHER_CHUNKS = 1_000
-"""Beside those of pixels; libpng takes so many texts."""
+"""Chunks other than pixels; libpng reads as many texts."""
 _MAX_UNPACKED = 8_000_000
-"""Bytes of all compressed texts and of the colour profile, unpacked: libpng takes 0.1 to 0.3 s."""
+"""Bytes of all texts and of the colour profile, unpacked: libpng takes 0.1 to 0.3 s."""
 _PACKED = (b"zTXt", b"iTXt", b"iCCP")
 _PIECE = 1 << 20
 
 
 def read_png(image: bytes) -> Header:
-    """Reads the first chunk, and looks at the others.
+    """Reads the first chunk, and checks the others.
 
     Raises:
-      UnfitError: it is damaged, or its chunks cost far more than its pixels.
+      UnfitError: it is damaged, or reading its chunks costs far more than its pixels.
       struct.error: it ends within its header.
     """
     if not image.startswith(_SIGNATURE[: len(image)]):
-        raise damaged("a PNG whose first bytes are changed, as by a transfer as text")
+        raise damaged("a PNG whose first bytes were changed, as by a transfer in text mode")
     width, height, checksum = struct.unpack_from(">II5xI", image, 16)
     if image[12:16] != b"IHDR":
         raise damaged("a PNG that does not begin with its header")
     if zlib.crc32(image[12:29]) != checksum:
-        raise damaged("a PNG whose header does not fit its checksum")
+        raise damaged("a PNG whose header does not match its checksum")
     _check_chunks(image)
     obstacle = ""
     if max(width, height) > _MAX_SIDE:
-        obstacle = f"a PNG of {width:,} x {height:,} pixels; libpng takes sides of {_MAX_SIDE:,}"
+        obstacle = f"a PNG of {width:,} x {height:,} pixels; libpng allows sides of {_MAX_SIDE:,}"
     return Header("png", width, height, obstacle, complete=image.rfind(_END) >= 0)
 
 
 def _check_chunks(image: bytes) -> None:
     position, chunks, others, unpacked = 8, 0, 0, 0
-    most = _MAX_VISITED if any(each in image for each in _SAYS) else _MAX_CHUNKS
+    most = _MAX_VISITED if any(each in image for each in _METADATA) else _MAX_CHUNKS
     while position + 8 <= len(image):
         length, name = struct.unpack_from(">I4s", image, position)
         if name == b"IEND":
@@ -59,8 +67,7 @@ def _check_chunks(image: bytes) -> None:
         others += name != b"IDAT"
         if chunks > most or others > _MAX_OTHER_CHUNKS:
             raise too_costly(
-                f"a PNG with more than {most:,} chunks, or {_MAX_OTHER_CHUNKS:,} beside those of "
-                "its pixels"
+                f"a PNG with more than {most:,} chunks, or {_MAX_OTHER_CHUNKS:,} besides its pixels"
             )
         if name in _PACKED:
             data = _compressed(name, image[position + 8 : position + 8 + length])
@@ -73,20 +80,20 @@ def _check_chunks(image: bytes) -> None:
 
 
 def _compressed(name: bytes, data: bytes) -> bytes:
-    """The compressed part of a chunk; empty where there is none."""
+    """The compressed part of a chunk; empty if there is none."""
     _, _, rest = data.partition(b"\0")
     if name != b"iTXt":
         return rest[1:]
     if not rest[:1].strip(b"\0"):
         return b""
-    # Its language and its name in that language.
+    # Skips the language, and the keyword in that language.
     return rest[2:].partition(b"\0")[2].partition(b"\0")[2]
 
 
 def _unpacked_bytes(data: bytes, most: int) -> int:
-    """How long compressed data are unpacked; no more is looked at than shows that it is too long.
+    """The unpacked length of compressed data; stops once it exceeds `most`.
 
-    Data that are damaged count as far as they go.
+    Damaged data count up to the damage.
     """
     unpacker, total = zlib.decompressobj(), 0
     try:

@@ -1,6 +1,14 @@
-"""The header of a TIFF: the directory of its first page that is no thumbnail.
+"""The header of a TIFF: the directory of its first page that is not a thumbnail.
 
 Source: TIFF 6.0, sections 2, 8 and 15; BigTIFF of libtiff.
+
+    >>> import io
+    >>> from PIL import Image
+    >>> file = io.BytesIO()
+    >>> Image.new("CMYK", (32, 24)).save(file, "TIFF")
+    >>> header = read_tiff(file.getvalue())
+    >>> header.width, header.height, header.convert
+    (32, 24, 'cmyk')
 """
 
 from __future__ import annotations
@@ -13,7 +21,7 @@ from components.example_gen.screen.headers.base import Header, damaged, too_cost
 from components.example_gen.screen.result import Reason, UnfitError, first_line
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "YCbCr", "CMYK")
-"""Pillow's modes of 8 bits a colour and less; more bits of colour images it reads as 8."""
+"""Pillow's modes of up to 8 bits per colour; it reduces colour images of more bits to 8."""
 _OFFSETS, _COUNTS = (273, 324), (279, 325)
 """Tags of strips and of tiles."""
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
@@ -22,11 +30,11 @@ _SMALLER, _MASK, _OLD_SMALLER = 1, 4, 2
 _DIRECTORIES = (34665, 34853, 40965)
 """Tags of directories that Pillow reads too: Exif, GPS and interoperability."""
 _TYPE_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Types of values that are not of one byte."""
+"""Bytes per value of a type; 1 for every other type."""
 _MAX_PAGES = 100
-"""That are looked at."""
+"""Pages that are searched."""
 _MAX_VALUES = 100_000
-"""Numbers in a directory, each of which becomes an object; two a strip."""
+"""Numbers in a directory, each of which becomes an object; two per strip."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class _Layout:
         return cls(order, "H", struct.Struct(order + "HHI4s"), "I")
 
     def directory(self, image: bytes, start: int) -> tuple[list[tuple[int, int, int, int]], int]:
-        """Its entries (tag, type, count, value or offset), and where the next begins; 0: nowhere.
+        """Its entries (tag, type, count, value or offset), and the next one's offset; 0 if none.
 
         Raises:
           struct.error, IndexError: it is not within the file.
@@ -61,9 +69,9 @@ class _Layout:
             (tag, kind, count, self._value(kind, count, value))
             for tag, kind, count, value in self.entry.iter_unpack(image[first:end])
         ]
-        # Many tags may name the same place, so that a small file would take any amount of memory.
+        # Many tags may point to the same bytes: a small file could take any amount of memory.
         if sum(_TYPE_BYTES.get(kind, 1) * count for _, kind, count, _ in found) > len(image):
-            raise damaged("a TIFF whose tags are larger than all of it")
+            raise damaged("a TIFF whose tags are larger than the file")
         if sum(count for _, kind, count, _ in found if kind in _TYPE_BYTES) > _MAX_VALUES:
             raise too_costly(f"a TIFF with more than {_MAX_VALUES:,} numbers in its tags")
         following = image[end : end + struct.calcsize(self.offset)]
@@ -77,10 +85,10 @@ class _Layout:
 
 
 def read_tiff(image: bytes) -> Header:
-    """By Pillow, after its directories were looked at.
+    """Reads the header with Pillow, after checking the directories.
 
     Raises:
-      UnfitError: it is damaged, holds thumbnails alone, or costs far more than its pixels.
+      UnfitError: it is damaged, holds only thumbnails, or costs far more than its pixels.
       IndexError, struct.error: it ends within its header.
     """
     from PIL import TiffImagePlugin
@@ -94,16 +102,16 @@ def read_tiff(image: bytes) -> Header:
         counts = next((tags[tag] for tag in _COUNTS if tag in tags), ())
         tile = tags.get(_TILE_WIDTH, 0) * tags.get(_TILE_HEIGHT, 0) - width * height
         end = max(map(sum, zip(offsets, counts, strict=False)), default=0)
-    except Exception as error:  # Pillow raises many types for what is damaged.
+    except Exception as error:  # Pillow raises many types for damaged data.
         if "unknown pixel mode" in str(error):
-            detail = "a TIFF of bits or colours that Pillow does not read"
+            detail = "a TIFF with bits or colours that Pillow does not read"
             raise UnfitError(Reason.UNSUPPORTED, detail) from error
         raise damaged(f"a TIFF with a damaged header: {first_line(error)}") from error
     obstacle, convert = "", "tiff"
     if mode not in _MODES:
-        obstacle, convert = f"a TIFF of Pillow's mode {mode}, which has no RGB", ""
+        obstacle, convert = f"a TIFF of Pillow's mode {mode}, which cannot become RGB", ""
     elif mode == "CMYK":
-        obstacle, convert = "a TIFF in CMYK, the colours of print", "cmyk"
+        obstacle, convert = "a TIFF in CMYK, the colour space of printing", "cmyk"
     complete = end <= len(image)
     return Header(
         "tiff",
@@ -136,14 +144,12 @@ def _full_page(image: bytes) -> int:
         if not reduced and values.get(_SUBFILE, 0) != _OLD_SMALLER:
             return page
         start = following
-    raise UnfitError(
-        Reason.UNSUPPORTED, "a TIFF of which every page is a thumbnail, as of a camera's raw file"
-    )
+    raise UnfitError(Reason.UNSUPPORTED, "a TIFF with only thumbnails, such as a camera's raw file")
 
 
 def _check_inner(layout: _Layout, image: bytes, start: int) -> None:
     try:
         layout.directory(image, start)
     except (IndexError, struct.error):
-        # Pillow reads nothing where nothing is.
+        # Pillow ignores a directory outside of the file.
         return

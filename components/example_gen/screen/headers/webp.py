@@ -1,6 +1,14 @@
 """The header of a WebP.
 
 Source: RFC 9649, section 2.
+
+    >>> import io
+    >>> from PIL import Image
+    >>> file = io.BytesIO()
+    >>> Image.new("RGB", (32, 24)).save(file, "WEBP")
+    >>> header = read_webp(file.getvalue())
+    >>> header.width, header.height, header.convert
+    (32, 24, 'webp')
 """
 
 from __future__ import annotations
@@ -10,7 +18,7 @@ import struct
 from components.example_gen.screen.headers.base import Header, damaged, too_costly
 
 _MAX_CHUNKS = 10_000
-"""A frame of an animation is one."""
+"""Each frame of an animation is a chunk."""
 
 
 def read_webp(image: bytes) -> Header:

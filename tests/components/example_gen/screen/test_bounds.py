@@ -186,7 +186,7 @@ def test_exif_data_that_name_more_than_they_have_are_not_read(nothing_loaded):
 @pytest.fixture
 def nothing_loaded(monkeypatch):
     monkeypatch.setattr(
-        "components.example_gen.screen.convert.opened",
+        "components.example_gen.screen.convert.open_image",
         lambda *_: pytest.fail("an image was opened"),
     )
 

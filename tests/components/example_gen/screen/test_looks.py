@@ -6,7 +6,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.example_gen.config import ScreenConfig
-from components.example_gen.examine import Kept, examine
+from components.example_gen.screening import IndexedExample, screen_record
 from components.example_gen.sources.stored import Stored
 from tests import corpus
 
@@ -19,8 +19,8 @@ def row_of(image):
         "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[0])),
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))
-    kept = examine(Stored("a.png", example.SerializeToString()), ALL, 1)
-    assert isinstance(kept, Kept)
+    kept = screen_record(Stored("a.png", example.SerializeToString()), ALL, 1)
+    assert isinstance(kept, IndexedExample)
     return kept.row
 
 

@@ -115,7 +115,7 @@ def test_of_a_tiff_no_more_is_read_than_there_is():
     found = screen(poison.tagged_tiff(0), convert("tiff"))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert found == Refused(Reason.DAMAGED, "a TIFF whose tags are larger than all of it")
+    assert found == Refused(Reason.DAMAGED, "a TIFF whose tags are larger than the file")
     assert peak < 5e6
 
 
@@ -244,8 +244,8 @@ def test_a_broken_header_is_of_the_format_that_its_magic_says(image, reason):
     ("label", "detail"),
     [
         (None, "no label"),
-        (-1, "label -1 is no class; they are numbered 0 to 9"),
-        (10, "label 10 is no class; they are numbered 0 to 9"),
+        (-1, "label -1 is not a class; classes are numbered 0 to 9"),
+        (10, "label 10 is not a class; classes are numbered 0 to 9"),
     ],
 )
 def test_a_label_that_is_no_class(label, detail):

@@ -163,8 +163,8 @@ def test_a_file_that_cannot_be_read_is_told_in_its_record(birds):
     assert errors == {
         gone: "No such file or directory",
         link: "No such file or directory",
-        folder: "It is no regular file",
-        pipe: "It is no regular file",
+        folder: "It is not a regular file",
+        pipe: "It is not a regular file",
     }
     for name in errors:
         image, label = image_and_label(found[name].record)

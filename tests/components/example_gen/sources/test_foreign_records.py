@@ -9,9 +9,9 @@ import tensorflow as tf
 from components.errors import UserError
 from components.example_gen.config import ScreenConfig
 from components.example_gen.counts import counts_of
-from components.example_gen.examine import examine
 from components.example_gen.index import read_index
 from components.example_gen.screen.quarantine import read_quarantine
+from components.example_gen.screening import screen_record
 from components.example_gen.sources.source import open_source
 from components.example_gen.sources.stored import parsed
 from tests.components.example_gen.conftest import records, run
@@ -35,7 +35,7 @@ def source_of(tmp_path, records, **keys):
 def verdicts(tmp_path, values, **keys):
     """The label, or the reason and the detail, that each value of a label comes to."""
     config = source_of(tmp_path, [*map(of_label, values), of_label(0), of_label(0)], **keys)
-    found = [examine(one, ScreenConfig(), 3) for one in stored(open_source(config), "train")]
+    found = [screen_record(one, ScreenConfig(), 3) for one in stored(open_source(config), "train")]
     return [getattr(one, "detail", None) or one.row.label for one in found]
 
 
@@ -46,9 +46,9 @@ def test_a_label_may_be_a_whole_float_or_a_number_as_text(tmp_path):
 @pytest.mark.parametrize(
     ("value", "detail"),
     [
-        (1.5, "label is float, and 1.5 is the number of no class"),
-        (float("nan"), "label is float, and nan is the number of no class"),
-        (float("inf"), "label is float, and inf is the number of no class"),
+        (1.5, "label is float, and 1.5 is not the number of a class"),
+        (float("nan"), "label is float, and nan is not the number of a class"),
+        (float("inf"), "label is float, and inf is not the number of a class"),
         (b"1.0", "label '1.0' is none of data.tfrecords.class_names"),
         (b"-1", "label '-1' is none of data.tfrecords.class_names"),
     ],
@@ -196,9 +196,9 @@ def test_an_image_that_is_no_bytes_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ({"image_feature": "picture"}, "image_feature 'picture' holds no image in the first 6"),
-        ({"label_feature": "kind"}, "label_feature 'kind' holds no label in the first 6"),
-        ({"image_feature": "label"}, "image_feature 'label' holds no image"),
+        ({"image_feature": "picture"}, "image_feature: 'picture' holds no image in the first 6"),
+        ({"label_feature": "kind"}, "label_feature: 'kind' holds no label in the first 6"),
+        ({"image_feature": "label"}, "image_feature: 'label' holds no image"),
     ],
 )
 def test_a_feature_that_no_record_has_is_named_with_those_that_are_there(tmp_path, keys, words):

@@ -101,8 +101,8 @@ def test_links_are_followed(tmp_path):
     [
         (["1.jpg", "a/1.jpg"], "root/1.jpg is in no class folder"),
         (["scan", "a/1.jpg"], "root/scan is in no class folder"),
-        (["a/1.jpg", "b/c/1.jpg"], "root/a/1.jpg is in a folder of .*b/c are a folder deeper"),
-        (["train/stray", "train/a/1.jpg"], "root/train/stray is in a folder of"),
+        (["a/1.jpg", "b/c/1.jpg"], "root/a/1.jpg is directly in .*b/c are one folder deeper"),
+        (["train/stray", "train/a/1.jpg"], "root/train/stray is directly in a folder of"),
         (["train/a/1.jpg", "train/a/more/2.jpg"], "root/train/a/more is too deep"),
         (["data/train/a/b/1.jpg"], "root/data/train/a is too deep"),
         (["a/1.jpg", "b/c/d/1.jpg"], "root/b/c/d is too deep"),

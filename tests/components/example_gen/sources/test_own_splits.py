@@ -43,7 +43,7 @@ def test_a_split_is_found_by_its_name_in_any_usual_spelling(role, names):
 def test_a_sources_own_splits(counts, expected):
     found = own_slices(counts, lambda split: True, "folder/birds")
     assert found.slices == expected
-    assert bool(found.says) == (expected["train"] in counts)
+    assert bool(found.note) == (expected["train"] in counts)
 
 
 def test_a_split_without_labels_judges_nothing():
@@ -92,7 +92,7 @@ def test_a_folders_own_splits_are_used(tmp_path, name):
 def test_val_judges_and_test_is_read_beside_it(tmp_path):
     source, counts = reads(photos(tmp_path, train=6, val=4, test=3, extra=5))
     assert counts == {"train": 12, "eval": 8, "test": 6}
-    assert any("evaluation.split=test judges on test" in note for note in source.notes)
+    assert any("set evaluation.split=test to use test" in note for note in source.notes)
     assert "extra of folder/photos is read by no split (10 images)." in source.notes
 
 
@@ -136,7 +136,7 @@ def test_what_of_a_folder_is_not_read_is_said(tmp_path):
     assert f"Not read in {root}: 2 beside the class folders (README.md, train/labels.csv)." in (
         source.notes
     )
-    assert f"Not read in {root}: 2 hidden, or left by a system (.git, train/owl/.DS_Store)." in (
+    assert f"Not read in {root}: 2 hidden or system files (.git, train/owl/.DS_Store)." in (
         source.notes
     )
     assert "empty of folder/photos holds no image." in source.notes

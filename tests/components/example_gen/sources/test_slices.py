@@ -70,7 +70,7 @@ def test_two_slices_that_overlap_are_named_with_how_many_they_share():
         settle(slices, splits(train=10_000, test=5), "birds/1.0.0")
     assert str(error.value) == (
         "data.splits.train 'train[:85%]' and data.splits.eval 'train[80%:]' share 500 records of "
-        "birds/1.0.0. Write them without overlap."
+        "birds/1.0.0. Change them so that they do not overlap."
     )
 
 

@@ -107,7 +107,7 @@ def test_slices_that_share_a_record_are_refused(tfds_dir):
         open_source(data(tfds_dir, eval_="train[80%:]"))
     assert str(error.value) == (
         "data.splits.train 'train[:85%]' and data.splits.eval 'train[80%:]' share 89 records of "
-        "digits/1.0.0. Write them without overlap."
+        "digits/1.0.0. Change them so that they do not overlap."
     )
     splits = SplitsConfig(test="train[:1]")
     with pytest.raises(UserError, match=r"data\.splits\.test 'train\[:1\]' share 1 record"):

@@ -78,7 +78,7 @@ def test_a_label_that_is_no_class_is_refused(tmp_path, label, value, words):
     ("label", "words"),
     [
         (tfds.features.BBoxFeature(), r"label \(BBoxFeature\)"),
-        (tfds.features.ClassLabel(), "neither names nor number"),
+        (tfds.features.ClassLabel(), "neither the names nor the number"),
     ],
 )
 def test_other_labels_are_refused_by_their_type(label, words):
@@ -93,12 +93,12 @@ def test_a_connector_of_ones_own_is_refused():
             return 255 - super().decode_example(example)
 
     features = tfds.features.FeaturesDict({"image": Inverted(), "label": NAMES})
-    with pytest.raises(UserError, match=r"of type Image; this one has image \(Inverted\), label"):
+    with pytest.raises(UserError, match=r"of type Image; it has image \(Inverted\), label"):
         class_names(features, "mine/1.0.0")
 
 
 def test_what_is_no_dictionary_or_an_animation_is_refused():
-    with pytest.raises(UserError, match="this one has Image"):
+    with pytest.raises(UserError, match="it has Image"):
         class_names(RGB, "mine/1.0.0")
     frames = tfds.features.Image(shape=(None, 4, 4, 3))
     features = tfds.features.FeaturesDict({"image": frames, "label": NAMES})

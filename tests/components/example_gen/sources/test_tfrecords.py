@@ -18,7 +18,7 @@ from components.example_gen.config import (
     SplitsConfig,
     TfRecordsConfig,
 )
-from components.example_gen.examine import examine
+from components.example_gen.screening import screen_record
 from components.example_gen.sources.shard import first_records
 from components.example_gen.sources.source import open_source
 from components.example_gen.sources.stored import parsed
@@ -189,7 +189,7 @@ def test_a_record_whose_bytes_changed_is_set_aside_with_its_image(tmp_path):
     Path(path).write_bytes(content)
     keys = {"image_feature": "image/encoded", "label_feature": "image/class"}
     source = open_source(data(tmp_path, "train[:1]", "train[1:]", {"train": path}, **keys))
-    found = examine(stored(source, "train")[0], ScreenConfig(), 3)
+    found = screen_record(stored(source, "train")[0], ScreenConfig(), 3)
     assert (found.reason, found.image, found.label) == ("unreadable", b"An image", 1)
 
 
@@ -199,21 +199,21 @@ def test_a_damaged_record_that_is_no_example_is_set_aside_whole(tmp_path):
     content[content.index(b"junk")] ^= 1
     Path(path).write_bytes(content)
     source = open_source(data(tmp_path, "train[:1]", "train[1:]", {"train": path}))
-    found = examine(stored(source, "train")[0], ScreenConfig(), 3)
+    found = screen_record(stored(source, "train")[0], ScreenConfig(), 3)
     assert (found.reason, found.image) == ("malformed", b"\xff kunk")
 
 
 def test_a_label_that_is_the_name_of_no_class_is_told(tmp_path):
     path = write(tmp_path / "file", [example(image=[b"I"], label=[b"Robin"]), numbered(1)])
     source = open_source(data(tmp_path, "train[:1]", "train[1:]", {"train": path}))
-    found = examine(stored(source, "train")[0], ScreenConfig(), 3)
+    found = screen_record(stored(source, "train")[0], ScreenConfig(), 3)
     assert found.reason == "label"
     assert found.detail == "label 'Robin' is none of data.tfrecords.class_names"
 
 
 def test_a_pipe_among_the_files_is_named(tmp_path):
     os.mkfifo(tmp_path / "train-0")
-    with pytest.raises(UserError, match=r"files\.train: .*train-0 is no regular file"):
+    with pytest.raises(UserError, match=r"files\.train: .*train-0 is not a regular file"):
         open_source(data(tmp_path, files={"train": f"{tmp_path}/train-*"}))
 
 
@@ -230,7 +230,7 @@ def test_a_damaged_file_is_named_with_the_record(tmp_path):
     with pytest.raises(UserError) as error:
         open_source(data(tmp_path, files={"train": path}))
     assert str(error.value) == (
-        f"data.tfrecords.files.train: {path} is damaged, or no TFRecord file (plain or gzip): "
+        f"data.tfrecords.files.train: {path} is damaged, or not a TFRecord file (plain or gzip): "
         "record 4 is cut off. Write it again."
     )
     Path(path).write_bytes(gzip.compress(whole)[:-20])
@@ -240,15 +240,15 @@ def test_a_damaged_file_is_named_with_the_record(tmp_path):
 
 def test_a_pattern_without_files_is_named(folder):
     files = {"train": f"{folder}/train-*", "validation": f"{folder}/nothing-*"}
-    with pytest.raises(UserError, match=r"files\.validation: no file is called .*/nothing-\*"):
+    with pytest.raises(UserError, match=r"files\.validation: no file matches .*/nothing-\*"):
         open_source(data(folder, files=files))
-    with pytest.raises(UserError, match=r"no file is called"):
+    with pytest.raises(UserError, match=r"no file matches"):
         open_source(data(folder, files={"train": str(folder)}))
 
 
 def test_a_file_of_two_splits_is_refused(folder, tmp_path):
     files = {"train": f"{folder}/*", "validation": f"{folder}/validation.gz"}
-    with pytest.raises(UserError, match=r"validation\.gz is of both train and validation"):
+    with pytest.raises(UserError, match=r"validation\.gz is in both train and validation"):
         open_source(data(folder, files=files))
     (tmp_path / "again").symlink_to(folder / "train-0.tfrecord")
     files = {"train": f"{folder}/train-*", "validation": f"{tmp_path}/again"}
@@ -310,5 +310,5 @@ def test_files_in_an_object_store_are_found_and_read(store):
     assert source.full_name == "tfrecords/birds"
     assert source.num_examples("train") == 22
     assert stored(source, "train")[0].record == numbered(0)
-    with pytest.raises(UserError, match="no file is called"):
+    with pytest.raises(UserError, match="no file matches"):
         open_source(data("", files={"train": f"{store}/fish/*"}))

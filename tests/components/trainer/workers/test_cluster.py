@@ -51,14 +51,14 @@ def test_a_cluster_is_numbered_as_tensorflow_numbers_it(environment, index, coun
     ("environment", "said"),
     [
         ({}, "TF_CONFIG is not set"),
-        ({"TF_CONFIG": "{"}, "is no JSON"),
+        ({"TF_CONFIG": "{"}, "is not JSON"),
         ({"TF_CONFIG": "[]"}, "lacks cluster"),
         ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}}'}, "lacks cluster, task"),
         (told({"worker": TWO}, "worker", "x"), "lacks"),
         (told({"worker": TWO, "ps": ONE}, "worker", 0), "the job 'ps'"),
-        (told({"worker": ["a"]}, "worker", 0), "not a list of HOST:PORT"),
-        (told({"worker": "a:1"}, "worker", 0), "not a list of HOST:PORT"),
-        (told({"worker": ["http://a:1"]}, "worker", 0), "not a list of HOST:PORT"),
+        (told({"worker": ["a"]}, "worker", 0), "instead of a list of HOST:PORT"),
+        (told({"worker": "a:1"}, "worker", 0), "instead of a list of HOST:PORT"),
+        (told({"worker": ["http://a:1"]}, "worker", 0), "instead of a list of HOST:PORT"),
         (told({"worker": TWO}, "worker", 2), "the task worker 2, which is not in its cluster"),
         (told({"worker": TWO}, "worker", -1), "which is not in its cluster"),
         (told({"worker": TWO}, "chief", 0), "the task chief 0, which is not in its cluster"),
@@ -89,7 +89,7 @@ def test_a_job_is_read_as_it_was_written(job):
 def test_a_job_that_was_done_is_not_waited_for(job):
     file = job_file(job.checkpoints)
     first = write_job(file, job)
-    with pytest.raises(TimeoutError, match="no training by several workers began within 0 s"):
+    with pytest.raises(TimeoutError, match="no training with several workers started within 0 s"):
         wait_for_job(file, first, 0)
     second = write_job(file, job)
     assert wait_for_job(file, first, 0) == second != first
@@ -98,7 +98,7 @@ def test_a_job_that_was_done_is_not_waited_for(job):
 def test_another_runs_job_is_not_taken_for_the_chiefs(job):
     file = job_file(job.checkpoints)
     number = write_job(file, job)
-    with pytest.raises(TimeoutError, match="the chief's storage"):
+    with pytest.raises(TimeoutError, match="all workers use the same storage"):
         await_job(file, number + 1, 0)
     file.write_text("{half")
     with pytest.raises(TimeoutError):

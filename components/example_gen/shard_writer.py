@@ -1,6 +1,17 @@
-"""What a shard becomes: a file of examples, a part of the image index, a file of rejects.
+"""Writes the outputs of a shard: a file of examples, a part of the image index, a file of rejects.
 
-Each takes its name only when it is whole, so that a retry leaves no half of one.
+A file gets its name only when it is complete, so that a retry leaves no partial file.
+
+    >>> import tempfile
+    >>> from components.example_gen.sources.folder_shard import FolderShard
+    >>> shard = FolderShard(split="train", index=0, count=1, path="/photos", skip=0, take=1)
+    >>> rejects = [Reject("roses/1.jpg", "empty", "0 bytes", b"", 0)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     uris = {name: f"{folder}/{name}" for name in (EXAMPLES, INDEX, QUARANTINE)}
+    ...     write_shard(rejects, shard, uris)
+    ...     [path.name for path in Path(folder).glob("quarantine/*/*")]
+    SplitCounts(read=1, kept=0, rejected={'empty': 1})
+    ['rejects-00000-of-00001.tfrecord']
 """
 
 from __future__ import annotations
@@ -20,29 +31,29 @@ import tensorflow as tf
 from components.durable import rename, sync
 from components.example_gen import index
 from components.example_gen.counts import SplitCounts
-from components.example_gen.examine import Kept
 from components.example_gen.screen.quarantine import Reject, to_record
+from components.example_gen.screening import IndexedExample
 from components.example_gen.sources.shard import Shard
 from components.storage import as_path, split_folder
 
 EXAMPLES, INDEX, QUARANTINE = "examples", "index", "quarantine"
 """The outputs of ImageExampleGen."""
 
-# Stored images are compressed already; the fastest level makes the gzip that TFX expects.
+# Images are compressed already; the fastest level produces the gzip that TFX expects.
 _GZIP = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
 _ROWS = 8192
-"""Rows of the index in memory, and in a row group."""
+"""Rows of the index held in memory, and per row group."""
 
 
 def write_shard(
-    records: Iterable[Kept | Reject], shard: Shard, uris: Mapping[str, str]
+    records: Iterable[IndexedExample | Reject], shard: Shard, uris: Mapping[str, str]
 ) -> SplitCounts:
-    """Writes what became of a shard's records, and counts it.
+    """Writes the screened records of a shard, and counts them.
 
     Args:
       records: in their order.
-      shard: which of its split's.
-      uris: of the artifacts by output.
+      shard: the shard that they came from.
+      uris: of the artifacts, by output.
     """
     rejected = Counter[str]()
     kept, rejects = 0, None
@@ -52,7 +63,7 @@ def write_shard(
         )
         rows = files.enter_context(_index(uris[INDEX], shard))
         for record in records:
-            if isinstance(record, Kept):
+            if isinstance(record, IndexedExample):
                 examples.write(record.record)
                 rows.add(record.row)
                 kept += 1
@@ -85,7 +96,7 @@ def _index(uri: str, shard: Shard) -> Iterator[_Rows]:
 
 
 class _Rows:
-    """Rows of the index that are written some thousand at a time."""
+    """Writes rows of the index in groups of `_ROWS`."""
 
     def __init__(self, writer: pq.ParquetWriter):
         self._writer = writer
@@ -106,11 +117,11 @@ class _Rows:
 
 @contextlib.contextmanager
 def _whole(uri: str, shard: Shard, name: str) -> Iterator[str]:
-    """A file to write, which gets its name where no exception is raised."""
+    """A file to write, which gets its name unless an exception is raised."""
     folder = split_folder(uri, shard.split)
     name = name.format(f"{shard.index:05d}-of-{shard.count:05d}")
     folder.mkdir(parents=True, exist_ok=True)
-    # Beside the split's folder, where whatever is inside is data; and not another try's.
+    # Beside the split's folder, where every file counts as data; its name is unique per attempt.
     unfinished = as_path(f"{folder}-unfinished-{uuid.uuid4().hex[:8]}-{name}")
     try:
         yield str(unfinished)

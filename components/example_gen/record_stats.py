@@ -1,6 +1,12 @@
-"""What one record does not show and all together do: features of two kinds, labels from 1.
+"""Statistics over all records that reveal features of mixed kinds, and labels that count from 1.
 
-Gathered while records are copied, so that none is read twice for it.
+They are collected while records are copied, so that no record is read twice.
+
+    >>> stats = RecordStats(labels={"after": 12})
+    >>> check_first_label(stats, classes=3, first=0)
+    Traceback (most recent call last):
+    ...
+    components.errors.UserError: data.tfrecords: labels seem to count from 1: ...
 """
 
 from __future__ import annotations
@@ -10,9 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from components.errors import UserError
-from components.example_gen.examine import Kept
 from components.example_gen.screen.quarantine import Reject
 from components.example_gen.screen.result import Reason
+from components.example_gen.screening import IndexedExample
 from components.example_gen.sources.example_label import KINDS, kinds_of
 from components.example_gen.sources.stored import parsed
 
@@ -21,34 +27,36 @@ _UNIT = "\0"
 
 
 @dataclass
-class Seen:
-    """Counts over records; those of shards and splits add up.
+class RecordStats:
+    """Counts over records; the counts of shards and of splits can be added.
 
     Attributes:
-      kinds: kept records by name and kind of each feature, which a null byte joins.
-      examples: the first source of each, in the order of their names.
-      labels: records whose label is the `first` class's or the `last` one's, or that of no class
-        just `before` or `after` them.
+      kinds: examples by name and kind of each feature, joined by a null byte.
+      examples: the first source of each, sorted by name.
+      labels: records with the label of the `first` or the `last` class, or the invalid label just
+        `before` or `after` them.
     """
 
     kinds: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
 
-    def __add__(self, other: Seen) -> Seen:
+    def __add__(self, other: RecordStats) -> RecordStats:
         firsts = [*self.examples.items(), *other.examples.items()]
-        return Seen(
+        return RecordStats(
             dict(Counter(self.kinds) + Counter(other.kinds)),
             {key: min(source for k, source in firsts if k == key) for key, _ in firsts},
             dict(Counter(self.labels) + Counter(other.labels)),
         )
 
-    def watch(self, records: Iterable[Kept | Reject], classes: int) -> Iterator[Kept | Reject]:
-        """The same records, counted as they pass."""
+    def count(
+        self, records: Iterable[IndexedExample | Reject], classes: int
+    ) -> Iterator[IndexedExample | Reject]:
+        """Yields the records unchanged, and counts them."""
         ends = {-1: "before", 0: "first", classes - 1: "last", classes: "after"}
         for record in records:
-            if isinstance(record, Kept):
-                self._count(record)
+            if isinstance(record, IndexedExample):
+                self._count_kinds(record)
                 label: int | None = record.row.label
             else:
                 label = record.label if record.reason == Reason.LABEL.value else None
@@ -56,15 +64,15 @@ class Seen:
                 self.labels[ends[label]] = self.labels.get(ends[label], 0) + 1
             yield record
 
-    def _count(self, record: Kept) -> None:
+    def _count_kinds(self, record: IndexedExample) -> None:
         example = parsed(record.record)
         for name, kind in kinds_of(example.features.feature):
             key = f"{name}{_UNIT}{kind}"
             self.kinds[key] = self.kinds.get(key, 0) + 1
             self.examples.setdefault(key, record.row.source)
 
-    def mixed(self) -> dict[str, str]:
-        """The kind that most records have of each feature of which they have several."""
+    def mixed_kinds(self) -> dict[str, str]:
+        """The most frequent kind of each feature that has several."""
         by_name: dict[str, dict[str, int]] = {}
         for key, count in self.kinds.items():
             name, _, kind = key.rpartition(_UNIT)
@@ -75,11 +83,11 @@ class Seen:
             if len(counts) > 1
         }
 
-    def says(self, kinds: Mapping[str, str]) -> Iterator[str]:
-        """A sentence on each feature of which records are set aside.
+    def messages(self, kinds: Mapping[str, str]) -> Iterator[str]:
+        """A sentence about each feature for which records are rejected.
 
         Args:
-          kinds: that are taken (`mixed`).
+          kinds: the accepted kinds (`mixed_kinds`).
         """
         for name, taken in sorted(kinds.items()):
             for kind, called in KINDS.items():
@@ -92,24 +100,24 @@ class Seen:
                     )
 
 
-def check_first_label(seen: Seen, classes: int, first: int) -> None:
-    """Holds that labels count from where the configuration says.
+def check_first_label(stats: RecordStats, classes: int, first: int) -> None:
+    """Checks that labels count from the configured first label.
 
     Args:
-      seen: of all splits, with the labels that are no class's.
+      stats: of all splits, including invalid labels.
       classes: how many there are.
       first: `data.tfrecords.first_label`.
 
     Raises:
-      UserError: none is the first class's, and some are one beyond the last's; or the reverse.
+      UserError: no record has the first class, and some are one beyond the last; or the reverse.
     """
-    labels, last = seen.labels, first + classes - 1
+    labels, last = stats.labels, first + classes - 1
     if labels.get("after") and not labels.get("first"):
         raise UserError(
             f"data.tfrecords: labels seem to count from {first + 1}: no record has label {first}, "
             f"and {labels['after']:,} have {last + 1}, beyond the last of {classes} classes. Each "
             f"image would get the next class's name. Set data.tfrecords.first_label={first + 1}, "
-            f"or, if label {last + 1} is a class of its own, name it in data.tfrecords.class_names."
+            f"or, if label {last + 1} is another class, add it to data.tfrecords.class_names."
         )
     if first and labels.get("before") and not labels.get("last"):
         raise UserError(

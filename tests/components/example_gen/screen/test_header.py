@@ -17,7 +17,7 @@ from PIL import Image
 
 from components.errors import UserError
 from components.example_gen.config import DataConfig, SplitsConfig
-from components.example_gen.screen.image_size import header_size, median_size
+from components.example_gen.screen.header import header_size, median_size
 from components.example_gen.sources.shard import first_records
 from components.example_gen.sources.source import open_source
 from components.example_gen.sources.tfds_shard import TfdsShard

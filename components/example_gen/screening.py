@@ -1,4 +1,20 @@
-"""Every record of a shard is kept, with its row in the image index, or set aside with a reason."""
+"""Screens the records of a shard: each becomes an example with an index row, or a reject.
+
+>>> import io
+>>> from PIL import Image
+>>> from tensorflow_datasets.proto import tf_example_pb2
+>>> file = io.BytesIO()
+>>> Image.new("RGB", (32, 24), "red").save(file, "PNG")
+>>> example = tf_example_pb2.Example()
+>>> example.features.feature["image"].bytes_list.value.append(file.getvalue())
+>>> example.features.feature["label"].int64_list.value.append(1)
+>>> stored = Stored("roses/1.png", example.SerializeToString())
+>>> row = screen_record(stored, ScreenConfig(), classes=2).row
+>>> row.source, row.label, row.format, row.width, row.height, row.colour
+('roses/1.png', 1, 'png', 32, 24, '#ff0000')
+>>> screen_record(stored, ScreenConfig(max_bytes=10), classes=2).reason
+'too_many_bytes'
+"""
 
 from __future__ import annotations
 
@@ -21,40 +37,42 @@ from components.transform.features import IMAGE, LABEL
 
 _MOST_THREADS = 8
 _AHEAD = 4
-"""Records a thread that are read before they are needed: more would only take memory."""
+"""Records per thread that are read ahead: more would only take memory."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A record that becomes an example.
+class IndexedExample:
+    """A record that passed the screen.
 
     Attributes:
       record: the serialized tf.Example; byte for byte as stored, unless its image was converted.
-      row: what the index says of it.
+      row: its row of the image index.
     """
 
     record: bytes
     row: IndexRow
 
 
-def examined(shard: Shard, limits: ScreenConfig, classes: int) -> Iterator[Kept | Reject]:
-    """The records that a shard takes, in their order, each kept or set aside.
+def screen_shard(
+    shard: Shard, limits: ScreenConfig, classes: int
+) -> Iterator[IndexedExample | Reject]:
+    """Screens the records of a shard, in their order.
 
-    Images are decoded on several threads: TensorFlow and Pillow let Python go on meanwhile.
+    Images are decoded on several threads: TensorFlow and Pillow release Python's lock meanwhile.
     """
     threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
     with ThreadPoolExecutor(threads) as pool:
         records = shard.records()
         yield from _in_order(
-            pool, lambda stored: examine(stored, limits, classes), records, threads * _AHEAD
+            pool, lambda stored: screen_record(stored, limits, classes), records, threads * _AHEAD
         )
 
 
-def examine(stored: Stored, limits: ScreenConfig, classes: int) -> Kept | Reject:
-    """Holds one record against the screen.
+def screen_record(stored: Stored, limits: ScreenConfig, classes: int) -> IndexedExample | Reject:
+    """Screens one record.
 
     Args:
       stored: the record.
@@ -63,7 +81,9 @@ def examine(stored: Stored, limits: ScreenConfig, classes: int) -> Kept | Reject
     """
     example = parsed(stored.record)
     if example is None:
-        return Reject(stored.source, Reason.MALFORMED.value, "no tf.Example", stored.record, None)
+        return Reject(
+            stored.source, Reason.MALFORMED.value, "not a tf.Example", stored.record, None
+        )
     images = example.features.feature[IMAGE].bytes_list.value
     labels = example.features.feature[LABEL].int64_list.value
     found = _refused(stored, images, labels, classes) or screen(images[0], limits)
@@ -83,25 +103,27 @@ def examine(stored: Stored, limits: ScreenConfig, classes: int) -> Kept | Reject
         **found.looks._asdict(),
     )
     if found.image == images[0]:
-        return Kept(stored.record, row)
+        return IndexedExample(stored.record, row)
     images[0] = found.image
-    return Kept(example.SerializeToString(deterministic=True), row)
+    return IndexedExample(example.SerializeToString(deterministic=True), row)
 
 
 def _refused(
     stored: Stored, images: Sequence[bytes], labels: Sequence[int], classes: int
 ) -> Refused | None:
-    """What is wrong with a record before its image is looked at."""
+    """What is wrong with a record, apart from its image."""
     if stored.error:
         return Refused(Reason.UNREADABLE, stored.error)
     if stored.refused:
         return stored.refused
     if len(images) != 1 or len(labels) > 1:
-        return Refused(Reason.MALFORMED, f"{len(images)} images and {len(labels)} labels, not one")
+        return Refused(
+            Reason.MALFORMED, f"{len(images)} images and {len(labels)} labels instead of one each"
+        )
     if stored.size_bytes:
         return Refused(
             Reason.TOO_MANY_BYTES,
-            f"{stored.size_bytes:,} bytes, more than data.screen.max_bytes; its beginning is kept",
+            f"{stored.size_bytes:,} bytes, more than data.screen.max_bytes; its start is stored",
         )
     return check_label(next(iter(labels), None), classes)
 
@@ -112,11 +134,11 @@ def _in_order(
     items: Iterable[Item],
     ahead: int,
 ) -> Iterator[Result]:
-    """`map` that has at most so many items under way."""
-    under_way: deque[Future[Any]] = deque()
+    """`map` with at most `ahead` items in progress."""
+    pending: deque[Future[Any]] = deque()
     for item in items:
-        under_way.append(pool.submit(function, item))
-        if len(under_way) >= ahead:
-            yield under_way.popleft().result()
-    while under_way:
-        yield under_way.popleft().result()
+        pending.append(pool.submit(function, item))
+        if len(pending) >= ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
