@@ -26,7 +26,8 @@ def command(folder: str, output: str | None, force: bool) -> int:
     comment on every value. `bit-tfx check` and `bit-tfx run` take the file.
     """
     from components.commands import bit_tfx
-    from pipeline.inputs.fit import fit, look
+    from pipeline.inputs.fit import fit
+    from pipeline.inputs.photos import look
     from pipeline.inputs.starter import starter_yaml, write_starter
 
     fitted = fit(look(folder))

@@ -1,8 +1,13 @@
-"""What a folder of images holds, and the values of a configuration that fit it.
+"""The values of a configuration that fit a folder of images.
 
-Nothing is trained and no image decoded: files are counted, and the headers of some are read. The
-rules are rules of thumb, each with its reason beside it; `bit-tfx init` writes them down for the
-user to change.
+Rules of thumb, each with its reason beside it; `bit-tfx init` writes them down for the user to
+change.
+
+    >>> from pipeline.inputs.photos import Photos
+    >>> photos = Photos("/photos", ("cat", "dog"), {"train": (0, 1) * 60}, {"jpeg": 120}, (28, 28))
+    >>> fitted = fit(photos, in_reach=lambda url: False)
+    >>> fitted.values["data"]["splits"], fitted.values["backbone"]["handle"]
+    ({'train': 'train[:80%]', 'eval': 'train[80%:]'}, 'bit-mini')
 """
 
 from __future__ import annotations
@@ -10,32 +15,22 @@ from __future__ import annotations
 import math
 import os
 import re
-import statistics
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 from components.backbone.hub import is_cached
-from components.errors import UserError
-from components.example_gen.screen.formats import CONVERTIBLE, format_of
-from components.example_gen.screen.header import header_size
-from components.example_gen.screen.result import UnfitError
-from components.example_gen.sources.image_files import ImageFile, display, list_images
+from components.example_gen.screen.formats import CONVERTIBLE
 from components.example_gen.sources.own_splits import own_slices
-from components.storage import AnyPath, as_path, io_errors
 from components.trainer.hyperrule import LOW_RESOLUTION_AREA, resolution
+from pipeline.inputs.photos import Photos
 
 R50X1 = "https://tfhub.dev/google/bit/m-r50x1/1"
 BIT_MINI = "bit-mini"
 _REACH_TIMEOUT_S = 3
-
-_LOOKED_AT = 64
-"""Images whose beginnings are read."""
-_READ_BYTES = 1 << 20
-"""Of each; the header of a photograph with a preview in its EXIF is within."""
 
 _TRAIN_PERCENT = (85, 80, 75, 70, 60, 50)
 """Shares of the images that train, best first."""
@@ -45,32 +40,6 @@ _PASSES = 12
 """Over the training images by bit-mini, as the preset digits has it."""
 _STEPS = (60, 3000)
 """Of bit-mini at least and at most: minutes on two cores."""
-
-
-@dataclass(frozen=True)
-class Photos:
-    """What a folder holds.
-
-    Attributes:
-      folder: its absolute path, or its URI.
-      class_names: sorted.
-      splits: number of each image's class, by split of the folder, in the order that slices count.
-      formats: how many of those looked at have which format; "" is none that is known.
-      size: median (height, width) in pixels of those looked at; None where no header is readable.
-      notes: sentences on what in the folder is not read.
-    """
-
-    folder: str
-    class_names: tuple[str, ...]
-    splits: dict[str, tuple[int, ...]]
-    formats: dict[str, int]
-    size: tuple[int, int] | None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def count(self) -> int:
-        """Images in all."""
-        return sum(map(len, self.splits.values()))
 
 
 @dataclass(frozen=True)
@@ -103,47 +72,6 @@ class Fitted:
             f"{backbone} ({mode}), {self.train:,} train and {self.judged:,} judge, floor {floor} "
             f"(chance {self.chance:.2f})"
         )
-
-
-def look(folder: str) -> Photos:
-    """Counts the images of a folder and reads the beginnings of some.
-
-    Raises:
-      UserError: there is no such folder, or it holds no images of two classes.
-    """
-    root = as_path(folder if "://" in folder else os.path.abspath(os.path.expanduser(folder)))
-    listed = list_images(root)
-    if len(listed.class_names) < 2:
-        raise UserError(
-            f"data.folder {display(str(root))} has one class ({listed.class_names[0]}); a "
-            "classifier needs two or more, each in a folder of its own."
-        )
-    files = [file for found in listed.splits.values() for file in found]
-    formats: Counter[str] = Counter()
-    sizes = []
-    for file in files[:: max(1, math.ceil(len(files) / _LOOKED_AT))]:
-        kind, size = _begins(root, file)
-        formats[kind] += 1
-        sizes += [size] if size else []
-    median = tuple(round(statistics.median(side)) for side in zip(*sizes, strict=True))
-    return Photos(
-        str(root),
-        listed.class_names,
-        {name: tuple(file.label for file in found) for name, found in listed.splits.items()},
-        dict(formats),
-        (median[0], median[1]) if sizes else None,
-        listed.notes,
-    )
-
-
-def _begins(root: AnyPath, file: ImageFile) -> tuple[str, tuple[int, int] | None]:
-    """Format and (height, width) of an image; "" and None where they cannot be read."""
-    try:
-        with root.joinpath(file.name).open("rb") as opened:
-            image = opened.read(_READ_BYTES)
-        return format_of(image), header_size(image)
-    except io_errors(UnfitError):
-        return "", None
 
 
 def fit(photos: Photos, in_reach: Callable[[str], bool] | None = None) -> Fitted:
@@ -315,9 +243,3 @@ def floor_above(chance: float) -> float:
 
 def _chance(labels: tuple[int, ...]) -> float:
     return max(Counter(labels).values()) / len(labels)
-
-
-def class_counts(photos: Photos) -> Mapping[str, int]:
-    """Images by class name, in all splits."""
-    counts = Counter(label for labels in photos.splits.values() for label in labels)
-    return {name: counts[number] for number, name in enumerate(photos.class_names)}

@@ -3,6 +3,11 @@
 What belongs to the source that it replaces goes with it: splits, version, schema, and the gates,
 which are numbers of those data. The pipeline's name follows too, for a model of other classes can
 neither be compared with the one that serves nor take its place.
+
+    >>> before = {"pipeline_name": "flowers", "data": {"name": "tf_flowers", "version": "3.0.1"}}
+    >>> own = {"pipeline_name": "pets", "data": {"name": "oxford_iiit_pet"}, "evaluation": {}}
+    >>> replaced(before, own)[0]["data"], replaced(before, own)[1]
+    ({'name': 'oxford_iiit_pet'}, ['data.name', 'data.version'])
 """
 
 from __future__ import annotations
@@ -22,11 +27,11 @@ from pipeline.inputs.fit import (
     Fitted,
     fit,
     floor_above,
-    look,
     name_of,
     reaches,
     recipe,
 )
+from pipeline.inputs.photos import look
 
 _OF_THE_SOURCE = (*SOURCES, "version", "splits", "curated_schema", "write_schema")
 """Keys of `data` that go with the source."""

@@ -1,4 +1,12 @@
-"""The commented YAML that `bit-tfx init` writes for a folder of images."""
+"""The commented YAML that `bit-tfx init` writes for a folder of images.
+
+    >>> from pipeline.inputs.fit import fit
+    >>> from pipeline.inputs.photos import Photos
+    >>> photos = Photos("/photos", ("cat", "dog"), {"train": (0, 1) * 60}, {"jpeg": 120}, (28, 28))
+    >>> text = starter_yaml(fit(photos, in_reach=lambda url: False), Path("/photos.yaml"))
+    >>> [line for line in text.splitlines() if line.startswith("pipeline_name")]
+    ['pipeline_name: photos']
+"""
 
 from __future__ import annotations
 
@@ -13,7 +21,8 @@ from typing import Any
 from components.commands import bit_tfx
 from components.errors import UserError
 from components.storage import write_whole
-from pipeline.inputs.fit import Fitted, class_counts
+from pipeline.inputs.fit import Fitted
+from pipeline.inputs.photos import class_counts
 
 _CLASSES_SHOWN = 12
 _COMMENT_WIDTH = 96

@@ -10,8 +10,9 @@ from components.errors import UserError
 from components.process import ROOT
 from pipeline.config import dump_config, load_config
 from pipeline.inputs import own_source
-from pipeline.inputs.fit import BIT_MINI, R50X1, Photos, fit, look, name_of
+from pipeline.inputs.fit import BIT_MINI, R50X1, fit, name_of
 from pipeline.inputs.own_source import OwnSource, settle
+from pipeline.inputs.photos import Photos, look
 from tests.command import bit_tfx
 from tests.folders import CLASSES, photo, write_photos
 from tests.pipeline.test_layers import FRAMEWORKS
