@@ -1,10 +1,10 @@
 """The base of our executors: TFX's lists and properties, as one artifact a name and the settings.
 
 class Executor(SettingsExecutor[PicturesSettings]):
-SETTINGS = PicturesSettings
+    SETTINGS = PicturesSettings
 
-def run(self, inputs, outputs, settings):
-draw(inputs["examples"].uri, outputs["pictures"].uri, settings.class_names)
+    def run(self, inputs, outputs, settings):
+        draw(inputs["examples"].uri, outputs["pictures"].uri, settings.class_names)
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 kagglehub itself reads no URL of kaggle.com, takes any path of five parts for a model, and takes a
 second to import, so that names are ours: a misspelt directory is refused without it.
 
->>> kaggle_handle("https://www.kaggle.com/models/google/bit/TensorFlow2/m-r50x1/1")
-'google/bit/tensorFlow2/m-r50x1/1'
+    >>> kaggle_handle("https://www.kaggle.com/models/google/bit/TensorFlow2/m-r50x1/1")
+    'google/bit/tensorFlow2/m-r50x1/1'
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The commented YAML that `bit-tfx init` writes for a folder of images.
 
-    >>> from pipeline.inputs.fit import fit
-    >>> from pipeline.inputs.photos import Photos
-    >>> photos = Photos("/photos", ("cat", "dog"), {"train": (0, 1) * 60}, {"jpeg": 120}, (28, 28))
-    >>> text = starter_yaml(fit(photos, in_reach=lambda url: False), Path("/photos.yaml"))
-    >>> [line for line in text.splitlines() if line.startswith("pipeline_name")]
-    ['pipeline_name: photos']
+>>> from pipeline.inputs.fit import fit
+>>> from pipeline.inputs.photos import Photos
+>>> photos = Photos("/photos", ("cat", "dog"), {"train": (0, 1) * 60}, {"jpeg": 120}, (28, 28))
+>>> text = starter_yaml(fit(photos, in_reach=lambda url: False), Path("/photos.yaml"))
+>>> [line for line in text.splitlines() if line.startswith("pipeline_name")]
+['pipeline_name: photos']
 """
 
 from __future__ import annotations
