@@ -196,7 +196,7 @@ def recipe(
 def _r50x1(
     reasons: dict[str, str], batch_size: int, size: tuple[int, int] | None
 ) -> dict[str, Any]:
-    reasons["backbone.handle"] = "BiT-M R50x1, 170 MB, trained on 14 million photographs"
+    reasons["backbone.handle"] = "BiT-M R50x1, 94 MB of weights, trained on 14 million photographs"
     reasons["backbone.mode"] = "the head alone: minutes on a CPU; `full` wants a GPU"
     reasons["training.schedule"] = "of the keras.io example; it stops early"
     sides: dict[str, Any] = {}

@@ -88,6 +88,8 @@ class Summary:
 
     def enter(self, outcome: Mapping[str, Any]) -> None:
         """Enters what a run left (`pipeline.run.conclude.conclude`)."""
+        if unknown := outcome.keys() - vars(self).keys():
+            raise KeyError(f"no field of the summary: {', '.join(sorted(unknown))}")
         for name, value in outcome.items():
             setattr(self, name, value)
 
