@@ -1,4 +1,8 @@
-"""The lines that messages give to type: they work as typed, from the folder where the user is."""
+"""The lines that messages give to type: they work as typed, from the folder where the user is.
+
+>>> bit_tfx("run", "--folder", "my photos")
+"...bit-tfx run --folder 'my photos'"
+"""
 
 from __future__ import annotations
 

@@ -1,13 +1,22 @@
 """The base of our TFX components: a step declares what goes in and out, and what it is set by.
 
-    class Pictures(Step):
-        EXECUTOR = Executor
-        INPUTS = {"examples": Examples, "transform_graph": TransformGraph}
-        OUTPUTS = {"pictures": DataPictures}
-
-    Pictures(settings, code, examples=examples, transform_graph=graph).outputs["pictures"]
-
 The types are TFX's artifact types; the values of a step's properties are part of its cache key.
+
+    >>> from tfx.types.standard_artifacts import Examples
+    >>> from components.artifacts import DataPictures
+    >>> class DrawSettings(Section):
+    ...     side_px: int
+    >>> class Draw(Step):
+    ...     EXECUTOR = base_executor.EmptyExecutor
+    ...     INPUTS = {"examples": Examples}
+    ...     OUTPUTS = {"pictures": DataPictures}
+    >>> node = Draw(DrawSettings(side_px=200), "9c1b", examples=Channel(type=Examples))
+    >>> node.id, node.outputs["pictures"].type_name
+    ('Draw', 'BitPictures')
+    >>> Draw(DrawSettings(side_px=200), "9c1b", images=Channel(type=Examples))
+    Traceback (most recent call last):
+    ...
+    TypeError: Draw has no input images
 """
 
 from __future__ import annotations

@@ -1,4 +1,16 @@
-"""Folders by content: their digests, and their files listed when written and checked before use."""
+"""Folders by content: their digests, and their files listed when written and checked before use.
+
+>>> import tempfile
+>>> from pathlib import Path
+>>> with tempfile.TemporaryDirectory() as name:
+...     folder = Path(name)
+...     _ = (folder / "model.pb").write_text("weights")
+...     written = list_files(folder)
+...     before = damage(folder, written)
+...     _ = (folder / "model.pb").write_text("weight")
+...     before, damage(folder, written)
+('', '...model.pb has 6 bytes where 7 were written')
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,16 @@ Files and folders on the way to their names are locked for as long as their writ
 unlocks them, even after kill -9), and say on which machine, and since which boot. So the next
 writer knows at once what is dead, and never touches what another still fills; on another machine,
 where no lock can be trusted, after a day.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     target = Path(name, "model")
+    ...     with unfinished_folder(target.parent, ".model-") as folder:
+    ...         _ = (folder / "weights").write_text("1 2 3")
+    ...         sync_tree(folder)
+    ...         rename(folder, target)
+    ...     [path.name for path in target.parent.iterdir()]
+    ['model']
 """
 
 from __future__ import annotations

@@ -2,6 +2,15 @@
 
 A local path is a plain pathlib.Path. A URI is an etils.epath.Path, which has the same methods and
 goes through tf.io.gfile; TensorFlow is loaded when the first of them is called, never before.
+
+    >>> as_path("runs/digits").name, is_local(as_path("runs/digits"))
+    ('digits', True)
+    >>> str(split_folder("/out/artifacts/ImageExampleGen/examples/1", "train"))
+    '/out/artifacts/ImageExampleGen/examples/1/Split-train'
+    >>> as_path("s3://bucket/runs")
+    Traceback (most recent call last):
+    ...
+    components.errors.UserError: s3://bucket/runs: give a local path or a gs:// URI; ...
 """
 
 from __future__ import annotations

@@ -2,6 +2,12 @@
 
 The server fills in or refuses what stands between the braces, and does so when the run starts:
 compiling and uploading do not notice. `}}` alone is nothing to it; nested JSON is full of it.
+
+    >>> check_values({"pipeline_name": "digits"})
+    >>> check_values({"data": {"folder": "/photos/{{today}}"}})
+    Traceback (most recent call last):
+    ...
+    components.errors.UserError: data.folder: '/photos/{{today}}' holds {{, which the cluster ...
 """
 
 from __future__ import annotations

@@ -1,4 +1,15 @@
-"""The last task, whatever happened: run_summary.json, the report, and the verdict."""
+"""The last task, whatever happened: run_summary.json, the report, and the verdict.
+
+>>> import tempfile
+>>> from pipeline.run.layout import Layout
+>>> with tempfile.TemporaryDirectory() as output:
+...     folder = RunFolder(Layout(output), "20261130-101500-000000")
+...     folder.write_step({"event": "step", "id": PREPARE, "state": "running"})
+...     summary = Summary(run_id=folder.run_id)
+...     enter_steps(summary, folder)
+>>> summary.reasons
+['prepare: its pod ended without a word: evicted, out of memory, or out of time']
+"""
 
 from __future__ import annotations
 

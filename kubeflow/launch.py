@@ -1,4 +1,13 @@
-"""One node of the compiled pipeline, by TFX's own launcher: its driver, cache and publisher."""
+"""One node of the compiled pipeline, by TFX's own launcher: its driver, cache and publisher.
+
+`kubeflow.node` calls it for every task of a node:
+
+    from kubeflow.launch import launch
+    from pipeline.run.layout import Layout
+    from pipeline.run.run_folder import RunFolder
+
+    launch(options, RunFolder(Layout(options.output), options.run_id))
+"""
 
 from __future__ import annotations
 

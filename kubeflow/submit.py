@@ -1,4 +1,11 @@
-"""What `bit-tfx kubeflow submit` does: connect, upload, then run and wait, or schedule runs."""
+"""What `bit-tfx kubeflow submit` does: connect, upload, then run and wait, or schedule runs.
+
+`bit-tfx kubeflow submit` calls it with the options of its command line:
+
+    from kubeflow.submit import submit
+
+    exit_code = submit(options)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""The nodes that take more than a line to make, in the order in which the data flows."""
+"""The nodes that take more than a line to make, in the order in which the data flows.
+
+`pipeline.pipeline` makes its nodes with it:
+
+    from pipeline import nodes
+
+    statistics_gen, schema_gen = nodes.statistics_and_schema(examples, inputs.schema)
+    transform = nodes.transform(config, inputs, examples, schema_gen.outputs["schema"])
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,23 @@
-"""The pipeline: every step in the order in which the data flows."""
+"""The pipeline: every step in the order in which the data flows.
+
+`pipeline.run.compile` makes and compiles it:
+
+    from pipeline.pipeline import create_pipeline
+    from pipeline.run.compile import compiled
+
+    pipeline = create_pipeline(
+        inputs.config,
+        inputs,
+        span=1,
+        pipeline_root="/out/artifacts",
+        serving="/out/serving",
+        checkpoints="/out/checkpoints",
+        run_id="20261130-101500-000000",
+        metadata=connection,
+        beam_pipeline_args=[],
+    )
+    ir = compiled(pipeline, "20261130-101500-000000")
+"""
 
 from __future__ import annotations
 

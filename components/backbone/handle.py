@@ -1,4 +1,12 @@
-"""The backbone adapter: the one place that knows where backbones lie and how they are loaded."""
+"""The backbone adapter: the one place that knows where backbones lie and how they are loaded.
+
+>>> find_backbone(BackboneConfig(handle="bit-mini")).licence
+'Apache-2.0'
+>>> find_backbone(BackboneConfig(handle="/no/such/folder"))
+Traceback (most recent call last):
+...
+components.errors.UserError: backbone.handle /no/such/folder: there is no such directory. ...
+"""
 
 from __future__ import annotations
 

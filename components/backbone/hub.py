@@ -1,4 +1,14 @@
-"""Backbones that are downloaded: hub's cache, which is looked into first, and what fills it."""
+"""Backbones that are downloaded: hub's cache, which is looked into first, and what fills it.
+
+>>> url = "https://tfhub.dev/google/bit/m-r50x1/1"
+>>> with tempfile.TemporaryDirectory() as cache, variable("TFHUB_CACHE_DIR", cache):
+...     before = is_cached(url)
+...     folder = Path(cache, hashlib.sha1(url.encode()).hexdigest())
+...     folder.mkdir()
+...     (folder / SAVED_MODEL).touch()
+...     before, is_cached(url), fetch(url) == folder
+(False, True, True)
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,17 @@
 Reads a `.npz` file of google-research/big_transfer (storage.googleapis.com/bit_models), leaves its
 head out, and writes a SavedModel that `backbone.handle` takes. The published networks take images
 in [-1, 1]; what is written takes [0, 1], as google/bit on TF Hub does.
+
+    >>> import tempfile
+    >>> small = Architecture(depths=(1, 1), widths=(32, 64), root_channels=32)
+    >>> shapes = small.weight_shapes()
+    >>> published = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "weights.npz")
+    ...     np.savez(file, **published)
+    ...     architecture, weights = read_weights(file)
+    >>> architecture == small, len(weights) == len(published)
+    (True, True)
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""Whether the files of a SavedModel are whole, and which one is not."""
+"""Whether the files of a SavedModel are whole, and which one is not.
+
+>>> from components.backbone.config import SHIPPED
+>>> damage_of(str(SHIPPED["bit-mini"]))
+''
+"""
 
 from __future__ import annotations
 

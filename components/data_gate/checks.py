@@ -1,4 +1,13 @@
-"""The checks of the data: what is compared with which limit, as numbers and as sentences."""
+"""The checks of the data: what is compared with which limit, as numbers and as sentences.
+
+>>> [check] = imbalance(np.array([90, 10]), ("daisy", "rose"), limit=5.0)
+>>> check.value, check.refuses
+(9.0, True)
+>>> print(refusal([check]))
+The data gate stopped the run before training:
+  the largest class of the train split, 'daisy', has 90 images and the smallest, 'rose', 10:
+  9 to one; data_gate.max_imbalance allows 5.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,13 @@
 
 Data that are stored class by class, cut into slices one after another, give splits of which each
 holds some classes only: a model can be blessed for the one class that it was asked about.
+
+    >>> labels = np.repeat([0, 1], 50)
+    >>> splits = {"train": labels[:85], "eval": labels[85:]}
+    >>> order_of(splits).by_class
+    True
+    >>> interleaved(splits, "eval", {"train": "train[:85%]", "eval": "train[85%:]"})["eval"]
+    'train[16%:20%]+train[36%:40%]+train[56%:60%]+train[76%:80%]+train[96%:100%]'
 """
 
 from __future__ import annotations

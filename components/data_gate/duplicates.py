@@ -1,4 +1,9 @@
-"""Images that are in the data more than once: byte for byte, or to the eye."""
+"""Images that are in the data more than once: byte for byte, or to the eye.
+
+>>> hashes = np.array([0b0000, 0b1111], np.uint64)
+>>> match_within(hashes, np.array([0b1110, 0b1100], np.uint64), distance=1).tolist()
+[1, -1]
+"""
 
 from __future__ import annotations
 

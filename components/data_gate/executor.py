@@ -1,4 +1,12 @@
-"""Checks the data against the limits, and stops the run where one is exceeded."""
+"""Checks the data against the limits, and stops the run where one is exceeded.
+
+TFX calls it with the artifacts of the step `DataGate`:
+
+    from components.data_gate.executor import Executor
+
+    inputs = {name: [artifact] for name, artifact in artifacts.items()}
+    Executor().Do(inputs, {"checks": [checks]}, {"settings": settings.model_dump_json()})
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,18 @@
 
 A network learns what is easiest: where one class alone is cut out of its background, or was
 photographed upright, it learns that.
+
+    >>> import pyarrow as pa
+    >>> table = pa.table({
+    ...     "source": [f"{number}.png" for number in range(40)],
+    ...     "label": [0] * 20 + [1] * 20,
+    ...     "orientation": [1] * 40,
+    ...     "transparent": [0.5] * 20 + [0.0] * 20,
+    ...     "colour": [None] * 40,
+    ... })
+    >>> splits = looks_of_splits({"train": table}, background="#ffffff")
+    >>> [check.subject for check in looks(splits, ("cut out", "photo"), "report")]
+    ['train split', 'train split, transparency']
 """
 
 from __future__ import annotations

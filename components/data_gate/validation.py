@@ -1,4 +1,14 @@
-"""What TFDV says of the data, in its words."""
+"""What TFDV says of the data, in its words.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as uri:
+...     folder = split_folder(uri, "train")
+...     folder.mkdir()
+...     found = anomalies_pb2.Anomalies(data_missing=True).SerializeToString()
+...     _ = (folder / "SchemaDiff.pb").write_bytes(found)
+...     [anomaly.short for anomaly in found_by_validator(uri, "train")]
+['Data missing']
+"""
 
 from __future__ import annotations
 

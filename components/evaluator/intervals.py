@@ -2,6 +2,13 @@
 
 Both depend on the figures alone, never on their order or on a random state: the same predictions
 have the same interval bit for bit.
+
+    >>> lower, upper = wilson(45, 50)
+    >>> print(f"{lower:.3f} to {upper:.3f}")
+    0.786 to 0.957
+    >>> lower, upper = of_means(np.array([[0.1] * 15 + [2.0] * 5]), highest=16.1)
+    >>> bool(lower[0] < 0.575 < upper[0])
+    True
 """
 
 from __future__ import annotations

@@ -1,4 +1,13 @@
-"""What TFMA found, with intervals from the predictions."""
+"""What TFMA found, with intervals from the predictions.
+
+The Evaluator calls it when TFMA and the writer of predictions are done:
+
+    from components.evaluator.measure import measure
+    from components.evaluator.prediction_table import read_predictions
+
+    findings = measure(evaluation, read_predictions(evaluation))
+    findings.candidate["", ""]["accuracy"].lower
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
 """Metrics for TFMA that follow `components.evaluator.ranking`.
 
 Keras' own take equal probabilities at the k-th place for a hit, and NaN for class 0.
+
+    >>> TopK(k=5, name="top_5_accuracy").get_config()
+    {'k': 5, 'name': 'top_5_accuracy'}
 """
 
 from __future__ import annotations

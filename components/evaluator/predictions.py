@@ -1,4 +1,10 @@
-"""Writes every prediction that is judged, beside TFMA's metrics."""
+"""Writes every prediction that is judged, beside TFMA's metrics.
+
+>>> slice_of((("image_side", 64),)), slice_of(())
+(('image_side', '64'), ('', ''))
+>>> predictions_writer("/out/artifacts/Evaluator/evaluation/12", candidate="").stage_name
+'WritePredictions'
+"""
 
 from __future__ import annotations
 

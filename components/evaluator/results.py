@@ -1,4 +1,12 @@
-"""What the Evaluator found, as plain numbers in files beside TFMA's own."""
+"""What the Evaluator found, as plain numbers in files beside TFMA's own.
+
+>>> import tempfile
+>>> metrics = {OVERALL: {ACCURACY: Measured(0.9)}, (LABEL, "0"): {ACCURACY: Measured(1.0)}}
+>>> with tempfile.TemporaryDirectory() as evaluation:
+...     write_findings(Findings(metrics), evaluation)
+...     summarise(read_metrics(evaluation), ("daisy", "rose"))
+{'accuracy': 0.9, 'per_class': {'daisy': {'accuracy': 1.0}}}
+"""
 
 from __future__ import annotations
 

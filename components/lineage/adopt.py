@@ -1,4 +1,13 @@
-"""Takes a model that serves, and that ML Metadata knows nothing of, into the lineage."""
+"""Takes a model that serves, and that ML Metadata knows nothing of, into the lineage.
+
+A Resolver calls it for a version of which ML Metadata has no model:
+
+    from components.digests import digest_of_classes
+    from components.lineage.adopt import adopt
+
+    classes = digest_of_classes(("daisy", "rose"))
+    model = adopt(store, version=serving / "1764497700", class_names=classes, folder=adopted)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""What ML Metadata says of an artifact, compared with the files that are there."""
+"""What ML Metadata says of an artifact, compared with the files that are there.
+
+>>> import tempfile
+>>> from tfx.types.standard_artifacts import Model
+>>> model = Model()
+>>> with tempfile.TemporaryDirectory() as model.uri:
+...     damage_of(model)
+'...Format-Serving/saved_model.pb is gone'
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Which model a new one is compared with: one that serves or served, and never itself."""
+"""Which model a new one is compared with: one that serves or served, and never itself.
+
+>>> channels = {name: [] for name in (MODEL, BLESSING, PUSHED, CANDIDATE)}
+>>> strategy = LastServedStrategy("5f2a", serving="/out/serving", adopted="/out/adopted")
+>>> strategy.resolve_artifacts(store=None, input_dict=channels) == channels  # No model serves.
+True
+"""
 
 from __future__ import annotations
 

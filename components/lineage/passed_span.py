@@ -1,4 +1,9 @@
-"""Which data new ones are compared with."""
+"""Which data new ones are compared with.
+
+>>> strategy = LastPassedStrategy(span=1, class_names="5f2a")
+>>> strategy.resolve_artifacts(store=None, input_dict={"statistics": [], "checks": []})
+{'statistics': [], 'checks': [], 'damaged': []}
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""Which models served, by what is in `serving` and by the lineage, and copies of them."""
+"""Which models served, by what is in `serving` and by the lineage, and copies of them.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as serving:
+...     Path(serving, "1764497700").mkdir()
+...     [version] = History(Path(serving), models=[], pushed=[])
+>>> version.version, version.model, version.rolled_back
+(1764497700, None, False)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""A grid of images with a caption under each, as a PNG."""
+"""A grid of images with a caption under each, as a PNG.
+
+>>> tile = Tile(np.zeros((8, 8, 3), np.uint8), (Line("rose", "98 %"),))
+>>> png = draw_grid([tile] * 4, columns=2, side_px=32)
+>>> Image.open(io.BytesIO(png)).size
+(100, 136)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,20 @@
-"""What a model's card says, as plain data (Mitchell et al. 2019, arXiv 1810.03993, section 4)."""
+"""What a model's card says, as plain data (Mitchell et al. 2019, arXiv 1810.03993, section 4).
+
+>>> settings = CardSettings(
+...     pipeline="flowers", run_id="20261130-101500-000000", split="eval",
+...     data=DataFacts(name="beans/0.1.0", splits={}, fingerprint="5f2a", class_names=("a", "b")),
+...     preprocessing={"evaluate": 224},
+...     backbone=BackboneFacts(handle="bit-mini", sha256="cb3d", licence="Apache-2.0", mode="full"),
+...     code=CodeFacts(steps={}, image="", commit="", libraries={}), training={},
+... )
+>>> evidence = Evidence(
+...     counts={"train": 85, "eval": 15}, history=[], trained={}, baseline={}, gates=[],
+...     metrics={OVERALL: {"accuracy": Measured(0.9, lower=0.7, upper=0.97, count=15)}},
+... )
+>>> card = make_card(settings, evidence, version=1764497700, pushed="2026-11-30T10:15:00+00:00")
+>>> print(card.limits[2])
+It sees every image at 224 x 224 pixels, whatever its size and shape.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,18 @@
-"""VersionedPusher, the TFX component."""
+"""VersionedPusher, the TFX component.
+
+>>> from tfx.types import Channel
+>>> from components.pusher.settings import BackboneFacts, CodeFacts, DataFacts
+>>> card = CardSettings(
+...     pipeline="flowers", run_id="20261130-101500-000000", split="eval",
+...     data=DataFacts(name="beans/0.1.0", splits={}, fingerprint="5f2a", class_names=("a", "b")),
+...     preprocessing={"evaluate": 224},
+...     backbone=BackboneFacts(handle="bit-mini", sha256="cb3d", licence="Apache-2.0", mode="full"),
+...     code=CodeFacts(steps={}, image="", commit="", libraries={}), training={},
+... )
+>>> channels = {name: Channel(type=kind) for name, kind in VersionedPusher.INPUTS.items()}
+>>> list(VersionedPusher(channels, "/out/serving", card, code="9c1b").outputs)
+['pushed_model']
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""TFX's Pusher, made atomic and free of duplicates, and with a card in what it pushes."""
+"""TFX's Pusher, made atomic and free of duplicates, and with a card in what it pushes.
+
+TFX calls it with the artifacts of the step `Pusher`:
+
+    from components.pusher.executor import Executor
+
+    destination = {"filesystem": {"base_directory": "/out/serving"}}
+    properties = {"push_destination": json.dumps(destination), "card": settings.model_dump_json()}
+    Executor().Do(inputs, {"pushed_model": [pushed]}, properties)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""The charts of a report as Vega-Lite specs; their colours come from the page's theme."""
+"""The charts of a report as Vega-Lite specs; their colours come from the page's theme.
+
+>>> cells = [(0, 0, 9), (0, 1, 1), (1, 1, 5)]
+>>> shares(cells)[0, 1]
+0.1
+>>> confusion(cells, ("daisy", "rose"))["description"]
+'Confusion matrix of 2 classes'
+"""
 
 from __future__ import annotations
 

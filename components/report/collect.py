@@ -1,4 +1,13 @@
-"""Reads a run's artifacts into the content of its report; what is not there is left out."""
+"""Reads a run's artifacts into the content of its report; what is not there is left out.
+
+>>> settings = ReportSettings(
+...     pipeline="flowers", run_id="20261130-101500-000000", split="eval",
+...     class_names=("daisy", "rose"), config={}, sources=(), links={},
+... )
+>>> report = collect({}, settings, Failure("Trainer: out of memory"))
+>>> report.verdict, report.reasons
+('failed', ('Trainer: out of memory',))
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""Reads what a run's artifacts say of the data into the content of its report."""
+"""Reads what a run's artifacts say of the data into the content of its report.
+
+>>> from tfx.types.standard_artifacts import Examples
+>>> from components.example_gen.counts import SplitCounts, set_counts
+>>> examples = Examples()
+>>> set_counts(examples, {"train": SplitCounts(5, 4, {"empty": 1})})
+>>> data_parts({"ImageExampleGen.examples": examples}, num_classes=2)
+{'counts': {'train': SplitCounts(read=5, kept=4, rejected={'empty': 1})}}
+"""
 
 from __future__ import annotations
 

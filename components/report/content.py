@@ -1,4 +1,12 @@
-"""What a report shows, as plain data; a part that is None or empty has no section."""
+"""What a report shows, as plain data; a part that is None or empty has no section.
+
+>>> report = Report(
+...     pipeline="flowers", run_id="20261130-101500-000000", finished="2026-11-30T10:20:00",
+...     verdict=BLESSED, counts={"train": SplitCounts(5, 4, {"empty": 1})},
+... )
+>>> report.rejects
+{'empty': 1}
+"""
 
 from __future__ import annotations
 

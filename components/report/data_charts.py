@@ -1,4 +1,9 @@
-"""The charts of the data: sizes of the images, and how many each class has, split by split."""
+"""The charts of the data: sizes of the images, and how many each class has, split by split.
+
+>>> split = SplitImages("train", (5, 3), {"jpeg": 8}, None, None, None, sides=(6, 2))
+>>> list(specs(Images((split,), side_edges=(32, 64, 129)), ("daisy", "rose")))
+['data-sides', 'data-labels']
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""Figures of a classifier from its predictions, as scikit-learn defines them."""
+"""Figures of a classifier from its predictions, as scikit-learn defines them.
+
+>>> labels, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+>>> confusion_cells(labels, predicted)
+[(0, 0, 2), (0, 1, 1), (1, 1, 1)]
+>>> bins, error = calibration(np.array([0.9, 0.9, 0.6, 0.8]), labels == predicted)
+>>> [(each.lower, each.count) for each in bins], round(error, 3)
+([(0.5, 1), (0.7, 1), (0.8, 2)], 0.25)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""How a page writes numbers."""
+"""How a page writes numbers.
+
+>>> number(0.98765), percent(0.99999), seconds(3725), title("top_5_accuracy")
+('0.9877', '> 99.9 %', '1 h 02 min', 'Top-5 accuracy')
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""What the images of the data are like, from the index that ImageExampleGen leaves of them."""
+"""What the images of the data are like, from the index that ImageExampleGen leaves of them.
+
+>>> import pyarrow as pa
+>>> columns = {"label": [0, 1, 1], "format": ["png", "jpeg", "jpeg"], "width": [64, 64, 32]}
+>>> table = pa.table({**columns, "height": [64, 48, 32], "num_bytes": [900, 800, 700]})
+>>> [train] = describe({"train": table}, num_classes=2).splits
+>>> train.labels, train.formats, train.width
+((1, 2), {'jpeg': 2, 'png': 1}, Spread(least=32, median=64.0, most=64))
+"""
 
 from __future__ import annotations
 

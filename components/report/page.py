@@ -1,4 +1,9 @@
-"""The page of a run: a Report as one HTML file that opens from disk with no network."""
+"""The page of a run: a Report as one HTML file that opens from disk with no network.
+
+>>> report = Report("flowers", "20261130-101500-000000", "2026-11-30T10:20:00", "failed")
+>>> render(report).splitlines()[0]
+'<!doctype html>'
+"""
 
 from __future__ import annotations
 

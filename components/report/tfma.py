@@ -1,4 +1,14 @@
-"""TFMA's own dashboards, served on this machine."""
+"""TFMA's own dashboards, served on this machine.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as output:
+...     folder = Path(output, "artifacts", "Evaluator", "evaluation", "12")
+...     folder.mkdir(parents=True)
+...     for name in ("metrics-00000-of-00001.tfrecord", "eval_config.json"):
+...         (folder / name).touch()
+...     find_evaluation(Path(output)) == folder
+True
+"""
 
 from __future__ import annotations
 

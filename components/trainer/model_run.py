@@ -1,4 +1,11 @@
-"""The files that a training leaves in its model run, and that the Pusher and the Report read."""
+"""The files that a training leaves in its model run, and that the Pusher and the Report read.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as folder:
+...     write_history([{"epoch": 1, "loss": float("nan")}], folder)
+...     read_history(folder), read_hyperparameters(folder)
+([{'epoch': 1, 'loss': None}], {})
+"""
 
 from __future__ import annotations
 

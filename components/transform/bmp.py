@@ -1,6 +1,9 @@
 """What a BMP must be for TensorFlow to decode it rightly; the screen and the graph go by it.
 
 Source: Windows' BITMAPINFOHEADER, BITMAPV4HEADER and BITMAPV5HEADER; OS/2 2.0.
+
+    >>> len(GREYS), list(GREYS[4:8])
+    (1024, [1, 1, 1, 0])
 """
 
 HEADER_SIZES = (40, 52, 56, 64, 108, 124)

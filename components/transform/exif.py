@@ -2,6 +2,11 @@
 
 Source: Exif 2.32, sections 4.5 and 4.6; TIFF 6.0, section 2. Followed as Pillow's
 `ImageOps.exif_transpose` follows it.
+
+    >>> import struct
+    >>> tiff = struct.pack("<2sHIHHHIHH", b"II", 42, 8, 1, _ORIENTATION, 3, 1, 6, 0)
+    >>> exif_orientation(tf.constant([tiff, b"no Exif data"])).numpy().tolist()
+    [6, 0]
 """
 
 from __future__ import annotations

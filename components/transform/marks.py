@@ -7,6 +7,13 @@ followed. The graph is small on purpose: every data set that reads by it expands
 
 Source: JPEG, ITU-T T.81, annex B; PNG, third edition, section 11.3; GIF89a, sections 18 to 23;
 Windows' BITMAPINFOHEADER.
+
+    >>> rgb, rgba = (tf.io.encode_png(tf.zeros((2, 2, n), tf.uint8)) for n in (3, 4))
+    >>> marks = read_marks(tf.stack([rgb, rgba, b"no image"]))
+    >>> marks.kind.numpy().tolist() == [PLAIN, ALPHA, UNKNOWN]
+    True
+    >>> marks.orientation.numpy().tolist()
+    [1, 1, 1]
 """
 
 from __future__ import annotations

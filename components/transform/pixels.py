@@ -2,6 +2,10 @@
 
 In TensorFlow's own operations alone, as it is part of the served model. Transparency is composited
 on a background, and the orientation in Exif is followed.
+
+    >>> transparent = tf.io.encode_png(tf.zeros((2, 2, 4), tf.uint8)).numpy()
+    >>> decoder((255, 128, 0))(transparent)[0, 0].tolist()
+    [255, 128, 0]
 """
 
 from __future__ import annotations

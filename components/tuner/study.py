@@ -1,6 +1,12 @@
 """The search itself: what is tried next, by Optuna, and what was best.
 
 Knows nothing of training: a trial is a function of its values.
+
+    >>> def objective(number, values, look):
+    ...     return (0.9, 0.3) if values["mode"] == "full" else (0.8, 0.5)
+    >>> trials = search(SearchConfig(mode=("head_only", "full")), objective)
+    >>> counts_of(trials), best_of(trials).values
+    ('2 complete', {'mode': 'full'})
 """
 
 from __future__ import annotations

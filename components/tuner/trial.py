@@ -1,4 +1,13 @@
-"""One trial: a short training by the Trainer's own code, on data that is read once for all."""
+"""One trial: a short training by the Trainer's own code, on data that is read once for all.
+
+The Tuner's executor runs a search with it:
+
+    from components.tuner.study import search
+    from components.tuner.trial import Trials
+
+    with Trials(settings, files, transform_graph) as trials:
+        found = search(settings.search, trials.run)
+"""
 
 from __future__ import annotations
 

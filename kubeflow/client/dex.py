@@ -4,6 +4,13 @@ The platform redirects whoever has no session to Dex, by itself (OIDC AuthServic
 `authservice_session`) or from a sign-in page (oauth2-proxy, cookie `oauth2_proxy_kubeflow`). Dex
 lists its connectors or shows the form of the only one; after the form it may ask for approval, and
 sends whoever passed back with a code that the guard turns into its cookie.
+
+A server that refuses us renews the cookies with it:
+
+    from kubeflow.client.dex import log_in
+
+    with transport.session() as session:
+        client.cookie = log_in(session, transport.host, "user@example.com", password)
 """
 
 from __future__ import annotations

@@ -1,4 +1,10 @@
-"""What a server's refusal means, in one sentence, and whether it passes."""
+"""What a server's refusal means, in one sentence, and whether it passes.
+
+>>> refusal("cannot start the run", 409, "there already")
+ConflictError('cannot start the run: there already (409).')
+>>> message_of(b'{"message": "there already"}')
+'there already'
+"""
 
 from __future__ import annotations
 

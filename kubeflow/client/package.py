@@ -1,4 +1,11 @@
-"""The compiled package: its name, its parameters, its tasks, and what a run of it is given."""
+"""The compiled package: its name, its parameters, its tasks, and what a run of it is given.
+
+>>> package = Package(Path("digits.yaml"), "5f2a" * 16, "digits", {"epochs": "STRING"}, (), {})
+>>> package.version_name
+'digits-5f2a5f2a5f2a'
+>>> arguments(package, given=["epochs=5"], overrides=[])
+{'epochs': '5'}
+"""
 
 from __future__ import annotations
 

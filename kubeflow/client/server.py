@@ -1,4 +1,10 @@
-"""A Kubeflow Pipelines API server: whether it is one, which version it has, and how it is asked."""
+"""A Kubeflow Pipelines API server: whether it is one, which version it has, and how it is asked.
+
+>>> About("2.16.0", multi_user=False).is_fixed
+False
+>>> namespace_of("team", About("2.17.0", multi_user=True))
+'team'
+"""
 
 from __future__ import annotations
 

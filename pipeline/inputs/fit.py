@@ -3,6 +3,10 @@
 Nothing is trained and no image decoded: files are counted, and the headers of some are read. The
 rules are rules of thumb, each with its reason beside it; `bit-tfx init` writes them down for the
 user to change.
+
+    >>> labels = (0, 1) * 100
+    >>> photos = Photos("/photos/My Pets", ("cat", "dog"), {"train": labels}, {"jpeg": 64}, (480, 640))
+    >>> print(fit(photos, in_reach=lambda url: False).summary)
 """
 
 from __future__ import annotations

@@ -3,6 +3,12 @@
 What belongs to the source that it replaces goes with it: splits, version, schema, and the gates,
 which are numbers of those data. The pipeline's name follows too, for a model of other classes can
 neither be compared with the one that serves nor take its place.
+
+    >>> own = {"pipeline_name": "pets", "data": {"folder": "/photos/pets"}, "evaluation": {}}
+    >>> before = {"pipeline_name": "digits", "data": {"name": "digits", "version": "3.0.1"}}
+    >>> values, gone = replaced(before, own)
+    >>> values["pipeline_name"], values["data"], gone
+    ('digits-pets', {'folder': '/photos/pets'}, ['data.name', 'data.version'])
 """
 
 from __future__ import annotations

@@ -1,4 +1,12 @@
-"""The commented YAML that `bit-tfx init` writes for a folder of images."""
+"""The commented YAML that `bit-tfx init` writes for a folder of images.
+
+>>> from pipeline.inputs.fit import Photos, fit
+>>> labels = (0, 1) * 100
+>>> photos = Photos("/photos/pets", ("cat", "dog"), {"train": labels}, {"jpeg": 64}, (480, 640))
+>>> text = starter_yaml(fit(photos, in_reach=lambda url: False), Path("pets.yaml"))
+>>> text.splitlines()[0]
+'# Written by `bit-tfx init` for /photos/pets.'
+"""
 
 from __future__ import annotations
 

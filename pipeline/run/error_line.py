@@ -1,4 +1,11 @@
-"""The one line of an error that says what went wrong."""
+r"""The one line of an error that says what went wrong.
+
+>>> error = ValueError("Traceback (most recent call last):\nthe image is empty")
+>>> gist(error)
+'ValueError: the image is empty'
+>>> without_place("the image is empty [while running 'Read/Map']")
+'the image is empty'
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""Where a run keeps what: the folders below `--output`."""
+"""Where a run keeps what: the folders below `--output`.
+
+>>> layout = Layout("/moved/digits")
+>>> str(layout.summary), str(layout.logs("20261130-101500-000000"))
+('/moved/digits/run_summary.json', '/moved/digits/logs/20261130-101500-000000')
+>>> str(layout.moved("/old/digits/artifacts/Trainer/model/7"))
+'/moved/digits/artifacts/Trainer/model/7'
+"""
 
 from __future__ import annotations
 

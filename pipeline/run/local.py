@@ -1,4 +1,16 @@
-"""One run on this machine: starts the worker, shows what it says, and writes the summary."""
+"""One run on this machine: starts the worker, shows what it says, and writes the summary.
+
+`bit-tfx run` is:
+
+    from rich.console import Console
+
+    from pipeline.config import load_config
+    from pipeline.run.local import run
+    from pipeline.run.output_path import resolved_output
+
+    output = resolved_output(Path("runs/digits"))
+    exit_code = run(load_config("digits"), output, use_cache=True, console=Console())
+"""
 
 from __future__ import annotations
 

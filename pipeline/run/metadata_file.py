@@ -2,6 +2,16 @@
 
 ML Metadata itself waits for minutes for a file that another process holds, and of one that is
 damaged says neither where it is nor what to do.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as output:
+    ...     database = Path(output, "metadata.sqlite")
+    ...     check_metadata(database, Path(output, "artifacts"))  # The first run makes it.
+    ...     _ = database.write_text("no database")
+    ...     check_metadata(database, Path(output, "artifacts"))
+    Traceback (most recent call last):
+    ...
+    components.errors.UserError: The metadata database ... is damaged: it is no SQLite file. ...
 """
 
 from __future__ import annotations

@@ -1,4 +1,12 @@
-"""Runs one node of the compiled pipeline, and says how it ended."""
+"""Runs one node of the compiled pipeline, and says how it ended.
+
+Both kinds of runner run a node with it:
+
+    from pipeline.run.node import run_step, state_of
+
+    if state_of(node, connection) is None:
+        run_step(node, connection, launcher.launch)
+"""
 
 from __future__ import annotations
 

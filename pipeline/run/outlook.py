@@ -1,4 +1,13 @@
-"""What a run would do, as `bit-tfx check` prints it: data, plan, memory, what is done."""
+"""What a run would do, as `bit-tfx check` prints it: data, plan, memory, what is done.
+
+The command is little more than:
+
+    from pipeline.config import load_config
+    from pipeline.run.outlook import outlook
+
+    for label, text in outlook(load_config("digits"), Path("runs/digits")):
+        print(label, text)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""run_summary.json: how a run ended, for programs."""
+"""run_summary.json: how a run ended, for programs.
+
+>>> summary = Summary("digits", "20261130-101500-000000")
+>>> summary.enter_verdict({"blessed": False, "reasons": ["accuracy 0.8 is below 0.9"]})
+>>> summary.exit_code == MODEL_REJECTED
+True
+>>> Summary.from_dict(as_values(summary)) == summary
+True
+"""
 
 from __future__ import annotations
 

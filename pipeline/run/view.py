@@ -1,4 +1,8 @@
-"""What the user sees of a run: steps with state and time, epochs, and the verdict."""
+"""What the user sees of a run: steps with state and time, epochs, and the verdict.
+
+>>> legend({"complete", "cached"})
+'✓ done   = unchanged, from the cache'
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,17 @@
 Its standard input is the request, one JSON line, and then stays open as long as the parent lives.
 Its standard output and error are the run's log files. Its events go to the pipe whose descriptor is
 its one argument (`components.progress`).
+
+Its parent starts it and reads the events:
+
+    from components.process import start
+    from components.progress import read_events
+
+    pipes = {"pass_fds": (write_end,), "text": True}
+    worker = start("pipeline.run.worker", str(write_end), environment=os.environ, **pipes)
+    print(json.dumps(request), file=worker.stdin, flush=True)
+    for event in read_events(os.fdopen(read_end)):
+        print(event["event"])
 """
 
 from __future__ import annotations

@@ -1,4 +1,12 @@
-"""`data.name`: a data set of tfds, prepared where it is not there."""
+"""`data.name`: a data set of tfds, prepared where it is not there.
+
+>>> import contextlib
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
+...     data = open_tfds(DataConfig(name="digits", data_dir=folder))
+>>> data.class_names[:3], data.splits["train"].num_examples
+(('0', '1', '2'), 1797)
+"""
 
 from __future__ import annotations
 

@@ -3,10 +3,12 @@
 The Trainer step starts the chief. Start the others yourself, each with its own TF_CONFIG and with
 the output folder of the pipeline, to which all of them need access:
 
-  bit-tfx worker --output DIR [--forever]
+    bit-tfx worker --output DIR [--forever]
 
 A worker waits for a run, trains with it, and writes no files. Both train in a process of their own,
-which is this module's `main`.
+which is this module's `main`:
+
+    python -m components.trainer.workers.worker --job FILE --timeout-s SECONDS [--events DESCRIPTOR]
 """
 
 from __future__ import annotations
