@@ -64,7 +64,7 @@ def digest_of_digests(files: dict[str, str]) -> str:
 
 
 def digest_of_classes(class_names: Sequence[str]) -> str:
-    """Names a list of classes, their order included."""
+    """Identifies a list of classes and their order."""
     return hashlib.sha256(json.dumps(list(class_names)).encode()).hexdigest()
 
 
@@ -97,9 +97,9 @@ def damage(folder: AnyPath, manifest: Manifest, every_digest: bool = False) -> s
     """What is wrong with a folder, as the end of a sentence; "" where it is as it was listed.
 
     Args:
-      folder: what is to be trusted.
+      folder: to be checked before use.
       manifest: its files when it was written.
-      every_digest: read all files whose digest is known; else only small ones on a local disk.
+      every_digest: read all files that have a digest; else only small ones on a local disk.
     """
     try:
         return _damage(folder, manifest, every_digest)

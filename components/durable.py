@@ -185,7 +185,7 @@ def _claim(name: Callable[[str], Path], make: Callable[[Path], int]) -> tuple[Pa
         path = name(f"{_machine()}-{_boot()}-{uuid.uuid4().hex[:8]}")
         lock = make(path)
         with contextlib.suppress(OSError):
-            # A file system without locks: there its age alone says that it is dead.
+            # On a file system without locks, its age alone shows that it is dead.
             fcntl.flock(lock, fcntl.LOCK_EX)
         if _is_at(path, lock):
             return path, lock

@@ -68,7 +68,7 @@ def is_local(path: AnyPath) -> bool:
 
 def io_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
     """What a read or a write can raise, and `others`; TensorFlow's own errors are no OSErrors."""
-    # It has none of them where it is not loaded, and this must not load it.
+    # Nothing raises them before TensorFlow is loaded, and this must not load it.
     tf = sys.modules.get("tensorflow")
     return (OSError, *others) if tf is None else (OSError, tf.errors.OpError, *others)
 

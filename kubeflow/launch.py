@@ -79,7 +79,7 @@ def launch_node(
 class RetryingLauncher(CheckedLauncher):
     """The launcher of every step, in an execution that an earlier attempt may have begun.
 
-    A retry takes that execution up and with it its folders; what lies there would be read as data.
+    A retry continues that execution in the same folders; what is there would be read as data.
     """
 
     def _run_executor(self, execution_info: Any) -> Any:

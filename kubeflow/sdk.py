@@ -5,7 +5,10 @@ A command that needs kfp begins with it:
     from kubeflow.sdk import enter_sdk_environment
 
     enter_sdk_environment(["compile", "--preset", "digits", "--output", "digits.yaml"])
-    from kubeflow.package import write_package  # Here kfp is installed.
+    # Here kfp is installed.
+    from kubeflow.package import write_package
+
+    write_package(config, Path("digits.yaml"))
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def submit(options: Options) -> int:
     Raises:
       UserError: an option, the package or the server is not what it should be.
     """
-    # Whoever is asked to end says first that the run goes on, as after Ctrl-C.
+    # A signal to end prints first that the run continues, as Ctrl-C does.
     take_signals_as_interrupts()
     try:
         return _submit(options)

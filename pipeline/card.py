@@ -1,4 +1,4 @@
-"""What a model's card is told of a run.
+"""What a run gives to a model's card.
 
 `pipeline.pipeline` gives them to the Pusher:
 

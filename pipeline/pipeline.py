@@ -57,7 +57,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
       span: of the examples (`pipeline.inputs.span.settle_span`).
       pipeline_root: where the steps write their artifacts.
       serving: where blessed models are pushed.
-      checkpoints: where a training that is broken off goes on from.
+      checkpoints: from where a training that was broken off continues.
       run_id: names this run.
       metadata: the ML Metadata store.
       beam_pipeline_args: options of every step's Beam pipeline.

@@ -31,7 +31,7 @@ CLASS_COUNTS = "class_counts.json"
 
 _TOLERANCE = 1e-9
 _NAMED = 10
-"""So many classes are named in a sentence."""
+"""Most classes that a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,15 @@ class Check:
 
 
 class Anomaly(NamedTuple):
-    """What TFDV says of one feature, in its words.
+    """An anomaly that TFDV finds in one feature, in its words.
 
     Attributes:
       split: of the data.
       feature: its name; empty where it is about the whole split.
       short: TFDV's short description.
       description: the long one.
-      note: what its words stand for here.
-      warning: TFDV itself takes it lightly; it never stops a run.
+      note: what its words mean here.
+      warning: whether it is only a warning to TFDV; it then never stops a run.
     """
 
     split: str
@@ -252,12 +252,12 @@ def read_class_counts(uri: str, split: str, class_names: Sequence[str]) -> NDArr
 
 
 def percent(share: float) -> str:
-    """A share for people."""
+    """A share as a percentage, for people."""
     return f"{100 * share:.4g} %"
 
 
 def plural(count: int, one: str, many: str) -> str:
-    """The word that goes with so many."""
+    """The singular or the plural for a count."""
     return one if count == 1 else many
 
 

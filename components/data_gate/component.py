@@ -24,7 +24,7 @@ from components.data_gate.executor import Executor
 class DataGate(Step):
     """What is wrong with the data stops the run before it trains.
 
-    ExampleValidator never stops one (tensorflow/tfx-addons#153). `OPTIONAL` is of the data that
+    ExampleValidator never stops one (tensorflow/tfx-addons#153). `OPTIONAL` is from the data that
     passed before. Its settings are `DataGateSettings`.
     """
 

@@ -21,11 +21,11 @@ from components.data_gate.config import Action
 
 _HASH_BITS = 64
 _EXAMPLES = 3
-"""So many are named in a sentence."""
+"""Most images that a sentence names."""
 _PAIRS = 1 << 22
-"""So many pairs of hashes are compared at a time."""
+"""Pairs of hashes that are compared at a time."""
 _SAMPLE = 10_000
-"""So many hashes show which bits differ."""
+"""Hashes that are sampled to find which bits differ."""
 _ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
 
 
@@ -36,7 +36,7 @@ class Images:
     Attributes:
       sources: where each came from (pyarrow, strings) [N].
       labels: class index [N].
-      contents: a number a content [N]: the same in every split for the same bytes.
+      contents: a number for each content [N]: the same in every split for the same bytes.
       hashes: perceptual hash [N].
     """
 
@@ -229,7 +229,7 @@ def _match_on(
 
 def _ones(words: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Bits set in each word."""
-    # numpy.bitwise_count is of numpy 2 alone.
+    # numpy.bitwise_count is new in NumPy 2.
     return _ONES[words.view(np.uint8).reshape(-1, 8)].sum(axis=1, dtype=np.int64)
 
 

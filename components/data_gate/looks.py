@@ -34,7 +34,7 @@ FAR = 0.2
 _ERRORS = 3.0
 """Standard errors that they are apart, at least: few images differ by chance."""
 _FEW = 10
-"""Images of a class or a split that are too few to say what it is like."""
+"""A class or a split with fewer images is not compared."""
 _EXAMPLES = 3
 
 _SAYS = {
@@ -61,7 +61,7 @@ class SplitLooks:
 
 
 class _Share(NamedTuple):
-    """So many images of so many."""
+    """A number of images, and how many there are in all."""
 
     images: int
     of: int
@@ -89,7 +89,7 @@ def looks_of_splits(tables: Mapping[str, Any], background: str) -> dict[str, Spl
         if table["orientation"].null_count:
             continue
         transparent = table["transparent"].to_numpy() > 0
-        # A colour that is missing: there are several.
+        # No colour means that there are several.
         colour = np.array(table["colour"].to_pylist(), object)
         vanishes = (colour == "") | (colour == background)
         found[split] = SplitLooks(

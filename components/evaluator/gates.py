@@ -21,7 +21,7 @@ Slice = tuple[str, str]
 """A feature and its value, both as text."""
 
 TOLERANCE = 5e-7
-"""Of rounding: 0.8 - 0.1 is 0.7000000000000001."""
+"""For rounding: 0.8 - 0.1 is 0.7000000000000001."""
 
 OVERALL: Slice = ("", "")
 
@@ -110,7 +110,7 @@ def compare(
 
 
 def number(value: float) -> str:
-    """Four decimals, or as many as tell the number from its neighbours."""
+    """Four decimals, or six where four would show another number."""
     short = f"{value:.4f}"
     return short if abs(float(short) - value) < TOLERANCE else f"{value:.6f}"
 

@@ -20,7 +20,7 @@ NO_CLASS = -1
 """The predicted class of an image without an answer; TFMA's NO_PREDICTED_CLASS_ID."""
 
 LEAST_PROBABILITY = 1e-7
-"""What the loss takes every smaller probability for, as Keras does: -log of it is 16.1."""
+"""The loss counts every smaller probability as this, as Keras does: -log of it is 16.1."""
 
 
 def answered(probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -27,7 +27,7 @@ CLASSES_PROPERTY = "class_names"
 
 MODEL, BLESSING, PUSHED, CANDIDATE = "model", "model_blessing", "pushed_model", "candidate"
 STOP = "stop"
-"""Of `evaluation.missing_baseline`: no run goes on without the model to compare with."""
+"""Value of `evaluation.missing_baseline`: no run continues without the model to compare with."""
 
 
 class LastServedStrategy(ResolverStrategy):
@@ -46,7 +46,7 @@ class LastServedStrategy(ResolverStrategy):
 
     NODE = "BaselineModel"
     ADOPTS = True
-    """Whether a model that is in no lineage is taken into it."""
+    """Whether a model that is in no lineage is added to it."""
 
     def __init__(self, class_names: str, serving: str, adopted: str, missing: str = "floor"):
         self._class_names = class_names
@@ -135,7 +135,7 @@ class BestServedStrategy(LastServedStrategy):
       evaluation_data: digest of the split that is judged now.
     """
 
-    # How accurate one that is in no lineage was, nobody measured.
+    # The accuracy of a model that is in no lineage is not known.
     ADOPTS = False
 
     def __init__(

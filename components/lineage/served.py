@@ -55,7 +55,7 @@ class History:
 
     Args:
       serving: the folder of versions. The highest in it is what serves, whoever put it there: a
-        push may have been killed before ML Metadata heard of it.
+        push may have been killed before ML Metadata recorded it.
       models: all Model artifacts.
       pushed: all PushedModel artifacts.
     """
@@ -93,7 +93,7 @@ class History:
 
     def _model_of(self, version: int, folder: AnyPath | None, serves: bool) -> Any | None:
         recorded = self._models.get(self._recorded.get(version, 0))
-        # Only of what serves the files are read where the lineage has an answer: they are large.
+        # The files are large: where the lineage has an answer, only the served version's are read.
         if folder is None or (recorded is not None and not serves):
             return recorded
         found = model_digest(folder)
@@ -101,7 +101,7 @@ class History:
             return recorded
         newest_first = sorted(self._models.values(), key=lambda model: -model.id)
         same = (model for model in newest_first if self.digest(model) == found)
-        # A version that was cut off since is what was pushed as it.
+        # A version that was truncated since still counts as what was pushed.
         return next(same, recorded)
 
 

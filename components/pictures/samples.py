@@ -40,7 +40,7 @@ def stored(split: Split, settings: PicturesSettings, count: int) -> list[Tile]:
     Args:
       split: the train split (`stored_split`).
       settings: how it is drawn from.
-      count: how many, if there are so many.
+      count: how many, at most.
     """
     undrawn = replace(_draws(split, settings), sizes=None, mixup=0.0)
     tiles = []

@@ -1,4 +1,4 @@
-"""What a model's card says, as plain data (Mitchell et al. 2019, arXiv 1810.03993, section 4).
+"""The content of a model card, as plain data (Mitchell et al. 2019, arXiv 1810.03993, section 4).
 
 >>> settings = CardSettings(
 ...     pipeline="flowers", run_id="20261130-101500-000000", split="eval",
@@ -35,7 +35,7 @@ Figures = Mapping[Slice, Mapping[str, Measured]]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the steps left of the model.
+    """What the steps recorded about the model.
 
     Attributes:
       counts: examples by split.
@@ -91,7 +91,7 @@ class TrainingSummary:
 
     Attributes:
       epochs: how many were run.
-      restored_epoch: whose weights the model has; None where the history does not say.
+      restored_epoch: whose weights the model has; None if the history does not show it.
       last: the last epoch's row; None in it for what was not finite.
     """
 
@@ -134,7 +134,7 @@ class ModelCard:
       base_model: folder of the earlier model whose weights it started from; None where it started
         from the backbone.
       hyperparameters: how it was trained.
-      training: how that went.
+      training: its epochs in short.
       split: the split that was judged.
       metrics: of the model on that split.
       baseline_metrics: the same of the model before it; None where there was none.
@@ -251,7 +251,7 @@ def _metrics(values: Mapping[str, Measured]) -> dict[str, Measured]:
 
 
 def _honest(measured: Measured) -> Measured:
-    """Without an interval that has no width, which would pass for certainty."""
+    """Without an interval that has no width, which would look like certainty."""
     lower, upper = measured.lower, measured.upper
     if lower is None or upper is None or upper - lower > TOLERANCE:
         return measured
@@ -259,7 +259,7 @@ def _honest(measured: Measured) -> Measured:
 
 
 def _tuned(settings: CardSettings, trained: Mapping[str, Any]) -> dict[str, Any]:
-    """What was trained with that the configuration does not say: a Tuner chose it."""
+    """What was trained with and is not in the configuration: a Tuner chose it."""
     training = trained.get("training", {})
     chosen = {key: value for key, value in training.items() if value != settings.training.get(key)}
     mode = trained.get("mode", settings.backbone.mode)

@@ -54,7 +54,7 @@ class VersionedPusher(Step):
         Args:
           inputs: channels by the names of `INPUTS`.
           serving: the folder of versions.
-          card: what the card says that is in no artifact. Its run id is why the step is never
+          card: what the card needs that is in no artifact. Its run id is why the step is never
             cached: what is served can change back.
           code: digest of the modules that the step runs.
         """

@@ -70,7 +70,7 @@ class Executor(tfx_pusher.Executor):
             if not note.exists() or note.read_text(encoding="utf-8") != str(current):
                 _logger.info("%s is this model already", current)
                 self._MarkNotPushed(pushed_model)
-                # The push that made it may have been killed before ML Metadata heard of it.
+                # The push that made it may have been killed before ML Metadata recorded it.
                 _note_served(pushed_model, input_dict, current)
                 return
             _logger.info("an earlier attempt pushed to %s", current)

@@ -1,4 +1,4 @@
-"""All that a model's card says and no artifact holds, as one value in the Pusher's properties.
+"""All that a model card needs and no artifact has, as one value in the Pusher's properties.
 
 >>> data = DataFacts(
 ...     name="tf_flowers/3.0.1", splits={"train": "train[:85%]", "eval": "train[85%:]"},
@@ -59,7 +59,7 @@ class CodeFacts(Section):
 
 
 class CardSettings(Section):
-    """What a card says that is in no artifact.
+    """What a card needs that is in no artifact.
 
     Attributes:
       pipeline: the pipeline's name.

@@ -82,7 +82,7 @@ def add_version(
     """Copies a SavedModel into `serving` as a new highest version.
 
     A server never loads half of it, not even after a power cut. What a dead push left is removed
-    (`components.durable`); in an object store, where no one knows whether it goes on, after a
+    (`components.durable`); in an object store, where nobody knows whether it still runs, after a
     day.
 
     Args:

@@ -182,7 +182,7 @@ class Images:
 class LineageRow:
     """One artifact or input of the run: `kind` is Data, Backbone, Code, Library or a type.
 
-    `name` is of an artifact what made it (`Trainer.model`), `where` its URI or path, empty where it
+    `name` is an artifact's output (`Trainer.model`), `where` its URI or path, empty where it
     has none, and `identity` its digest, version, or id and span.
     """
 

@@ -46,7 +46,7 @@ def change(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """How long, in the unit that one thinks in."""
+    """A duration in a fitting unit."""
     if value is None or not math.isfinite(value):
         return _NOTHING
     if round(value, 1) < 60:
@@ -62,7 +62,7 @@ def rate(value: float | None) -> str:
 
 
 def amount(value: float | None) -> str:
-    """A number of which one does not know whether it counts or measures."""
+    """A number that may be a count or a measurement."""
     if value is None or not math.isfinite(value):
         return _NOTHING
     return count(value) if value == int(value) else f"{value:.4g}"

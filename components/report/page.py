@@ -159,7 +159,7 @@ def _formats(report: Report) -> list[str]:
 
 
 def _listed(report: Report) -> list[int]:
-    """Classes with their numbers, the largest of the first split first; of many both ends."""
+    """Classes with their numbers, largest of the first split first; both ends if there are many."""
     if not report.images:
         return []
     labels = report.images.splits[0].labels
@@ -220,7 +220,7 @@ def _plain(value: Any) -> Any:
 
 
 def _json(value: Any) -> Markup:
-    """JSON that cannot end the script element it stands in."""
+    """JSON that cannot end the script element that it is in."""
     text = to_json(value, separators=(",", ":"))
     return Markup(text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e"))
 

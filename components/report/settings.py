@@ -22,7 +22,7 @@ PAGE = "index.html"
 
 
 class ReportSettings(Section):
-    """What a report says that is in no artifact.
+    """What a report shows that is in no artifact.
 
     Attributes:
       pipeline: the pipeline's name.

@@ -26,7 +26,7 @@ _METRICS = ("loss", "accuracy")
 
 
 class Record:
-    """Tells every epoch, and writes it for TensorBoard: `train` and `validation` in the folder."""
+    """Reports every epoch and writes it for TensorBoard: `train` and `validation` in the folder."""
 
     def __init__(self, folder: str | None, epochs: int):
         """Begins the logs.

@@ -101,7 +101,7 @@ def _gif(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _bmp(encoded: tf.Tensor) -> tf.Tensor:
-    """Of 24 or 32 bits, or of a palette of greys."""
+    """A BMP of 24 or 32 bits, or with a palette of greys."""
     pixels = tf.io.decode_bmp(encoded)
     channels = tf.shape(pixels)[2]
     is_right = (channels > 1) | tf.equal(_cut(encoded, PALETTE, len(GREYS)), GREYS)

@@ -104,5 +104,5 @@ def _check(response: requests.Response, host: str) -> None:
 
 
 def _reason(error: Exception) -> Exception:
-    """What urllib3 says, which requests wraps."""
+    """The error of urllib3 that requests wraps."""
     return error.args[0] if error.args and isinstance(error.args[0], Exception) else error

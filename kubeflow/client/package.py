@@ -35,7 +35,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Package:
-    """What the YAML file says.
+    """The content of the YAML file.
 
     Attributes:
       path: the file.

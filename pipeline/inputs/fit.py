@@ -5,8 +5,10 @@ rules are rules of thumb, each with its reason beside it; `bit-tfx init` writes 
 user to change.
 
     >>> labels = (0, 1) * 100
-    >>> photos = Photos("/photos/My Pets", ("cat", "dog"), {"train": labels}, {"jpeg": 64}, (480, 640))
+    >>> photos = Photos("/photos/pets", ("cat", "dog"), {"train": labels}, {"jpeg": 64}, (480, 640))
     >>> print(fit(photos, in_reach=lambda url: False).summary)
+    200 images in 2 classes; backbone bit-mini (full), 170 train and 30 judge, floor 0.62
+    (chance 0.50)
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ _REACH_TIMEOUT_S = 3
 _LOOKED_AT = 64
 """Images whose beginnings are read."""
 _READ_BYTES = 1 << 20
-"""Of each; the header of a photograph with a preview in its EXIF is within."""
+"""Bytes of each; the header of a photograph with a preview in its EXIF is within."""
 
 _TRAIN_PERCENT = (85, 80, 75, 70, 60, 50)
 """Shares of the images that train, best first."""
@@ -48,7 +50,7 @@ _JUDGED = 20
 _PASSES = 12
 """Over the training images by bit-mini, as the preset digits has it."""
 _STEPS = (60, 3000)
-"""Of bit-mini at least and at most: minutes on two cores."""
+"""Least and most steps of bit-mini: minutes on two cores."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ def _splits(
         return {}, photos.splits[own["train"]], photos.splits[own["eval"]]
     source = own["train"].partition("[")[0]
     labels = photos.splits[source]
-    # The last choice stands where none has every class on both sides.
+    # The last choice is taken if none has every class on both sides.
     for percent in _TRAIN_PERCENT:
         at = round(len(labels) * percent / 100)
         train, judged = labels[:at], labels[at:]

@@ -29,7 +29,7 @@ from pipeline.run.summary import USAGE, Summary, write_summary
 def write_failed_summary(output: Path, reason: str) -> None:
     """Leaves a summary of a run that could not start.
 
-    An output that cannot be had gets none, and neither does one that a run is writing.
+    It writes none where the output cannot be used, or where another run writes.
     """
     layout = Layout(output)
     with contextlib.suppress(OSError), _lock(layout):

@@ -1,4 +1,4 @@
-"""BeamDagRunner, in process whatever the network offers, and with a word on every step.
+"""BeamDagRunner, always in this process, and with events for every step.
 
 The local worker runs what it compiled:
 

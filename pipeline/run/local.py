@@ -1,4 +1,4 @@
-"""One run on this machine: starts the worker, shows what it says, and writes the summary.
+"""One run on this machine: starts the worker, shows its events, and writes the summary.
 
 `bit-tfx run` is:
 
@@ -168,7 +168,7 @@ class _LocalRun:
         """Writes how the run ended, for programs and for the page of all runs."""
         write_summary(self._layout.summary, self._record.summary)
         if self._is_unchanged:
-            # It did nothing that a row would be worth.
+            # It did nothing that deserves a row.
             (self._logs / KEPT).unlink()
         else:
             keep_summary(self._logs, self._record.summary)
@@ -196,7 +196,7 @@ def _work(request: dict[str, Any], logs: Path, lock: TextIO) -> Iterator[dict[st
     os.close(write_end)
     assert worker.stdin is not None
     try:
-        # A worker that could not even start has closed its end; what it said is in its log.
+        # A worker that could not even start has closed its end; its output is in its log.
         with contextlib.suppress(BrokenPipeError):
             worker.stdin.write(json.dumps(request) + "\n")
             worker.stdin.flush()

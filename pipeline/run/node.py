@@ -1,4 +1,4 @@
-"""Runs one node of the compiled pipeline, and says how it ended.
+"""Runs one node of the compiled pipeline, and reports how it ended.
 
 Both kinds of runner run a node with it:
 

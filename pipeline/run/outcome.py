@@ -1,4 +1,4 @@
-"""What a finished run came to, read from the lineage and TFMA's result.
+"""The outcome of a finished run, read from the lineage and TFMA's result.
 
 >>> from tfx.types.standard_artifacts import ModelBlessing
 >>> blessing = ModelBlessing()

@@ -64,7 +64,7 @@ def check_stores(layout: Layout, config: Config) -> None:
 
 
 def _places(layout: Layout, config: Config) -> Iterator[tuple[str, AnyPath]]:
-    """What says where, for the error, and the folder."""
+    """The key of each folder, for the error, and the folder."""
     for path in (
         layout.output,
         layout.serving,

@@ -1,4 +1,4 @@
-"""What the report is told of a run, and where it goes.
+"""What a run gives to its report, and where the report is written.
 
 >>> import tempfile
 >>> from pipeline.config import load_config

@@ -1,4 +1,4 @@
-"""Does a step's work, and says as events that it began and how it ended.
+"""Does a step's work, and reports as events that it began and how it ended.
 
 >>> import io
 >>> import logging

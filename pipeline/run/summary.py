@@ -162,12 +162,12 @@ KEPT = "run_summary.json"
 
 
 def keep_summary(folder: AnyPath, summary: Summary, over: bool = True) -> None:
-    """Keeps the summary of a run in its log folder, with the time.
+    """Stores the summary of a run in its log folder, with the time.
 
     Args:
       folder: with the run's logs.
       summary: of the run.
-      over: False of a run that only begins: so it stays, should the run be killed.
+      over: False for a run that only begins: it stays like that if the run is killed.
     """
     time = datetime.datetime.now().isoformat(timespec="seconds")
     times = {"finished": time} if over else {"finished": None, "started": time}

@@ -31,7 +31,7 @@ def files_of(outputs: Mapping[str, Any], layout: Layout) -> dict[str, str]:
     """The files that a run's steps wrote: manifests by their folder, relative to the output.
 
     Args:
-      outputs: of the run (`pipeline.run.outcome.read_outputs`).
+      outputs: of the run (`components.lineage.outputs.read_outputs`).
       layout: of its output folder.
     """
     output = f"{layout.output}/"

@@ -28,7 +28,7 @@ _MARKS = {
     "failed": ("✗", "red", "failed"),
     "skipped": ("·", "dim", "not run"),
 }
-"""By state: the mark, its style, and what the legend says of it."""
+"""By state: the mark, its style, and its text in the legend."""
 _FIRST_COLUMN = 20
 
 
