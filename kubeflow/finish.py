@@ -47,7 +47,7 @@ def finish(options: argparse.Namespace, folder: RunFolder) -> None:
 def end_run(folder: RunFolder, pipeline: str, metadata: str) -> None:
     """Writes run_summary.json and the report as the local runner does.
 
-    The Report step does it too: a run that KFP's Retry mends has had its finish already.
+    The Report step does it too: when KFP's Retry completes a run, its finish task ran before.
 
     Args:
       folder: of the run.

@@ -42,7 +42,7 @@ def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
 
     Raises:
       UserError: the configuration with its overrides is not valid, or data, backbone or the
-        metadata store cannot be had.
+        metadata store cannot be used.
     """
     _begin(Config.model_validate_json(options.config), folder)
 

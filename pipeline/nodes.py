@@ -44,7 +44,7 @@ from pipeline.config import Config
 from pipeline.inputs.resolve import Inputs
 from pipeline.run.report import report_settings
 
-# Without an image domain, StatisticsGen takes encoded images for text and warns for every one.
+# Without an image domain, StatisticsGen treats encoded images as text, with a warning for each.
 _IMAGES = f"""feature {{ name: "{IMAGE}" type: BYTES image_domain {{}} }}
               feature {{ name: "{LABEL}" type: INT int_domain {{ is_categorical: true }} }}"""
 

@@ -194,8 +194,8 @@ def label_shift(
 ) -> Iterator[Check]:
     """How far the share of any class is from that in other data (L-infinity).
 
-    From counts and not by TFDV: its statistics keep the 1,000 most frequent classes, none at all
-    unless the schema calls the label categorical, and it then takes any two splits for equal.
+    From counts and not by TFDV: its statistics have the 1,000 most frequent classes, and none
+    unless the schema calls the label categorical; any two splits are then equal to it.
 
     Args:
       counts: images of the train split by class index [C].

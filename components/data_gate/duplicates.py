@@ -173,9 +173,9 @@ def match_within(
 ) -> NDArray[np.int64]:
     """For each of `wanted` [M] the index of a hash within a Hamming distance, or -1 [M]; exact.
 
-    By pigeonhole: of distance + 3 bands two hashes within the distance agree in three. Who agrees
-    is found by sorting, for any three bands; three hold 31 bits or more, so that few agree by
-    chance (one band of 16 bits would make candidates of all images with a blank border).
+    By the pigeonhole principle, two hashes within the distance agree in three of distance + 3
+    bands. For any three bands, sorting finds the hashes that agree; three have 31 bits or more, so
+    that few agree by chance (with one band of 16 bits, all images with a blank border would).
 
     Args:
       hashes: sorted, each once [N].
@@ -234,7 +234,7 @@ def _ones(words: NDArray[np.uint64]) -> NDArray[np.int64]:
 
 
 class _Pair(NamedTuple):
-    """Two splits that should have no image in common; what is in the first is known before."""
+    """Two splits that should have no image in common; copies are looked for in the second."""
 
     first_name: str
     first: Images

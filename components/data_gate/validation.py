@@ -105,8 +105,8 @@ def _not_measured(
 ) -> Iterator[Anomaly]:
     """Comparators that TFDV skips silently, as if there were no difference.
 
-    It takes values that it has no histogram of for equal, and measures no divergence of what is
-    neither text nor a number.
+    Values without a histogram are equal to it, and it measures no divergence of features that are
+    neither text nor numbers.
     """
     for feature in schema.feature:
         compared = [_feature(of_data, feature.name) for of_data in statistics]

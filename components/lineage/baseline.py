@@ -34,8 +34,8 @@ class LastServedStrategy(ResolverStrategy):
     """The model that serves; where that is the candidate itself, the one that served before it.
 
     By the files in `serving`, and by the lineage where they are gone. A model that passed its
-    gates and was never pushed is none: else a run that was killed before its push would be the
-    judge of its own model.
+    gates and was never pushed does not count: otherwise a run that was killed before its push
+    would be compared with its own model.
 
     Args:
       class_names: digest of the classes; a model of other classes cannot be compared.

@@ -269,7 +269,7 @@ def _tuned(settings: CardSettings, trained: Mapping[str, Any]) -> dict[str, Any]
 def _limits(
     settings: CardSettings, evidence: Evidence, training: TrainingSummary, metrics: Judgement
 ) -> list[str]:
-    """What follows from the run's own record, and nothing else."""
+    """Only what follows from the run's own record."""
     data, split, counts = settings.data, settings.split, evidence.counts
     # Without early stopping nothing is chosen: the last weights are taken.
     chosen = evidence.trained.get("plan", {}).get("patience") is not None

@@ -63,7 +63,7 @@ class Executor(tfx_pusher.Executor):
         )
         copy = as_path(pushed_model.uri)
         # Beside the artifact, which a retry of this execution empties. No name begins with another:
-        # TensorFlow's ram:// takes such a file for one of the folder.
+        # TensorFlow's ram:// counts such a file as one of the folder.
         note = copy.parent / f"version-{copy.name}"
         current = served(serving)
         if current and model_digest(current) == model_digest(model):

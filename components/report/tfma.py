@@ -180,7 +180,7 @@ def _title(key: Any, classes: dict[Any, str]) -> str:
     """TFMA's own name of a slice, with the class's name for its id."""
     if len(key) == 1 and key[0][0] == _LABEL:
         key = ((_LABEL, classes.get(key[0][1], key[0][1])),)
-    # TFMA's table takes a name for HTML.
+    # TFMA's table renders a name as HTML.
     return _stringify(key).translate(str.maketrans("<>", "[]"))
 
 

@@ -40,8 +40,8 @@ from components.tuner.study import Look, TrialFailedError
 class Trials:
     """The trainings of one search; a context manager.
 
-    From trial to trial stay decoded images, and the embeddings of a frozen backbone, as far as
-    `training.cache` has room; and the network with its traced steps, one of each mode.
+    Decoded images, and the embeddings of a frozen backbone, are cached from trial to trial as far
+    as `training.cache` has room; so is the network of each mode with its traced steps.
     """
 
     def __init__(

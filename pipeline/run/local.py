@@ -203,7 +203,7 @@ def _work(request: dict[str, Any], logs: Path, lock: TextIO) -> Iterator[dict[st
         with os.fdopen(read_end, encoding="utf-8") as pipe:
             yield from read_events(pipe)
     finally:
-        # Its end of input is what makes a worker that still runs stop at once.
+        # The end of its input stops a worker that still runs at once.
         with contextlib.suppress(OSError):
             worker.stdin.close()
         worker.wait()

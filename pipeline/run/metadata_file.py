@@ -1,7 +1,7 @@
 """Whether a run can use its metadata database, a file of SQLite: checked before TFX is loaded.
 
-ML Metadata itself waits for minutes for a file that another process holds, and of one that is
-damaged says neither where it is nor what to do.
+ML Metadata itself waits for minutes for a file that another process holds, and its error for a
+damaged one has neither the path nor a cure.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as output:

@@ -40,7 +40,7 @@ def outlook(config: Config, output: Path) -> Iterator[tuple[str, str]]:
       output: folder of the pipeline; where no run has finished in it, nothing is written there.
 
     Raises:
-      UserError: something cannot be had, or does not fit together.
+      UserError: an input is missing, or inputs do not fit together.
     """
     layout = Layout(output)
     with tempfile.TemporaryDirectory() as scratch:

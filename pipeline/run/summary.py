@@ -142,8 +142,8 @@ def write_summary(path: AnyPath, summary: Summary) -> None:
 def begin(config: Config, layout: Layout, run_id: str) -> Summary:
     """The summary of a run of which nothing is done.
 
-    What is written of it says that the run did not finish, should it be killed. It takes the place
-    of the last run's.
+    The file says that the run did not finish, which stays true if it is killed. It replaces the
+    last run's.
 
     Raises:
       OSError: it cannot be written (`components.storage.io_errors`).

@@ -64,7 +64,7 @@ def serve(output: str, forever: bool, timeout_s: int) -> int:
       0 where the training is done, 1 where it failed or none began in time.
 
     Raises:
-      UserError: TF_CONFIG, or the training, cannot be had as configured.
+      UserError: TF_CONFIG is not valid, or the training cannot run as configured.
     """
     _log_to_stderr()
     # The first process of a container has no default handler for it.
