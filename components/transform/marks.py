@@ -29,9 +29,9 @@ from components.transform.graph_parts import Pattern, Patterns, piece, rare
 
 UNKNOWN, PLAIN, ALPHA, NEGATIVE, GIF, BMP = range(6)
 """Kinds: what TensorFlow does not decode, or not rightly; a JPEG or PNG that its decoder alone
-decodes rightly; a PNG with transparency; a JPEG of four colours without Adobe's marker, which TensorFlow
-decodes to its negative; a GIF whose first frame is opaque and as large as the screen; a BMP of 24
-or 32 bits without alpha, or of 8 bits whose palette is the greys in their order."""
+decodes rightly; a PNG with transparency; a JPEG of four colours without Adobe's marker, which
+TensorFlow decodes to its negative; a GIF whose first frame is opaque and as large as the screen; a
+BMP of 24 or 32 bits without alpha, or of 8 bits whose palette is the greys in their order."""
 
 _NEVER = 2**30
 """A position beyond every end, and a step beyond it."""
