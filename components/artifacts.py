@@ -1,4 +1,9 @@
-"""The artifact types of ours, beside TFX's own."""
+"""The artifact types of ours, beside TFX's own.
+
+>>> from tfx.types import Channel
+>>> Channel(type=DataChecks).type_name
+'BitDataChecks'
+"""
 
 from tfx.types.artifact import Artifact
 

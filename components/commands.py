@@ -1,4 +1,8 @@
-"""The lines that messages give to type: they work as typed, from the folder where the user is."""
+"""The commands that messages suggest: they work as typed, from the user's current folder.
+
+>>> bit_tfx("run", "--folder", "my photos")
+"...bit-tfx run --folder 'my photos'"
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ NAME = "bit-tfx"
 
 
 def bit_tfx(*arguments: str) -> str:
-    """A line that runs our command: by its name where the shell finds it, else by its path.
+    """A line that runs our command: by its name if the shell finds it, else by its path.
 
     Args:
       arguments: of its command line, not yet quoted.

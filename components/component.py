@@ -1,13 +1,22 @@
-"""The base of our TFX components: a step declares what goes in and out, and what it is set by.
-
-    class Pictures(Step):
-        EXECUTOR = Executor
-        INPUTS = {"examples": Examples, "transform_graph": TransformGraph}
-        OUTPUTS = {"pictures": DataPictures}
-
-    Pictures(settings, code, examples=examples, transform_graph=graph).outputs["pictures"]
+"""The base of our TFX components: a step declares its inputs, outputs and properties.
 
 The types are TFX's artifact types; the values of a step's properties are part of its cache key.
+
+    >>> from tfx.types.standard_artifacts import Examples
+    >>> from components.artifacts import DataPictures
+    >>> class DrawSettings(Section):
+    ...     side_px: int
+    >>> class Draw(Step):
+    ...     EXECUTOR = base_executor.EmptyExecutor
+    ...     INPUTS = {"examples": Examples}
+    ...     OUTPUTS = {"pictures": DataPictures}
+    >>> node = Draw(DrawSettings(side_px=200), "9c1b", examples=Channel(type=Examples))
+    >>> node.id, node.outputs["pictures"].type_name
+    ('Draw', 'BitPictures')
+    >>> Draw(DrawSettings(side_px=200), "9c1b", images=Channel(type=Examples))
+    Traceback (most recent call last):
+    ...
+    TypeError: Draw has no input images
 """
 
 from __future__ import annotations
@@ -32,7 +41,7 @@ Types = Mapping[str, type[Artifact]]
 
 
 class Step(base_component.BaseComponent):
-    """A component that is made of its declaration.
+    """A component that is made from its declaration.
 
     Attributes:
       EXECUTOR: what runs it; one that runs Beam is `BeamStep`'s.
@@ -78,14 +87,14 @@ class Step(base_component.BaseComponent):
         """Makes the node.
 
         Args:
-          settings: all that the step is set by, as its executor reads it.
+          settings: all settings of the step, as its executor reads them.
           code: digest of the modules that the step runs (`pipeline.inputs.code`).
           channels: by the names of `INPUTS` and `OPTIONAL`.
         """
         self._make(channels, settings=settings.model_dump_json(), code=code)
 
     def _make(self, channels: Mapping[str, BaseChannel | None], **properties: Any) -> None:
-        """Makes the node of other properties than the two.
+        """Makes the node with other properties than those two.
 
         Raises:
           TypeError: a channel has no name of `INPUTS` or `OPTIONAL`, which TFX would not notice.

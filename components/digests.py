@@ -1,4 +1,16 @@
-"""Folders by content: their digests, and their files listed when written and checked before use."""
+"""Folders by content: their digests, and their files listed when written and checked before use.
+
+>>> import tempfile
+>>> from pathlib import Path
+>>> with tempfile.TemporaryDirectory() as name:
+...     folder = Path(name)
+...     _ = (folder / "model.pb").write_text("weights")
+...     written = list_files(folder)
+...     before = damage(folder, written)
+...     _ = (folder / "model.pb").write_text("weight")
+...     before, damage(folder, written)
+('', '...model.pb has 6 bytes where 7 were written')
+"""
 
 from __future__ import annotations
 
@@ -52,7 +64,7 @@ def digest_of_digests(files: dict[str, str]) -> str:
 
 
 def digest_of_classes(class_names: Sequence[str]) -> str:
-    """Names a list of classes, their order included."""
+    """Identifies a list of classes and their order."""
     return hashlib.sha256(json.dumps(list(class_names)).encode()).hexdigest()
 
 
@@ -85,9 +97,9 @@ def damage(folder: AnyPath, manifest: Manifest, every_digest: bool = False) -> s
     """What is wrong with a folder, as the end of a sentence; "" where it is as it was listed.
 
     Args:
-      folder: what is to be trusted.
+      folder: to be checked before use.
       manifest: its files when it was written.
-      every_digest: read all files whose digest is known; else only small ones on a local disk.
+      every_digest: read all files that have a digest; else only small ones on a local disk.
     """
     try:
         return _damage(folder, manifest, every_digest)

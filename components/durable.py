@@ -7,6 +7,16 @@ Files and folders on the way to their names are locked for as long as their writ
 unlocks them, even after kill -9), and say on which machine, and since which boot. So the next
 writer knows at once what is dead, and never touches what another still fills; on another machine,
 where no lock can be trusted, after a day.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     target = Path(name, "model")
+    ...     with unfinished_folder(target.parent, ".model-") as folder:
+    ...         _ = (folder / "weights").write_text("1 2 3")
+    ...         sync_tree(folder)
+    ...         rename(folder, target)
+    ...     [path.name for path in target.parent.iterdir()]
+    ['model']
 """
 
 from __future__ import annotations
@@ -175,7 +185,7 @@ def _claim(name: Callable[[str], Path], make: Callable[[Path], int]) -> tuple[Pa
         path = name(f"{_machine()}-{_boot()}-{uuid.uuid4().hex[:8]}")
         lock = make(path)
         with contextlib.suppress(OSError):
-            # A file system without locks: there its age alone says that it is dead.
+            # On a file system without locks, its age alone shows that it is dead.
             fcntl.flock(lock, fcntl.LOCK_EX)
         if _is_at(path, lock):
             return path, lock

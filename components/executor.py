@@ -1,10 +1,14 @@
 """The base of our executors: TFX's lists and properties, as one artifact a name and the settings.
 
-class Executor(SettingsExecutor[PicturesSettings]):
-    SETTINGS = PicturesSettings
-
-    def run(self, inputs, outputs, settings):
-        draw(inputs["examples"].uri, outputs["pictures"].uri, settings.class_names)
+>>> from tfx.types.standard_artifacts import Examples
+>>> class DrawSettings(Section):
+...     side_px: int
+>>> class Executor(SettingsExecutor[DrawSettings]):
+...     SETTINGS = DrawSettings
+...     def run(self, inputs, outputs, settings):
+...         print(sorted(inputs), settings.side_px)
+>>> Executor().Do({"examples": [Examples()], "model": []}, {}, {"settings": '{"side_px": 200}'})
+['examples'] 200
 """
 
 from __future__ import annotations

@@ -2,6 +2,15 @@
 
 A local path is a plain pathlib.Path. A URI is an etils.epath.Path, which has the same methods and
 goes through tf.io.gfile; TensorFlow is loaded when the first of them is called, never before.
+
+    >>> as_path("runs/digits").name, is_local(as_path("runs/digits"))
+    ('digits', True)
+    >>> str(split_folder("/out/artifacts/ImageExampleGen/examples/1", "train"))
+    '/out/artifacts/ImageExampleGen/examples/1/Split-train'
+    >>> as_path("s3://bucket/runs")
+    Traceback (most recent call last):
+    ...
+    components.errors.UserError: s3://bucket/runs: give a local path or a gs:// URI; ...
 """
 
 from __future__ import annotations
@@ -59,7 +68,7 @@ def is_local(path: AnyPath) -> bool:
 
 def io_errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
     """What a read or a write can raise, and `others`; TensorFlow's own errors are no OSErrors."""
-    # It has none of them where it is not loaded, and this must not load it.
+    # Nothing raises them before TensorFlow is loaded, and this must not load it.
     tf = sys.modules.get("tensorflow")
     return (OSError, *others) if tf is None else (OSError, tf.errors.OpError, *others)
 

@@ -1,7 +1,13 @@
 """`{{`, which Argo and Kubeflow Pipelines take for a placeholder of theirs, in what users give.
 
-The server fills in or refuses what stands between the braces, and does so when the run starts:
-compiling and uploading do not notice. `}}` alone is nothing to it; nested JSON is full of it.
+The server fills in or refuses what is between the braces, and does so when the run starts:
+compiling and uploading do not notice. `}}` alone means nothing to it; nested JSON is full of it.
+
+    >>> check_values({"pipeline_name": "digits"})
+    >>> check_values({"data": {"folder": "/photos/{{today}}"}})
+    Traceback (most recent call last):
+    ...
+    components.errors.UserError: data.folder: '/photos/{{today}}' holds {{, which the cluster ...
 """
 
 from __future__ import annotations

@@ -1,6 +1,11 @@
 """`bit-tfx kubeflow compile|submit`: what the command lines of both take, and nothing else.
 
 Both run where the KFP SDK is: in another environment they start this module in `.venv-kfp`.
+
+    bit-tfx kubeflow compile --preset digits --image registry/bit:1 --output digits.yaml
+    bit-tfx kubeflow submit digits.yaml --host http://localhost:8080
+
+There, `python -m kubeflow.cli compile` does the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,11 @@
-"""Compiles a configuration into a package for Kubeflow Pipelines."""
+"""Compiles a configuration into a package for Kubeflow Pipelines.
+
+>>> from pipeline.config import load_config
+>>> check_config(load_config("digits"))
+Traceback (most recent call last):
+...
+components.errors.UserError: kubeflow.image must be given: --image registry/bit@sha256:... .
+"""
 
 from __future__ import annotations
 

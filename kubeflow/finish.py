@@ -1,4 +1,15 @@
-"""The last task, whatever happened: run_summary.json, the report, and the verdict."""
+"""The last task, whatever happened: run_summary.json, the report, and the verdict.
+
+>>> import tempfile
+>>> from pipeline.run.layout import Layout
+>>> with tempfile.TemporaryDirectory() as output:
+...     folder = RunFolder(Layout(output), "20261130-101500-000000")
+...     folder.write_step({"event": "step", "id": PREPARE, "state": "running"})
+...     summary = Summary(run_id=folder.run_id)
+...     enter_steps(summary, folder)
+>>> summary.reasons
+['prepare: its pod ended without a word: evicted, out of memory, or out of time']
+"""
 
 from __future__ import annotations
 
@@ -36,7 +47,7 @@ def finish(options: argparse.Namespace, folder: RunFolder) -> None:
 def end_run(folder: RunFolder, pipeline: str, metadata: str) -> None:
     """Writes run_summary.json and the report as the local runner does.
 
-    The Report step does it too: a run that KFP's Retry mends has had its finish already.
+    The Report step does it too: when KFP's Retry completes a run, its finish task ran before.
 
     Args:
       folder: of the run.

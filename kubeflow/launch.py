@@ -1,4 +1,13 @@
-"""One node of the compiled pipeline, by TFX's own launcher: its driver, cache and publisher."""
+"""One node of the compiled pipeline, by TFX's own launcher: its driver, cache and publisher.
+
+`kubeflow.node` calls it for every task of a node:
+
+    from kubeflow.launch import launch
+    from pipeline.run.layout import Layout
+    from pipeline.run.run_folder import RunFolder
+
+    launch(options, RunFolder(Layout(options.output), options.run_id))
+"""
 
 from __future__ import annotations
 
@@ -70,7 +79,7 @@ def launch_node(
 class RetryingLauncher(CheckedLauncher):
     """The launcher of every step, in an execution that an earlier attempt may have begun.
 
-    A retry takes that execution up and with it its folders; what lies there would be read as data.
+    A retry continues that execution in the same folders; what is there would be read as data.
     """
 
     def _run_executor(self, execution_info: Any) -> Any:

@@ -1,6 +1,14 @@
 """The KFP package: one task a TFX node, made with the KFP SDK and nothing of TFX.
 
 No `from __future__ import annotations` here: KFP reads a component's annotations as types.
+
+    >>> import tempfile
+    >>> from pipeline.config import load_config
+    >>> config = load_config("digits", overrides=["kubeflow.image=registry/bit:1"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_package(config, Path(folder, "digits.yaml"))
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['digits.yaml']
 """
 
 import functools

@@ -1,4 +1,10 @@
-"""What users change from run to run: the parameters of the compiled pipeline."""
+"""What users change from run to run: the parameters of the compiled pipeline.
+
+>>> overrides({"epochs": "5", "min_accuracy": "0.9"})
+['training.epochs=5', 'evaluation.min_accuracy=0.9']
+>>> as_text("digits"), as_text("5"), as_text(5)
+('digits', '"5"', '5')
+"""
 
 from __future__ import annotations
 

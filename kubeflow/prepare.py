@@ -1,4 +1,15 @@
-"""The first task: overrides, validation, data and backbone, and the compiled pipeline."""
+"""The first task: overrides, validation, data and backbone, and the compiled pipeline.
+
+>>> from pipeline.config import dump_config, load_config
+>>> config = load_config("digits")
+>>> options = argparse.Namespace(
+...     config=json.dumps(dump_config(config)),
+...     overrides='["training.seed=3"]',
+...     **parameters.defaults(config),
+... )
+>>> run_config(options).training.seed
+3
+"""
 
 from __future__ import annotations
 
@@ -31,7 +42,7 @@ def prepare(options: argparse.Namespace, folder: RunFolder) -> None:
 
     Raises:
       UserError: the configuration with its overrides is not valid, or data, backbone or the
-        metadata store cannot be had.
+        metadata store cannot be used.
     """
     _begin(Config.model_validate_json(options.config), folder)
 

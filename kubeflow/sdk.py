@@ -1,4 +1,15 @@
-"""The environment that has the KFP SDK: .venv-kfp, where neither TFX nor TensorFlow is."""
+"""The environment that has the KFP SDK: .venv-kfp, where neither TFX nor TensorFlow is.
+
+A command that needs kfp begins with it:
+
+    from kubeflow.sdk import enter_sdk_environment
+
+    enter_sdk_environment(["compile", "--preset", "digits", "--output", "digits.yaml"])
+    # Here kfp is installed.
+    from kubeflow.package import write_package
+
+    write_package(config, Path("digits.yaml"))
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""What the KFP UI shows of a run: the Evaluator's numbers, the confusion matrix, the report."""
+"""What the KFP UI shows of a run: the Evaluator's numbers, the confusion matrix, the report.
+
+>>> matrix = confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), ("daisy", "rose"))
+>>> matrix["confusionMatrix"]["rows"]
+[{'row': [1, 1]}, {'row': [0, 1]}]
+"""
 
 from __future__ import annotations
 

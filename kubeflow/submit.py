@@ -1,4 +1,11 @@
-"""What `bit-tfx kubeflow submit` does: connect, upload, then run and wait, or schedule runs."""
+"""What `bit-tfx kubeflow submit` does: connect, upload, then run and wait, or schedule runs.
+
+`bit-tfx kubeflow submit` calls it with the options of its command line:
+
+    from kubeflow.submit import submit
+
+    exit_code = submit(options)
+"""
 
 from __future__ import annotations
 
@@ -39,7 +46,7 @@ def submit(options: Options) -> int:
     Raises:
       UserError: an option, the package or the server is not what it should be.
     """
-    # Whoever is asked to end says first that the run goes on, as after Ctrl-C.
+    # A signal to end prints first that the run continues, as Ctrl-C does.
     take_signals_as_interrupts()
     try:
         return _submit(options)

@@ -1,4 +1,12 @@
-"""What a model's card is told of a run."""
+"""What a run gives to a model's card.
+
+`pipeline.pipeline` gives them to the Pusher:
+
+    from pipeline.card import card_settings
+
+    settings = card_settings(config, inputs, run_id="20261130-101500-000000")
+    pusher = VersionedPusher(channels, serving, settings, inputs.code["Pusher"])
+"""
 
 from __future__ import annotations
 

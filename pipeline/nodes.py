@@ -1,4 +1,12 @@
-"""The nodes that take more than a line to make, in the order in which the data flows."""
+"""The nodes that take more than a line to make, in the order in which the data flows.
+
+`pipeline.pipeline` makes its nodes with it:
+
+    from pipeline import nodes
+
+    statistics_gen, schema_gen = nodes.statistics_and_schema(examples, inputs.schema)
+    transform = nodes.transform(config, inputs, examples, schema_gen.outputs["schema"])
+"""
 
 from __future__ import annotations
 
@@ -36,7 +44,7 @@ from pipeline.config import Config
 from pipeline.inputs.resolve import Inputs
 from pipeline.run.report import report_settings
 
-# Without an image domain, StatisticsGen takes encoded images for text and says so for every one.
+# Without an image domain, StatisticsGen treats encoded images as text, with a warning for each.
 _IMAGES = f"""feature {{ name: "{IMAGE}" type: BYTES image_domain {{}} }}
               feature {{ name: "{LABEL}" type: INT int_domain {{ is_categorical: true }} }}"""
 
@@ -186,7 +194,7 @@ def _comparable(config: Config, inputs: Inputs, served: dict[str, str]) -> dict[
 
 
 def _models() -> dict[str, Channel]:
-    """All that the lineage knows of models; a Resolver has an output for each of its inputs."""
+    """All models in the lineage; a Resolver has an output for each of its inputs."""
     return {
         "model": Channel(type=Model),
         "model_blessing": Channel(type=ModelBlessing),
@@ -202,12 +210,12 @@ def report(config: Config, inputs: Inputs, run_id: str, **channels: BaseChannel)
 
 
 def evaluation_data(config: Config, inputs: Inputs) -> str:
-    """Names the judged split: it stays when only the other split changes."""
+    """Digest of the judged split: it stays the same when only another split changes."""
     return inputs.source.split_fingerprints[config.evaluation.split]
 
 
 def evaluator_settings(config: Config, inputs: Inputs) -> EvaluatorSettings:
-    """What the Evaluator is told."""
+    """The settings of the Evaluator."""
     return EvaluatorSettings(
         evaluation=config.evaluation,
         class_names=inputs.source.class_names,
@@ -216,7 +224,7 @@ def evaluator_settings(config: Config, inputs: Inputs) -> EvaluatorSettings:
 
 
 def trainer_settings(config: Config, inputs: Inputs) -> TrainerSettings:
-    """What the Trainer is told, and the Tuner of it."""
+    """The settings of the Trainer, which the Tuner has too."""
     return TrainerSettings(
         backbone_path=inputs.backbone.path,
         backbone_sha256=inputs.backbone.sha256,

@@ -1,4 +1,23 @@
-"""The pipeline: every step in the order in which the data flows."""
+"""The pipeline: every step in the order in which the data flows.
+
+`pipeline.run.compile` makes and compiles it:
+
+    from pipeline.pipeline import create_pipeline
+    from pipeline.run.compile import compiled
+
+    pipeline = create_pipeline(
+        inputs.config,
+        inputs,
+        span=1,
+        pipeline_root="/out/artifacts",
+        serving="/out/serving",
+        checkpoints="/out/checkpoints",
+        run_id="20261130-101500-000000",
+        metadata=connection,
+        beam_pipeline_args=[],
+    )
+    ir = compiled(pipeline, "20261130-101500-000000")
+"""
 
 from __future__ import annotations
 
@@ -38,7 +57,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
       span: of the examples (`pipeline.inputs.span.settle_span`).
       pipeline_root: where the steps write their artifacts.
       serving: where blessed models are pushed.
-      checkpoints: where a training that is broken off goes on from.
+      checkpoints: from where a training that was broken off continues.
       run_id: names this run.
       metadata: the ML Metadata store.
       beam_pipeline_args: options of every step's Beam pipeline.

@@ -25,7 +25,7 @@ Graph = dict[str, tuple[str, ...]]
 
 
 RETRIES = 2
-"""How often a cluster tries a step again, where nothing else is said."""
+"""How often a cluster tries a step again by default."""
 
 
 def _always(config: Config) -> bool:

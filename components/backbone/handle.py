@@ -1,4 +1,12 @@
-"""The backbone adapter: the one place that knows where backbones lie and how they are loaded."""
+"""The backbone adapter: the one place that knows where backbones are and how they are loaded.
+
+>>> find_backbone(BackboneConfig(handle="bit-mini")).licence
+'Apache-2.0'
+>>> find_backbone(BackboneConfig(handle="/no/such/folder"))
+Traceback (most recent call last):
+...
+components.errors.UserError: backbone.handle /no/such/folder: there is no such directory. ...
+"""
 
 from __future__ import annotations
 
@@ -27,7 +35,7 @@ class Backbone:
       handle: as configured.
       path: the folder with its SavedModel; in an object store, its URI.
       sha256: digest of that folder's files.
-      licence: of its weights, by its SPDX name where it is known to us; empty if nobody said it.
+      licence: of its weights, by its SPDX name where it has one; empty if it is not known.
     """
 
     handle: str
@@ -37,7 +45,7 @@ class Backbone:
 
 
 def find_backbone(config: BackboneConfig) -> Backbone:
-    """Finds the SavedModel behind a handle, downloads it where it must, and takes its digest.
+    """Finds the SavedModel behind a handle, downloads it if needed, and computes its digest.
 
     Raises:
       UserError: there is none, it cannot be downloaded, or its files are not those configured.
@@ -74,7 +82,7 @@ CURE = (
 
 
 def check_whole(path: str) -> None:
-    """Reads every file of a SavedModel by TensorFlow, before a run of hours comes to need it.
+    """Reads every file of a SavedModel by TensorFlow, before hours of a run that needs it.
 
     Args:
       path: of its folder.
@@ -155,12 +163,12 @@ def load_backbone(
 ) -> Any:
     """The backbone as a Keras layer: images float32 [N, H, W, 3] in [0, 1] -> pre-logits [N, E].
 
-    To be called in the scope of the strategy that will train it: its variables are made here.
+    Call it in the scope of the strategy that trains it: its variables are made here.
 
     Args:
       path: of the SavedModel.
       mode: `full`, or `head_only`, which has no trainable variable.
-      precision: Keras's name of a policy (docs/how-to/backbones.md says what it computes).
+      precision: name of a Keras policy (docs/how-to/backbones.md describes what it computes).
       trainable_parameters: how many numbers there must be to train in mode full; None takes any.
 
     Returns:

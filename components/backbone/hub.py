@@ -1,4 +1,14 @@
-"""Backbones that are downloaded: hub's cache, which is looked into first, and what fills it."""
+"""Backbones that are downloaded: from TensorFlow Hub's cache, else from the network.
+
+>>> url = "https://tfhub.dev/google/bit/m-r50x1/1"
+>>> with tempfile.TemporaryDirectory() as cache, variable("TFHUB_CACHE_DIR", cache):
+...     before = is_cached(url)
+...     folder = Path(cache, hashlib.sha1(url.encode()).hexdigest())
+...     folder.mkdir()
+...     (folder / SAVED_MODEL).touch()
+...     before, is_cached(url), fetch(url) == folder
+(False, True, True)
+"""
 
 from __future__ import annotations
 
@@ -44,14 +54,14 @@ def is_cached(handle: str) -> bool:
 
 
 def _cache(handle: str) -> AnyPath:
-    """Where hub keeps a handle's module (its own layout)."""
+    """The folder of a handle's module, by hub's own layout."""
     default = Path(tempfile.gettempdir(), "tfhub_modules")
     folder = as_path(os.environ.get("TFHUB_CACHE_DIR") or default)
     return folder / hashlib.sha1(handle.encode()).hexdigest()
 
 
 def _cached(handle: str) -> AnyPath | None:
-    """With a local cache, without an import of TensorFlow and without a look at the network."""
+    """A local cache needs neither TensorFlow nor the network."""
     path = _cache(handle)
     return path if (path / SAVED_MODEL).is_file() else None
 
@@ -59,7 +69,7 @@ def _cached(handle: str) -> AnyPath | None:
 def _download(handle: str, model: str | None) -> AnyPath:
     """Downloads into a folder of its own and moves it into the cache, whole.
 
-    Hub's own way is a lock file, on which a run after a killed one waits for ten minutes.
+    Hub itself uses a lock file: after a run that was killed, the next one waits ten minutes for it.
     """
     report(f"Looking for {handle}", event="phase", text=f"Looking for {handle}")
     cache = _cache(model or handle)
@@ -84,7 +94,7 @@ def _download(handle: str, model: str | None) -> AnyPath:
             try:
                 rename(found, cache)
             except OSError:
-                # Another run may have been quicker.
+                # Another run may have been faster.
                 if not (cache / SAVED_MODEL).is_file():
                     raise
         return cache
@@ -101,7 +111,7 @@ def _resolve(handle: str, folder: Path) -> Path:
     """Hub's download, below `folder`.
 
     Raises:
-      kaggle.DownloadError: it cannot be had.
+      kaggle.DownloadError: it cannot be downloaded.
     """
     import tensorflow_hub as hub
 

@@ -98,7 +98,7 @@ def download(handle: str, folder: Path) -> Path:
       Where it is: `folder`, or the folder of Kaggle's or Colab's own machines that has it.
 
     Raises:
-      DownloadError: it cannot be had.
+      DownloadError: it cannot be downloaded.
     """
     import kagglehub
     from kagglehub import exceptions

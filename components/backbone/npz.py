@@ -1,10 +1,21 @@
-"""Makes a backbone of the published weights of BiT.
+"""Makes a backbone from the published weights of BiT.
 
     bit-tfx weights BiT-M-R50x1.npz DIRECTORY
 
 Reads a `.npz` file of google-research/big_transfer (storage.googleapis.com/bit_models), leaves its
 head out, and writes a SavedModel that `backbone.handle` takes. The published networks take images
 in [-1, 1]; what is written takes [0, 1], as google/bit on TF Hub does.
+
+    >>> import tempfile
+    >>> small = Architecture(depths=(1, 1), widths=(32, 64), root_channels=32)
+    >>> shapes = small.weight_shapes()
+    >>> published = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "weights.npz")
+    ...     np.savez(file, **published)
+    ...     architecture, weights = read_weights(file)
+    >>> architecture == small, len(weights) == len(published)
+    (True, True)
 """
 
 from __future__ import annotations
@@ -34,7 +45,7 @@ from components.errors import UserError
 HEAD = ("head/conv2d/kernel", "head/conv2d/bias")
 """The classifier of what the network was trained on; our models get one of their own."""
 _DAMAGE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What NumPy and zipfile raise of a damaged file; RuntimeError of what they take for encrypted."""
+"""What NumPy and zipfile raise for a damaged file; RuntimeError if it looks encrypted."""
 
 
 def convert(
@@ -46,16 +57,16 @@ def convert(
       file: the `.npz` file.
       directory: a folder that does not exist yet.
       sha256: digest that the file must have; None takes any.
-      groups: of every GroupNorm; the file does not say it.
+      groups: of every GroupNorm; not stored in the file.
 
     Raises:
-      UserError: a digest, name, shape, type or value is not right, or `directory` is there.
+      UserError: a digest, name, shape, type or value is not right, or `directory` exists.
     """
     if directory.exists():
         raise UserError(f"{directory} is there already: remove it, or give another directory.")
     _check_file(file, sha256)
     architecture, weights = read_weights(file, groups)
-    # TensorFlow takes seconds; what is wrong is said before.
+    # TensorFlow takes seconds to import; mistakes are reported before.
     import tensorflow as tf
 
     from components.backbone.bit import BiT, export_hub_module
@@ -122,7 +133,7 @@ def _check_file(file: Path, sha256: str | None) -> None:
 
 
 def _check_head(head: Mapping[str, np.ndarray], architecture: Architecture) -> None:
-    """A whole head or none: half of one says that the file is not what it seems."""
+    """A whole head or none: a file with half of one holds something else."""
     if not head:
         return
     if missing := [name for name in HEAD if name not in head]:

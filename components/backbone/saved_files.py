@@ -1,4 +1,9 @@
-"""Whether the files of a SavedModel are whole, and which one is not."""
+"""Whether the files of a SavedModel are whole, and which one is not.
+
+>>> from components.backbone.config import SHIPPED
+>>> damage_of(str(SHIPPED["bit-mini"]))
+''
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from components.storage import SAVED_MODEL, AnyPath, as_path
 
 _PREFIX = "variables/variables"
 _READER_ERRORS = (tf.errors.OpError, RuntimeError, IndexError, ValueError)
-"""What TensorFlow's reader raises of damaged files: IndexError, for one, where they end early."""
+"""What TensorFlow's reader raises for damaged files: IndexError, for example, if they end early."""
 _SHARD = re.compile(r"shard (\d+)|data-(\d+)-of-")
 
 
@@ -27,7 +32,7 @@ def damage_of(folder: str) -> str:
     """
     path = as_path(folder)
     content = (path / SAVED_MODEL).read_bytes()
-    # Of some damage the proto's reader only warns, and goes on with what it has.
+    # For some damage the proto's reader only warns, and continues with what it has.
     with warnings.catch_warnings(record=True) as doubts:
         warnings.simplefilter("always", RuntimeWarning)
         try:
@@ -68,7 +73,7 @@ def _index(path: AnyPath) -> AnyPath:
 
 
 def _shard(path: AnyPath, message: str) -> AnyPath:
-    """The data file that an error of the reader is about; of several unnamed ones the first."""
+    """The data file that an error of the reader is about; the first if it names none."""
     found = sorted((path / "variables").glob("variables.data-*"))
     named = _SHARD.search(message)
     number = f"data-{int(named[1] or named[2]):05d}-of-" if named else "data-"

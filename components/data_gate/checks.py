@@ -1,4 +1,13 @@
-"""The checks of the data: what is compared with which limit, as numbers and as sentences."""
+"""The checks of the data: what is compared with which limit, as numbers and as sentences.
+
+>>> [check] = imbalance(np.array([90, 10]), ("daisy", "rose"), limit=5.0)
+>>> check.value, check.refuses
+(9.0, True)
+>>> print(refusal([check]))
+The data gate stopped the run before training:
+  the largest class of the train split, 'daisy', has 90 images and the smallest, 'rose', 10:
+  9 to one; data_gate.max_imbalance allows 5.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +31,7 @@ CLASS_COUNTS = "class_counts.json"
 
 _TOLERANCE = 1e-9
 _NAMED = 10
-"""So many classes are named in a sentence."""
+"""Most classes that a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +63,15 @@ class Check:
 
 
 class Anomaly(NamedTuple):
-    """What TFDV says of one feature, in its words.
+    """An anomaly that TFDV finds in one feature, in its words.
 
     Attributes:
       split: of the data.
       feature: its name; empty where it is about the whole split.
       short: TFDV's short description.
       description: the long one.
-      note: what its words stand for here.
-      warning: TFDV itself takes it lightly; it never stops a run.
+      note: what its words mean here.
+      warning: whether it is only a warning to TFDV; it then never stops a run.
     """
 
     split: str
@@ -185,8 +194,8 @@ def label_shift(
 ) -> Iterator[Check]:
     """How far the share of any class is from that in other data (L-infinity).
 
-    From counts and not by TFDV: its statistics keep the 1,000 most frequent classes, none at all
-    unless the schema calls the label categorical, and it then takes any two splits for equal.
+    From counts and not by TFDV: its statistics have the 1,000 most frequent classes, and none
+    unless the schema calls the label categorical; any two splits are then equal to it.
 
     Args:
       counts: images of the train split by class index [C].
@@ -243,12 +252,12 @@ def read_class_counts(uri: str, split: str, class_names: Sequence[str]) -> NDArr
 
 
 def percent(share: float) -> str:
-    """A share for people."""
+    """A share as a percentage, for people."""
     return f"{100 * share:.4g} %"
 
 
 def plural(count: int, one: str, many: str) -> str:
-    """The word that goes with so many."""
+    """The singular or the plural for a count."""
     return one if count == 1 else many
 
 

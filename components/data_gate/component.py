@@ -1,4 +1,14 @@
-"""DataGate, the TFX component."""
+"""DataGate, the TFX component.
+
+>>> from tfx.types import Channel
+>>> from components.data_gate.config import DataGateConfig, DataGateSettings
+>>> settings = DataGateSettings(
+...     data_gate=DataGateConfig(), split="eval", class_names=("daisy", "rose"), span=1
+... )
+>>> channels = {name: Channel(type=kind) for name, kind in DataGate.INPUTS.items()}
+>>> list(DataGate(settings, "9c1b", **channels).outputs)
+['checks']
+"""
 
 from __future__ import annotations
 
@@ -14,7 +24,7 @@ from components.data_gate.executor import Executor
 class DataGate(Step):
     """What is wrong with the data stops the run before it trains.
 
-    ExampleValidator never stops one (tensorflow/tfx-addons#153). `OPTIONAL` is of the data that
+    ExampleValidator never stops one (tensorflow/tfx-addons#153). `OPTIONAL` is from the data that
     passed before. Its settings are `DataGateSettings`.
     """
 

@@ -1,4 +1,8 @@
-"""The `data_gate` section: what about the data stops a run before it trains."""
+"""The `data_gate` section: what about the data stops a run before it trains.
+
+>>> DataGateConfig(max_imbalance=20.0).anomalies
+'stop'
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,14 @@
 """Whether every class that trains is judged, and whether the splits are slices of ordered data.
 
 Data that are stored class by class, cut into slices one after another, give splits of which each
-holds some classes only: a model can be blessed for the one class that it was asked about.
+holds some classes only: a model can be blessed for the one class that it was judged on.
+
+    >>> labels = np.repeat([0, 1], 50)
+    >>> splits = {"train": labels[:85], "eval": labels[85:]}
+    >>> order_of(splits).by_class
+    True
+    >>> interleaved(splits, "eval", {"train": "train[:85%]", "eval": "train[85%:]"})["eval"]
+    'train[16%:20%]+train[36%:40%]+train[56%:60%]+train[76%:80%]+train[96%:100%]'
 """
 
 from __future__ import annotations
@@ -22,9 +29,9 @@ KEY = "data_gate.missing_classes"
 ORDER_KEY = "data.splits"
 
 _FAR = 4.0
-"""So many standard deviations fewer runs than shuffled images have are no chance."""
+"""Runs that are this many standard deviations fewer than of shuffled images are no chance."""
 _BLOCKS = (5, 10, 20)
-"""Of how many blocks suggested slices are made."""
+"""Numbers of blocks that are tried for the slices to suggest."""
 _HEAD = re.compile(r"(\w+)\[:(\d+)%\]")
 _TAIL = re.compile(r"(\w+)\[(\d+)%:\]")
 _NEAR = 0.05
@@ -119,7 +126,7 @@ def missing_classes(
 ) -> Iterator[Check]:
     """Whether every class that has images is in the train and in the judged split.
 
-    A class without any image is only reported: nothing is learnt of it, and nothing passes for it.
+    A class without any image is only reported: no model can learn it, and none is judged on it.
 
     Args:
       labels: of every split.
@@ -197,7 +204,7 @@ def interleaved(labels: Labels, judged: str, slices: Mapping[str, str]) -> dict[
         if begins and ends and begins.groups() == ends.groups():
             whole = np.concatenate([labels[head], labels[tail]])
             share = len(labels[head]) / max(len(whole), 1)
-            # Of a draw there are fewer, and they do not tell where a class is.
+            # A draw has fewer images, which do not show where a class is.
             near = abs(share - int(begins[2]) / 100) < _NEAR
             return _blocks_of(begins[1], whole, judged) if near else {}
     return {}

@@ -1,4 +1,9 @@
-"""Images that are in the data more than once: byte for byte, or to the eye."""
+"""Images that are in the data more than once: byte for byte, or to the eye.
+
+>>> hashes = np.array([0b0000, 0b1111], np.uint64)
+>>> match_within(hashes, np.array([0b1110, 0b1100], np.uint64), distance=1).tolist()
+[1, -1]
+"""
 
 from __future__ import annotations
 
@@ -16,11 +21,11 @@ from components.data_gate.config import Action
 
 _HASH_BITS = 64
 _EXAMPLES = 3
-"""So many are named in a sentence."""
+"""Most images that a sentence names."""
 _PAIRS = 1 << 22
-"""So many pairs of hashes are compared at a time."""
+"""Pairs of hashes that are compared at a time."""
 _SAMPLE = 10_000
-"""So many hashes show which bits differ."""
+"""Hashes that are sampled to find which bits differ."""
 _ONES = np.array([bin(byte).count("1") for byte in range(256)], np.uint8)
 
 
@@ -31,7 +36,7 @@ class Images:
     Attributes:
       sources: where each came from (pyarrow, strings) [N].
       labels: class index [N].
-      contents: a number a content [N]: the same in every split for the same bytes.
+      contents: a number for each content [N]: the same in every split for the same bytes.
       hashes: perceptual hash [N].
     """
 
@@ -168,9 +173,9 @@ def match_within(
 ) -> NDArray[np.int64]:
     """For each of `wanted` [M] the index of a hash within a Hamming distance, or -1 [M]; exact.
 
-    By pigeonhole: of distance + 3 bands two hashes within the distance agree in three. Who agrees
-    is found by sorting, for any three bands; three hold 31 bits or more, so that few agree by
-    chance (one band of 16 bits would make candidates of all images with a blank border).
+    By the pigeonhole principle, two hashes within the distance agree in three of distance + 3
+    bands. For any three bands, sorting finds the hashes that agree; three have 31 bits or more, so
+    that few agree by chance (with one band of 16 bits, all images with a blank border would).
 
     Args:
       hashes: sorted, each once [N].
@@ -224,12 +229,12 @@ def _match_on(
 
 def _ones(words: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Bits set in each word."""
-    # numpy.bitwise_count is of numpy 2 alone.
+    # numpy.bitwise_count is new in NumPy 2.
     return _ONES[words.view(np.uint8).reshape(-1, 8)].sum(axis=1, dtype=np.int64)
 
 
 class _Pair(NamedTuple):
-    """Two splits that should have no image in common; what is in the first is known before."""
+    """Two splits that should have no image in common; copies are looked for in the second."""
 
     first_name: str
     first: Images

@@ -1,4 +1,12 @@
-"""Checks the data against the limits, and stops the run where one is exceeded."""
+"""Checks the data against the limits, and stops the run where one is exceeded.
+
+TFX calls it with the artifacts of the step `DataGate`:
+
+    from components.data_gate.executor import Executor
+
+    inputs = {name: [artifact] for name, artifact in artifacts.items()}
+    Executor().Do(inputs, {"checks": [checks]}, {"settings": settings.model_dump_json()})
+"""
 
 from __future__ import annotations
 
@@ -40,7 +48,7 @@ from components.transform.config import hex_of
 
 _logger = logging.getLogger(__name__)
 _SUBJECTS = 4
-"""So many of a check that is only reported are named beside the step."""
+"""Most subjects of a check that is only reported that are named beside the step."""
 
 ClassCounts = dict[str, NDArray[np.int64]]
 
@@ -91,7 +99,7 @@ class Executor(SettingsExecutor[DataGateSettings]):
 
 
 def _tfdv(settings: DataGateSettings, inputs: Artifacts, splits: list[str]) -> Iterator[Check]:
-    """ExampleValidator's anomalies, and those that show beside other data."""
+    """ExampleValidator's anomalies, and those in comparison with other data."""
     statistics = inputs["statistics"].uri
     previous = inputs.get("previous_statistics")
     found = [
@@ -154,7 +162,7 @@ def _keep(
     inputs: Artifacts,
     artifact: Any,
 ) -> None:
-    """Writes the artifact that says that these data passed."""
+    """Writes the artifact that records that these data passed."""
     by_name = {
         split: dict(zip(settings.class_names, of_split.tolist(), strict=True))
         for split, of_split in counts.items()

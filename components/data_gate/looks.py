@@ -2,6 +2,18 @@
 
 A network learns what is easiest: where one class alone is cut out of its background, or was
 photographed upright, it learns that.
+
+    >>> import pyarrow as pa
+    >>> table = pa.table({
+    ...     "source": [f"{number}.png" for number in range(40)],
+    ...     "label": [0] * 20 + [1] * 20,
+    ...     "orientation": [1] * 40,
+    ...     "transparent": [0.5] * 20 + [0.0] * 20,
+    ...     "colour": [None] * 40,
+    ... })
+    >>> splits = looks_of_splits({"train": table}, background="#ffffff")
+    >>> [check.subject for check in looks(splits, ("cut out", "photo"), "report")]
+    ['train split', 'train split, transparency']
 """
 
 from __future__ import annotations
@@ -22,7 +34,7 @@ FAR = 0.2
 _ERRORS = 3.0
 """Standard errors that they are apart, at least: few images differ by chance."""
 _FEW = 10
-"""Images of a class or a split that are too few to say what it is like."""
+"""A class or a split with fewer images is not compared."""
 _EXAMPLES = 3
 
 _SAYS = {
@@ -49,7 +61,7 @@ class SplitLooks:
 
 
 class _Share(NamedTuple):
-    """So many images of so many."""
+    """A number of images, and how many there are in all."""
 
     images: int
     of: int
@@ -77,7 +89,7 @@ def looks_of_splits(tables: Mapping[str, Any], background: str) -> dict[str, Spl
         if table["orientation"].null_count:
             continue
         transparent = table["transparent"].to_numpy() > 0
-        # A colour that is missing: there are several.
+        # No colour means that there are several.
         colour = np.array(table["colour"].to_pylist(), object)
         vanishes = (colour == "") | (colour == background)
         found[split] = SplitLooks(

@@ -1,4 +1,14 @@
-"""What TFDV says of the data, in its words."""
+"""What TFDV finds in the data, in its words.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as uri:
+...     folder = split_folder(uri, "train")
+...     folder.mkdir()
+...     found = anomalies_pb2.Anomalies(data_missing=True).SerializeToString()
+...     _ = (folder / "SchemaDiff.pb").write_bytes(found)
+...     [anomaly.short for anomaly in found_by_validator(uri, "train")]
+['Data missing']
+"""
 
 from __future__ import annotations
 
@@ -13,7 +23,7 @@ from components.data_gate.checks import TRAIN, Anomaly
 from components.storage import as_path, split_folder
 
 _COMPARATOR = "COMPARATOR_"
-"""How the types of anomalies begin that need other data to compare with."""
+"""Prefix of the types of anomalies that need other data to compare with."""
 
 
 def read_statistics(uri: str, split: str) -> statistics_pb2.DatasetFeatureStatisticsList:
@@ -53,7 +63,7 @@ def found_by_comparators(
       judged: of the split that models are judged on; TFDV calls it serving.
       judged_split: its name.
     """
-    # Only here: the report reads what TFDV found without loading it and TensorFlow.
+    # Imported here: the report reads what TFDV found without loading it and TensorFlow.
     import tensorflow_data_validation as tfdv
 
     found = tfdv.validate_statistics(
@@ -93,10 +103,10 @@ def _not_measured(
     kind: str,
     *statistics: statistics_pb2.DatasetFeatureStatisticsList,
 ) -> Iterator[Anomaly]:
-    """Comparators that TFDV passes over in silence, as if there were no difference.
+    """Comparators that TFDV skips silently, as if there were no difference.
 
-    It takes values that it has no histogram of for equal, and measures no divergence of what is
-    neither text nor a number.
+    Values without a histogram are equal to it, and it measures no divergence of features that are
+    neither text nor numbers.
     """
     for feature in schema.feature:
         compared = [_feature(of_data, feature.name) for of_data in statistics]
@@ -118,7 +128,7 @@ def _not_measured(
 
 
 def _diverging(found: anomalies_pb2.Anomalies, kind: str) -> set[str]:
-    """Features of which TFDV measured a divergence."""
+    """Features whose divergence TFDV measured."""
     measurements = kind.replace("comparator", "measurements")
     divergence = anomalies_pb2.DriftSkewInfo.Measurement.JENSEN_SHANNON_DIVERGENCE
     return {

@@ -1,4 +1,17 @@
-"""GatedEvaluator, the TFX component."""
+"""GatedEvaluator, the TFX component.
+
+>>> from tfx.types import Channel
+>>> from components.evaluator.config import EvaluationConfig, EvaluatorSettings
+>>> settings = EvaluatorSettings(
+...     evaluation=EvaluationConfig(min_accuracy=0.9),
+...     class_names=("daisy", "rose"),
+...     evaluation_data="77aa",
+... )
+>>> channels = {name: Channel(type=kind) for name, kind in GatedEvaluator.INPUTS.items()}
+>>> node = GatedEvaluator(settings, "9c1b", **channels)
+>>> node.id, sorted(node.outputs)
+('Evaluator', ['blessing', 'evaluation'])
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""The `evaluation` section: what is measured, and the gates."""
+"""The `evaluation` section: what is measured, and the gates.
+
+>>> config = EvaluationConfig(min_accuracy=0.9, min_class_accuracy={"rose": 0.8})
+>>> config.classes_named()
+{'rose': 'evaluation.min_class_accuracy'}
+>>> limit_for(config.min_class_accuracy, "rose"), limit_for(config.min_class_accuracy, "daisy")
+(0.8, None)
+"""
 
 from __future__ import annotations
 

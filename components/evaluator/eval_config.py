@@ -1,4 +1,9 @@
-"""The TFMA EvalConfig made from the `evaluation` section."""
+"""The TFMA EvalConfig made from the `evaluation` section.
+
+>>> config = make_eval_config(EvaluationConfig(min_accuracy=0.9), num_classes=3)
+>>> [json.loads(metric.config)["name"] for metric in config.metrics_specs[0].metrics]
+['example_count', 'accuracy', 'loss', 'top_2_accuracy', 'confusion_matrix']
+"""
 
 from __future__ import annotations
 

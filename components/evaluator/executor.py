@@ -1,4 +1,13 @@
-"""Evaluates a model with TFMA in bounded batches, stores its predictions, and applies the gates."""
+"""Evaluates a model with TFMA in bounded batches, stores its predictions, and applies the gates.
+
+TFX calls it with the artifacts of the step `Evaluator`:
+
+    from components.evaluator.executor import Executor
+
+    inputs = {"examples": [examples], "transform_graph": [graph], "model": [model]}
+    outputs = {"evaluation": [evaluation], "blessing": [blessing]}
+    Executor().Do(inputs, outputs, {"settings": settings.model_dump_json()})
+"""
 
 from __future__ import annotations
 

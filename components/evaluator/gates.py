@@ -1,4 +1,12 @@
-"""The gates: what a model must reach, as numbers and as sentences."""
+"""The gates: what a model must reach, as numbers and as sentences.
+
+>>> config = EvaluationConfig(min_accuracy=0.9, max_regression=0.01)
+>>> model, baseline = Measured(0.91, count=200), Measured(0.93, count=200)
+>>> for gate in judge(config, {OVERALL: model}, {OVERALL: baseline}, class_names=()):
+...     print(gate.passed, gate.sentence)
+True accuracy 0.9100 reaches evaluation.min_accuracy 0.9000
+False accuracy 0.9100 is below evaluation.max_regression 0.9200 (the baseline has 0.9300)
+"""
 
 from __future__ import annotations
 
@@ -13,7 +21,7 @@ Slice = tuple[str, str]
 """A feature and its value, both as text."""
 
 TOLERANCE = 5e-7
-"""Of rounding: 0.8 - 0.1 is 0.7000000000000001."""
+"""For rounding: 0.8 - 0.1 is 0.7000000000000001."""
 
 OVERALL: Slice = ("", "")
 
@@ -102,7 +110,7 @@ def compare(
 
 
 def number(value: float) -> str:
-    """Four decimals, or as many as tell the number from its neighbours."""
+    """Four decimals, or six where four would show another number."""
     short = f"{value:.4f}"
     return short if abs(float(short) - value) < TOLERANCE else f"{value:.6f}"
 

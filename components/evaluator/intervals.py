@@ -2,6 +2,13 @@
 
 Both depend on the figures alone, never on their order or on a random state: the same predictions
 have the same interval bit for bit.
+
+    >>> lower, upper = wilson(45, 50)
+    >>> print(f"{lower:.3f} to {upper:.3f}")
+    0.786 to 0.957
+    >>> lower, upper = of_means(np.array([[0.1] * 15 + [2.0] * 5]), highest=16.1)
+    >>> bool(lower[0] < 0.575 < upper[0])
+    True
 """
 
 from __future__ import annotations
@@ -17,18 +24,18 @@ Interval = tuple[float, float]
 
 LEVEL = 0.95
 LEAST_IMAGES = 10
-"""A bootstrap of fewer says little: a handful seldom holds one of the large losses."""
+"""A bootstrap of fewer means little: a handful seldom includes one of the large losses."""
 
 _SEED = 20_260_101
 _MOST_RESAMPLES, _LEAST_RESAMPLES = 4_000, 2_000
 _DRAWS = 40_000_000
-"""Fewer resamples of many images: their noise is the smaller, and the work stays bounded."""
+"""More images take fewer resamples: their noise is smaller, and the work stays bounded."""
 _CHUNK = 2_000_000
 """Numbers of an array in memory."""
 _FARTHEST = 1e9
-"""Standard errors; no number of images makes them up."""
+"""Standard errors, more than any sample reaches."""
 _DECIMALS = 9
-"""Sums of another order, as another processor makes them, differ behind these."""
+"""Sums in another order, as on another processor, differ only after these."""
 
 
 def wilson(successes: float, trials: int) -> Interval:
@@ -88,7 +95,7 @@ def _studentised(values: NDArray[np.float64]) -> NDArray[np.float64]:
     mean, error = values.mean(axis=1), values.std(axis=1) / math.sqrt(count)
     resamples = max(_LEAST_RESAMPLES, min(_MOST_RESAMPLES, _DRAWS // count))
     ends = np.empty((2, len(values)))
-    # So many rows at a time, that their resamples fit into memory.
+    # As many rows at a time as fit into memory with their resamples.
     step = max(1, _CHUNK // resamples)
     for start in range(0, len(values), step):
         rows = slice(start, start + step)

@@ -1,4 +1,13 @@
-"""What TFMA found, with intervals from the predictions."""
+"""TFMA's metrics, with intervals from the predictions.
+
+The Evaluator calls it when TFMA and the writer of predictions are done:
+
+    from components.evaluator.measure import measure
+    from components.evaluator.prediction_table import read_predictions
+
+    findings = measure(evaluation, read_predictions(evaluation))
+    findings.candidate["", ""]["accuracy"].lower
+"""
 
 from __future__ import annotations
 
@@ -28,7 +37,7 @@ from components.transform.features import LABEL
 
 _HIGHEST_LOSS = -math.log(ranking.LEAST_PROBABILITY)
 _DECIMALS = 12
-"""Sums in another order differ behind these: images come as Beam gives them."""
+"""Sums in another order differ only after these: Beam gives the images in any order."""
 
 
 def measure(evaluation: str, table: Any) -> Findings:
@@ -71,7 +80,7 @@ def _read(evaluation: str, model_name: str | None) -> Metrics:
 def _measured(values: dict[str, Any]) -> Iterator[tuple[str, Measured]]:
     count = int(values.get(EXAMPLE_COUNT, {}).get("doubleValue", 0))
     for name, value in values.items():
-        # Differences to the baseline are ours to make: TFMA's would pass for metrics of the model.
+        # We compute differences to the baseline: TFMA's would look like metrics of the model.
         if name.endswith("_diff") or "doubleValue" not in value:
             continue
         # NaN comes as text.

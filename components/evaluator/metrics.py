@@ -1,6 +1,9 @@
 """Metrics for TFMA that follow `components.evaluator.ranking`.
 
-Keras' own take equal probabilities at the k-th place for a hit, and NaN for class 0.
+Keras's own count equal probabilities at the k-th place as a hit, and NaN as class 0.
+
+    >>> TopK(k=5, name="top_5_accuracy").get_config()
+    {'k': 5, 'name': 'top_5_accuracy'}
 """
 
 from __future__ import annotations
@@ -16,14 +19,14 @@ from tensorflow_model_analysis.metrics import metric_types, metric_util
 from components.evaluator.ranking import label_ranks, losses, predicted_classes
 
 Score = Callable[[np.ndarray, np.ndarray], float]
-"""Of one image: its label int64 [1] and its probabilities float [1, C]."""
+"""The score of one image, of its label int64 [1] and its probabilities float [1, C]."""
 
 _Sum = tuple[float, int]
-"""The sum of the scores, and of how many images."""
+"""The sum of the scores, and the number of images."""
 
 
 class TopK(metric_types.Metric):
-    """Share of images whose label is among the k most probable classes; of k = 1 the accuracy."""
+    """Share of images whose label is among the k most probable classes; for k = 1 the accuracy."""
 
     def __init__(self, k: int, name: str):
         super().__init__(metric_util.merge_per_key_computations(_top_k), k=k, name=name)
@@ -36,7 +39,7 @@ class CrossEntropy(metric_types.Metric):
         super().__init__(metric_util.merge_per_key_computations(_cross_entropy), name=name)
 
 
-# TFMA gives what it finds among the names of the arguments.
+# TFMA passes those of its values that the arguments name.
 def _top_k(
     k: int, name: str, eval_config: Any, model_name: str, output_name: str, example_weighted: bool
 ) -> Any:

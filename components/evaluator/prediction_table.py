@@ -1,7 +1,9 @@
 """The table of an evaluation's predictions: one row an image, as Parquet.
 
-table = read_predictions("gs://bucket/artifacts/Evaluator/evaluation/12")
-wrong = table.filter(pc.not_equal(table["label"], table["predicted"]))
+>>> probabilities = np.array([[0.2, 0.5, 0.3]], np.float32)
+>>> table = tabulate([example_key(b"a tf.Example")], np.array([2]), probabilities, slices=[[]])
+>>> table["predicted"].to_pylist(), table["label_rank"].to_pylist()
+([1], [1])
 """
 
 from __future__ import annotations

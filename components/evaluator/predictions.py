@@ -1,4 +1,10 @@
-"""Writes every prediction that is judged, beside TFMA's metrics."""
+"""Writes every prediction that is judged, beside TFMA's metrics.
+
+>>> slice_of((("image_side", 64),)), slice_of(())
+(('image_side', '64'), ('', ''))
+>>> predictions_writer("/out/artifacts/Evaluator/evaluation/12", candidate="").stage_name
+'WritePredictions'
+"""
 
 from __future__ import annotations
 
@@ -25,7 +31,7 @@ _Judged = tuple[str, int, np.ndarray, list[Slice]]
 def predictions_writer(evaluation: str, candidate: str) -> tfma.extractors.Extractor:
     """An extractor that changes nothing and writes the candidate's predictions on the side.
 
-    It comes behind the one that cuts the slices.
+    It comes after the one that finds the slices.
 
     Args:
       evaluation: folder of the evaluation.
@@ -61,7 +67,7 @@ def slice_of(key: tuple[Any, ...]) -> Slice:
 
 
 def _judged(extract: dict[str, Any], candidate: str) -> _Judged:
-    """The parts of an extract that make a row; its image and features are let go of."""
+    """The parts of an extract that make a row; its image and features are dropped."""
     predictions, label = extract[tfma.PREDICTIONS_KEY], extract[tfma.LABELS_KEY]
     if candidate:
         predictions = predictions[candidate]

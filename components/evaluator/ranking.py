@@ -3,6 +3,12 @@
 The class of the highest probability is first; of equal ones that of the smaller index, as argmax
 and the served `class_index` take it. An image whose probabilities are not all finite, or none
 positive, has no answer: it is right for no class, and its label is behind all of them.
+
+    >>> probabilities = np.array([[0.2, 0.5, 0.3], [np.nan, 0.5, 0.5]])
+    >>> predicted_classes(probabilities).tolist()
+    [1, -1]
+    >>> label_ranks(np.array([2, 1]), probabilities).tolist()
+    [1, 3]
 """
 
 from __future__ import annotations
@@ -14,7 +20,7 @@ NO_CLASS = -1
 """The predicted class of an image without an answer; TFMA's NO_PREDICTED_CLASS_ID."""
 
 LEAST_PROBABILITY = 1e-7
-"""What the loss takes every smaller probability for, as Keras does: -log of it is 16.1."""
+"""The loss counts every smaller probability as this, as Keras does: -log of it is 16.1."""
 
 
 def answered(probabilities: NDArray[np.floating]) -> NDArray[np.bool_]:

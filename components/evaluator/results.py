@@ -1,4 +1,12 @@
-"""What the Evaluator found, as plain numbers in files beside TFMA's own."""
+"""The Evaluator's findings, as plain numbers in files beside TFMA's own.
+
+>>> import tempfile
+>>> metrics = {OVERALL: {ACCURACY: Measured(0.9)}, (LABEL, "0"): {ACCURACY: Measured(1.0)}}
+>>> with tempfile.TemporaryDirectory() as evaluation:
+...     write_findings(Findings(metrics), evaluation)
+...     summarise(read_metrics(evaluation), ("daisy", "rose"))
+{'accuracy': 0.9, 'per_class': {'daisy': {'accuracy': 1.0}}}
+"""
 
 from __future__ import annotations
 
@@ -39,7 +47,7 @@ class Findings:
 
 
 def write_findings(findings: Findings, evaluation: str) -> None:
-    """Puts them beside TFMA's result; what could not be measured is null."""
+    """Writes them beside TFMA's result; what could not be measured is null."""
     value = {
         CANDIDATE: _rows(findings.candidate),
         BASELINE: _rows(findings.baseline),

@@ -1,4 +1,8 @@
-"""Features to slice by that Transform makes."""
+"""Features to slice by that Transform makes.
+
+>>> slice_features("/out/artifacts/Transform/transform_graph/4", ("image_side",)).stage_name
+'ExtractSliceFeatures'
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""Takes a model that serves, and that ML Metadata knows nothing of, into the lineage."""
+"""Adds a served model that ML Metadata does not know to the lineage.
+
+A Resolver calls it for a version of which ML Metadata has no model:
+
+    from components.digests import digest_of_classes
+    from components.lineage.adopt import adopt
+
+    classes = digest_of_classes(("daisy", "rose"))
+    model = adopt(store, version=serving / "1764497700", class_names=classes, folder=adopted)
+"""
 
 from __future__ import annotations
 
@@ -32,14 +41,14 @@ def adopt(store: Any, version: AnyPath, class_names: str, folder: AnyPath) -> An
       folder: where it is copied to, as the Trainer would have left it.
 
     Returns:
-      The artifact; None where its card does not say these classes, or it cannot be read.
+      The artifact; None if its card has other classes, or it cannot be read.
     """
     try:
         card = read_json(version / CARD_JSON)
         if digest_of_classes(card["data"]["class_names"]) != class_names:
             return None
         target = folder / model_digest(version)[:32]
-        kind = Model._get_artifact_type()  # Its only way to the type.
+        kind = Model._get_artifact_type()  # TFX has no public way to the type.
         type_id = store.put_artifact_type(kind)
         known = store.get_artifact_by_type_and_name(kind.name, str(target))
         if known is not None:

@@ -1,4 +1,12 @@
-"""What ML Metadata says of an artifact, compared with the files that are there."""
+"""What ML Metadata records about an artifact, compared with its files.
+
+>>> import tempfile
+>>> from tfx.types.standard_artifacts import Model
+>>> model = Model()
+>>> with tempfile.TemporaryDirectory() as model.uri:
+...     damage_of(model)
+'...Format-Serving/saved_model.pb is gone'
+"""
 
 from __future__ import annotations
 
@@ -24,7 +32,7 @@ def add_manifest(artifact: Any, type_name: str) -> None:
 
     Args:
       artifact: ML Metadata's Artifact.
-      type_name: of a Model every digest is taken, by which it is known wherever it is copied.
+      type_name: for a Model every digest is computed, which identifies it wherever it is copied.
     """
     folder = as_path(artifact.uri)
     if folder.is_dir():
@@ -41,7 +49,7 @@ def damage_of(artifact: Any, every_digest: bool = False) -> str:
     """What is wrong with a TFX artifact's files, as the end of a sentence; "" where nothing is.
 
     Args:
-      artifact: one without a manifest is from before there were any: it only has to be there.
+      artifact: one without a manifest, of an earlier version, only has to be there.
       every_digest: read all files whose digest is known.
     """
     folder, text = as_path(artifact.uri), manifest_text(artifact)
@@ -62,7 +70,7 @@ def saved_model_of(model: Any) -> Any:
 def digest_of_model(model: Any) -> str:
     """Digest of a Model's files, as `components.pusher.versions.model_digest` of its copies.
 
-    From the manifest, whatever has become of the files; "" where nothing is known of them.
+    From the manifest, whatever happened to the files; "" if nothing is known about them.
     """
     text = manifest_text(model)
     if text:

@@ -1,4 +1,10 @@
-"""Which model a new one is compared with: one that serves or served, and never itself."""
+"""Which model a new one is compared with: one that serves or served, and never itself.
+
+>>> channels = {name: [] for name in (MODEL, BLESSING, PUSHED, CANDIDATE)}
+>>> strategy = LastServedStrategy("5f2a", serving="/out/serving", adopted="/out/adopted")
+>>> strategy.resolve_artifacts(store=None, input_dict=channels) == channels  # No model serves.
+True
+"""
 
 from __future__ import annotations
 
@@ -21,15 +27,15 @@ CLASSES_PROPERTY = "class_names"
 
 MODEL, BLESSING, PUSHED, CANDIDATE = "model", "model_blessing", "pushed_model", "candidate"
 STOP = "stop"
-"""Of `evaluation.missing_baseline`: no run goes on without the model to compare with."""
+"""Value of `evaluation.missing_baseline`: no run continues without the model to compare with."""
 
 
 class LastServedStrategy(ResolverStrategy):
     """The model that serves; where that is the candidate itself, the one that served before it.
 
     By the files in `serving`, and by the lineage where they are gone. A model that passed its
-    gates and was never pushed is none: else a run that was killed before its push would be the
-    judge of its own model.
+    gates and was never pushed does not count: otherwise a run that was killed before its push
+    would be compared with its own model.
 
     Args:
       class_names: digest of the classes; a model of other classes cannot be compared.
@@ -40,7 +46,7 @@ class LastServedStrategy(ResolverStrategy):
 
     NODE = "BaselineModel"
     ADOPTS = True
-    """Whether a model that is in no lineage is taken into it."""
+    """Whether a model that is in no lineage is added to it."""
 
     def __init__(self, class_names: str, serving: str, adopted: str, missing: str = "floor"):
         self._class_names = class_names
@@ -129,7 +135,7 @@ class BestServedStrategy(LastServedStrategy):
       evaluation_data: digest of the split that is judged now.
     """
 
-    # How accurate one that is in no lineage was, nobody measured.
+    # The accuracy of a model that is in no lineage is not known.
     ADOPTS = False
 
     def __init__(

@@ -1,7 +1,9 @@
 """The artifacts of one run, read from ML Metadata without TFX, which takes ten seconds to import.
 
-outputs = read_outputs(connection, "20261130-101500-000000")
-outputs["Trainer.model"].uri
+>>> connection = metadata_store_pb2.ConnectionConfig()
+>>> connection.fake_database.SetInParent()
+>>> read_outputs(connection, "20261130-101500-000000")
+{}
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ def splits_of(artifact: Any) -> list[str]:
 
 
 def read_outputs(connection: metadata_store_pb2.ConnectionConfig, run_id: str) -> dict[str, Output]:
-    """The artifacts of one run by `<node>.<output>`; of a step that did not finish there are none.
+    """The artifacts of one run by `<node>.<output>`; a step that did not finish has none.
 
     Args:
       connection: the metadata store.
@@ -72,7 +74,7 @@ def read_outputs(connection: metadata_store_pb2.ConnectionConfig, run_id: str) -
 
 
 def _output_of(event: metadata_store_pb2.Event) -> str:
-    """The output that an event gives; of a Resolver only what it found damaged, else ""."""
+    """The output that an event gives; for a Resolver only what it found damaged, else ""."""
     keys = [step.key for step in event.path.steps if step.HasField("key")]
     if event.type == metadata_store_pb2.Event.OUTPUT:
         return keys[0]

@@ -1,4 +1,9 @@
-"""Which data new ones are compared with."""
+"""Which earlier data new data are compared with.
+
+>>> strategy = LastPassedStrategy(span=1, class_names="5f2a")
+>>> strategy.resolve_artifacts(store=None, input_dict={"statistics": [], "checks": []})
+{'statistics': [], 'checks': [], 'damaged': []}
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ class LastPassedStrategy(ResolverStrategy):
     """The data of the last span before this one that passed the gate.
 
     Earlier spans alone: the same data run again are compared with what they were compared with at
-    first, and the gate's cache holds. Data whose statistics or checks are damaged are passed over.
+    first, and the gate's cache holds. Data whose statistics or checks are damaged are skipped.
 
     Args:
       span: number of the data of this run.
@@ -40,7 +45,7 @@ class LastPassedStrategy(ResolverStrategy):
     ) -> dict[str, list[Any]]:
         """One ExampleStatistics and its DataChecks, or none of either (called by TFX's Resolver).
 
-        `damaged` is the newest ExampleStatistics that was passed over.
+        `damaged` is the newest ExampleStatistics that was skipped.
 
         Args:
           store: the ML Metadata store.

@@ -1,4 +1,12 @@
-"""Which models served, by what is in `serving` and by the lineage, and copies of them."""
+"""Which models served, by what is in `serving` and by the lineage, and copies of them.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as serving:
+...     Path(serving, "1764497700").mkdir()
+...     [version] = History(Path(serving), models=[], pushed=[])
+>>> version.version, version.model, version.rolled_back
+(1764497700, None, False)
+"""
 
 from __future__ import annotations
 
@@ -47,7 +55,7 @@ class History:
 
     Args:
       serving: the folder of versions. The highest in it is what serves, whoever put it there: a
-        push may have been killed before ML Metadata heard of it.
+        push may have been killed before ML Metadata recorded it.
       models: all Model artifacts.
       pushed: all PushedModel artifacts.
     """
@@ -85,7 +93,7 @@ class History:
 
     def _model_of(self, version: int, folder: AnyPath | None, serves: bool) -> Any | None:
         recorded = self._models.get(self._recorded.get(version, 0))
-        # Only of what serves the files are read where the lineage has an answer: they are large.
+        # The files are large: where the lineage has an answer, only the served version's are read.
         if folder is None or (recorded is not None and not serves):
             return recorded
         found = model_digest(folder)
@@ -93,7 +101,7 @@ class History:
             return recorded
         newest_first = sorted(self._models.values(), key=lambda model: -model.id)
         same = (model for model in newest_first if self.digest(model) == found)
-        # A version that was cut off since is what was pushed as it.
+        # A version that was truncated since still counts as what was pushed.
         return next(same, recorded)
 
 

@@ -1,4 +1,12 @@
-"""Draws the pictures of the data."""
+"""Draws the pictures of the data.
+
+TFX calls it with the artifacts of the step `Pictures`:
+
+    from components.pictures.executor import Executor
+
+    inputs = {"examples": [examples], "transform_graph": [graph]}
+    Executor().Do(inputs, {"pictures": [pictures]}, {"settings": settings.model_dump_json()})
+"""
 
 from __future__ import annotations
 

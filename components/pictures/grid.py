@@ -1,4 +1,10 @@
-"""A grid of images with a caption under each, as a PNG."""
+"""A grid of images with a caption under each, as a PNG.
+
+>>> tile = Tile(np.zeros((8, 8, 3), np.uint8), (Line("rose", "98 %"),))
+>>> png = draw_grid([tile] * 4, columns=2, side_px=32)
+>>> Image.open(io.BytesIO(png)).size
+(100, 136)
+"""
 
 from __future__ import annotations
 
@@ -90,7 +96,7 @@ def _scaled(pixels: np.ndarray, side_px: int) -> Image.Image:
 
 
 def _written(texts: Sequence[str], size: tuple[int, int]) -> Image.Image:
-    """The captions on nothing: Pillow's own font knows ASCII alone, that of the charts more."""
+    """The captions on transparency: Pillow's own font has only ASCII, that of the charts more."""
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0]}" height="{size[1]}" '
         f'font-family="sans-serif" font-size="{_FONT_PX}" fill="{_INK}">{"".join(texts)}</svg>'
@@ -99,12 +105,12 @@ def _written(texts: Sequence[str], size: tuple[int, int]) -> Image.Image:
 
 
 def _text(line: Line, left: int, top: int, width_px: int) -> str:
-    # Of a folder's name there may be characters that no XML may hold.
+    # A folder's name may have characters that XML does not allow.
     text = "".join(
         each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line.text
     )
     room = width_px - _NUMBER_PX if line.number else width_px
-    # What an inner svg does not hold is not drawn.
+    # An inner svg clips what does not fit.
     return (
         f'<svg x="{left}" y="{top}" width="{room}" height="{_LINE_PX}">'
         f'<text y="{_FONT_PX}">{html.escape(text)}</text></svg>'

@@ -1,4 +1,17 @@
-"""The images that training reads first: as they are stored, and as the network sees them."""
+"""The images that training reads first: as they are stored, and as the network sees them.
+
+>>> from components.trainer.cache import CachedSplit
+>>> from components.trainer.input_pipeline import cached_split
+>>> from components.transform.config import ImageSizes
+>>> settings = PicturesSettings(
+...     class_names=("daisy", "rose"),
+...     sizes=ImageSizes(resize=32, crop=None, evaluate=32, flip=False),
+...     batch_size=2, shuffle_buffer=2, seed=42, mixup=0.0,
+... )
+>>> split = cached_split(CachedSplit(np.ones((2, 32, 32, 3), np.float32), np.array([0, 1])))
+>>> sorted(tile.caption[0].text for tile in trained_on(split, settings, count=2))
+['daisy', 'rose']
+"""
 
 from __future__ import annotations
 
@@ -27,7 +40,7 @@ def stored(split: Split, settings: PicturesSettings, count: int) -> list[Tile]:
     Args:
       split: the train split (`stored_split`).
       settings: how it is drawn from.
-      count: how many, if there are so many.
+      count: how many, at most.
     """
     undrawn = replace(_draws(split, settings), sizes=None, mixup=0.0)
     tiles = []

@@ -1,4 +1,13 @@
-"""The settings of the Pictures step, as one value in its execution properties."""
+"""The settings of the Pictures step, as one value in its execution properties.
+
+>>> settings = PicturesSettings(
+...     class_names=("daisy", "rose"),
+...     sizes=ImageSizes(resize=160, crop=128, evaluate=128, flip=True),
+...     batch_size=64, shuffle_buffer=1000, seed=42, mixup=0.0,
+... )
+>>> PicturesSettings.model_validate_json(settings.model_dump_json()) == settings
+True
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,20 @@
-"""What a model's card says, as plain data (Mitchell et al. 2019, arXiv 1810.03993, section 4)."""
+"""The content of a model card, as plain data (Mitchell et al. 2019, arXiv 1810.03993, section 4).
+
+>>> settings = CardSettings(
+...     pipeline="flowers", run_id="20261130-101500-000000", split="eval",
+...     data=DataFacts(name="beans/0.1.0", splits={}, fingerprint="5f2a", class_names=("a", "b")),
+...     preprocessing={"evaluate": 224},
+...     backbone=BackboneFacts(handle="bit-mini", sha256="cb3d", licence="Apache-2.0", mode="full"),
+...     code=CodeFacts(steps={}, image="", commit="", libraries={}), training={},
+... )
+>>> evidence = Evidence(
+...     counts={"train": 85, "eval": 15}, history=[], trained={}, baseline={}, gates=[],
+...     metrics={OVERALL: {"accuracy": Measured(0.9, lower=0.7, upper=0.97, count=15)}},
+... )
+>>> card = make_card(settings, evidence, version=1764497700, pushed="2026-11-30T10:15:00+00:00")
+>>> print(card.limits[2])
+It sees every image at 224 x 224 pixels, whatever its size and shape.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +35,7 @@ Figures = Mapping[Slice, Mapping[str, Measured]]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the steps left of the model.
+    """What the steps recorded about the model.
 
     Attributes:
       counts: examples by split.
@@ -75,7 +91,7 @@ class TrainingSummary:
 
     Attributes:
       epochs: how many were run.
-      restored_epoch: whose weights the model has; None where the history does not say.
+      restored_epoch: whose weights the model has; None if the history does not show it.
       last: the last epoch's row; None in it for what was not finite.
     """
 
@@ -118,7 +134,7 @@ class ModelCard:
       base_model: folder of the earlier model whose weights it started from; None where it started
         from the backbone.
       hyperparameters: how it was trained.
-      training: how that went.
+      training: its epochs in short.
       split: the split that was judged.
       metrics: of the model on that split.
       baseline_metrics: the same of the model before it; None where there was none.
@@ -235,7 +251,7 @@ def _metrics(values: Mapping[str, Measured]) -> dict[str, Measured]:
 
 
 def _honest(measured: Measured) -> Measured:
-    """Without an interval that has no width, which would pass for certainty."""
+    """Without an interval that has no width, which would look like certainty."""
     lower, upper = measured.lower, measured.upper
     if lower is None or upper is None or upper - lower > TOLERANCE:
         return measured
@@ -243,7 +259,7 @@ def _honest(measured: Measured) -> Measured:
 
 
 def _tuned(settings: CardSettings, trained: Mapping[str, Any]) -> dict[str, Any]:
-    """What was trained with that the configuration does not say: a Tuner chose it."""
+    """What was trained with and is not in the configuration: a Tuner chose it."""
     training = trained.get("training", {})
     chosen = {key: value for key, value in training.items() if value != settings.training.get(key)}
     mode = trained.get("mode", settings.backbone.mode)
@@ -253,7 +269,7 @@ def _tuned(settings: CardSettings, trained: Mapping[str, Any]) -> dict[str, Any]
 def _limits(
     settings: CardSettings, evidence: Evidence, training: TrainingSummary, metrics: Judgement
 ) -> list[str]:
-    """What follows from the run's own record, and nothing else."""
+    """Only what follows from the run's own record."""
     data, split, counts = settings.data, settings.split, evidence.counts
     # Without early stopping nothing is chosen: the last weights are taken.
     chosen = evidence.trained.get("plan", {}).get("patience") is not None

@@ -1,4 +1,12 @@
-"""A model's card as JSON, for programs, and as Markdown, for people."""
+"""A model's card as JSON, for programs, and as Markdown, for people.
+
+>>> code("a `quoted` name")
+'``a `quoted` name``'
+>>> interval(Measured(0.9, lower=0.85, upper=0.94))
+'0.8500 to 0.9400'
+>>> list(rows({"schedule": {"steps": 40}}))
+[('schedule.steps', '40')]
+"""
 
 from __future__ import annotations
 

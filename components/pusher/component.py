@@ -1,4 +1,18 @@
-"""VersionedPusher, the TFX component."""
+"""VersionedPusher, the TFX component.
+
+>>> from tfx.types import Channel
+>>> from components.pusher.settings import BackboneFacts, CodeFacts, DataFacts
+>>> card = CardSettings(
+...     pipeline="flowers", run_id="20261130-101500-000000", split="eval",
+...     data=DataFacts(name="beans/0.1.0", splits={}, fingerprint="5f2a", class_names=("a", "b")),
+...     preprocessing={"evaluate": 224},
+...     backbone=BackboneFacts(handle="bit-mini", sha256="cb3d", licence="Apache-2.0", mode="full"),
+...     code=CodeFacts(steps={}, image="", commit="", libraries={}), training={},
+... )
+>>> channels = {name: Channel(type=kind) for name, kind in VersionedPusher.INPUTS.items()}
+>>> list(VersionedPusher(channels, "/out/serving", card, code="9c1b").outputs)
+['pushed_model']
+"""
 
 from __future__ import annotations
 
@@ -40,7 +54,7 @@ class VersionedPusher(Step):
         Args:
           inputs: channels by the names of `INPUTS`.
           serving: the folder of versions.
-          card: what the card says that is in no artifact. Its run id is why the step is never
+          card: what the card needs that is in no artifact. Its run id is why the step is never
             cached: what is served can change back.
           code: digest of the modules that the step runs.
         """

@@ -1,4 +1,13 @@
-"""TFX's Pusher, made atomic and free of duplicates, and with a card in what it pushes."""
+"""TFX's Pusher, made atomic and free of duplicates, and with a card in what it pushes.
+
+TFX calls it with the artifacts of the step `Pusher`:
+
+    from components.pusher.executor import Executor
+
+    destination = {"filesystem": {"base_directory": "/out/serving"}}
+    properties = {"push_destination": json.dumps(destination), "card": settings.model_dump_json()}
+    Executor().Do(inputs, {"pushed_model": [pushed]}, properties)
+"""
 
 from __future__ import annotations
 
@@ -54,14 +63,14 @@ class Executor(tfx_pusher.Executor):
         )
         copy = as_path(pushed_model.uri)
         # Beside the artifact, which a retry of this execution empties. No name begins with another:
-        # TensorFlow's ram:// takes such a file for one of the folder.
+        # TensorFlow's ram:// counts such a file as one of the folder.
         note = copy.parent / f"version-{copy.name}"
         current = served(serving)
         if current and model_digest(current) == model_digest(model):
             if not note.exists() or note.read_text(encoding="utf-8") != str(current):
                 _logger.info("%s is this model already", current)
                 self._MarkNotPushed(pushed_model)
-                # The push that made it may have been killed before ML Metadata heard of it.
+                # The push that made it may have been killed before ML Metadata recorded it.
                 _note_served(pushed_model, input_dict, current)
                 return
             _logger.info("an earlier attempt pushed to %s", current)

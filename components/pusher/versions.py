@@ -1,4 +1,15 @@
-"""The serving folder: numbered versions, as TensorFlow Serving reads them."""
+"""The serving folder: numbered versions, as TensorFlow Serving reads them.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as name:
+...     model, serving = Path(name, "model"), Path(name, "serving")
+...     model.mkdir()
+...     _ = (model / SAVED_MODEL).write_text("weights")
+...     for _ in range(2):
+...         _ = add_version(model, serving, now=1764497700)
+...     versions(serving), served_digest(serving) == model_digest(model)
+([1764497700, 1764497701], True)
+"""
 
 from __future__ import annotations
 
@@ -71,7 +82,7 @@ def add_version(
     """Copies a SavedModel into `serving` as a new highest version.
 
     A server never loads half of it, not even after a power cut. What a dead push left is removed
-    (`components.durable`); in an object store, where no one knows whether it goes on, after a
+    (`components.durable`); in an object store, where nobody knows whether it still runs, after a
     day.
 
     Args:

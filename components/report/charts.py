@@ -1,4 +1,11 @@
-"""The charts of a report as Vega-Lite specs; their colours come from the page's theme."""
+"""The charts of a report as Vega-Lite specs; their colours come from the page's theme.
+
+>>> cells = [(0, 0, 9), (0, 1, 1), (1, 1, 5)]
+>>> shares(cells)[0, 1]
+0.1
+>>> confusion(cells, ("daisy", "rose"))["description"]
+'Confusion matrix of 2 classes'
+"""
 
 from __future__ import annotations
 
@@ -55,7 +62,7 @@ def shares(cells: Cells) -> dict[tuple[int, int], float]:
 def confusion(cells: Cells, class_names: Sequence[str]) -> Spec:
     """Heatmap of (true, predicted, count); what is right has a colour scale of its own.
 
-    Otherwise the diagonal of a good model would leave every mistake as pale as nothing.
+    Otherwise every mistake of a good model would be too pale to see beside the diagonal.
     """
     size = max(len(class_names), *(1 + max(true, taken) for true, taken, _ in cells))
     dots = size > LABELLED_CLASSES
@@ -85,7 +92,7 @@ def confusion(cells: Cells, class_names: Sequence[str]) -> Spec:
         most = max((count for true, taken, count in cells if true != taken), default=1)
         area = alt.Scale(domain=[0, max(10, most)], range=[8, 110])
         wrong = wrong.encode(size=alt.Size("n:Q", scale=area, legend=None))
-    # Of a thousand classes, a thin line of hits stays visible over the mistakes beside it.
+    # With a thousand classes, a thin line of hits stays visible over the mistakes beside it.
     layers = [wrong, right] if dots else [right, wrong]
     if size <= COUNTED_CLASSES:
         layers.append(base.mark_text(fontSize=11).encode(text=alt.Text("n:Q", format=",")))
@@ -133,7 +140,7 @@ def calibration(bins: Sequence[CalibrationBin]) -> Spec:
 def training(history: Sequence[dict[str, float | None]], metric: str) -> Spec:
     """`metric` by epoch, on training and on validation images.
 
-    An epoch whose weights were restored is marked; of the last one there is nothing to restore.
+    An epoch whose weights were restored is marked; the last one has nothing to restore.
     """
     rows: list[dict[str, Any]] = [
         {"epoch": row["epoch"], "value": row[key], "images": images}

@@ -1,4 +1,13 @@
-"""Reads a run's artifacts into the content of its report; what is not there is left out."""
+"""Reads a run's artifacts into the content of its report; what is not there is left out.
+
+>>> settings = ReportSettings(
+...     pipeline="flowers", run_id="20261130-101500-000000", split="eval",
+...     class_names=("daisy", "rose"), config={}, sources=(), links={},
+... )
+>>> report = collect({}, settings, Failure("Trainer: out of memory"))
+>>> report.verdict, report.reasons
+('failed', ('Trainer: out of memory',))
+"""
 
 from __future__ import annotations
 
@@ -47,7 +56,7 @@ _BASELINE_ID, _BASELINE_URI = "baseline_model_id", "baseline_model"
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that did not come to its end."""
+    """A run that broke off."""
 
     reason: str
     steps: tuple[StepRow, ...] = field(default=())
@@ -62,7 +71,7 @@ def collect(
       artifacts: TFX's or `components.lineage.outputs`', by `<node>.<output>`:
         `ImageExampleGen.examples`, ...; the outputs of steps that did not run are absent.
       settings: what is in no artifact.
-      failure: of a run that broke off; it is said first.
+      failure: of a run that broke off; it comes first.
     """
     parts: dict[str, Any] = {}
     gates: list[Gate] = []
@@ -163,7 +172,7 @@ def _lineage(artifacts: Mapping[str, Any], settings: ReportSettings) -> tuple[Li
 
 
 def _identity(artifact: Any) -> str:
-    # 0 where it was never set, and none of types that have no span.
+    # 0 if it was never set; some types have none.
     span = getattr(artifact, "span", 0)
     return f"artifact {artifact.id}" + (f", span {span}" if span else "")
 
@@ -172,7 +181,7 @@ def _records(artifacts: Mapping[str, Any], split: str) -> Iterator[bytes]:
     examples = artifacts.get("ImageExampleGen.examples")
     if examples is None:
         return
-    # Only here: a run that broke off before its Evaluator has no image to show.
+    # Imported here: a run that broke off before its Evaluator has no image to show.
     import tensorflow as tf
 
     files = sorted(map(str, split_folder(examples.uri, split).iterdir()))

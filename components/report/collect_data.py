@@ -1,4 +1,12 @@
-"""Reads what a run's artifacts say of the data into the content of its report."""
+"""Reads what a run's artifacts record about the data into the content of its report.
+
+>>> from tfx.types.standard_artifacts import Examples
+>>> from components.example_gen.counts import SplitCounts, set_counts
+>>> examples = Examples()
+>>> set_counts(examples, {"train": SplitCounts(5, 4, {"empty": 1})})
+>>> data_parts({"ImageExampleGen.examples": examples}, num_classes=2)
+{'counts': {'train': SplitCounts(read=5, kept=4, rejected={'empty': 1})}}
+"""
 
 from __future__ import annotations
 
@@ -21,7 +29,7 @@ _FORMATS = "image_format_histogram"
 
 
 def data_parts(artifacts: Mapping[str, Any], num_classes: int) -> dict[str, Any]:
-    """Parts of `components.report.content.Report`; what there is no artifact of is left out.
+    """Parts of `components.report.content.Report`; parts without an artifact are left out.
 
     Args:
       artifacts: as `components.report.collect.collect` takes them.
@@ -54,7 +62,7 @@ def data_parts(artifacts: Mapping[str, Any], num_classes: int) -> dict[str, Any]
 def _images(uri: str, splits: list[str], num_classes: int) -> Images | None:
     # Charts are ordered by the first of them.
     ordered = sorted(splits, key=lambda split: split != "train")
-    # Column by column: what is not shown of a million images is not held.
+    # These columns alone: the index may be of a million images.
     tables = {split: read_index(uri, split).select(list(COLUMNS)) for split in ordered}
     return describe(tables, num_classes)
 
@@ -98,7 +106,7 @@ def _details(kind: str, stats: Any) -> dict[str, str]:
 
 
 def _formats(feature: Any) -> dict[str, str]:
-    """What TFDV makes of the first bytes of images; of fewer than a hundred it makes nothing."""
+    """The formats that TFDV finds by the first bytes of images, if there are a hundred or more."""
     found = (stats for stats in feature.custom_stats if stats.name == _FORMATS)
     buckets = [bucket for stats in found for bucket in stats.rank_histogram.buckets]
     shown = ", ".join(f"{bucket.label} {bucket.sample_count:,.0f}" for bucket in buckets)

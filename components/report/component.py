@@ -1,4 +1,15 @@
-"""Report, the TFX component."""
+"""Report, the TFX component.
+
+>>> from tfx.types import Channel
+>>> from components.report.settings import ReportSettings
+>>> settings = ReportSettings(
+...     pipeline="flowers", run_id="20261130-101500-000000", split="eval",
+...     class_names=("daisy", "rose"), config={}, sources=(), links={},
+... )
+>>> channels = {name: Channel(type=kind) for name, kind in Report.INPUTS.items()}
+>>> list(Report(settings, "9c1b", **channels).outputs)
+['report']
+"""
 
 from __future__ import annotations
 

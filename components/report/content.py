@@ -1,4 +1,12 @@
-"""What a report shows, as plain data; a part that is None or empty has no section."""
+"""What a report shows, as plain data; a part that is None or empty has no section.
+
+>>> report = Report(
+...     pipeline="flowers", run_id="20261130-101500-000000", finished="2026-11-30T10:20:00",
+...     verdict=BLESSED, counts={"train": SplitCounts(5, 4, {"empty": 1})},
+... )
+>>> report.rejects
+{'empty': 1}
+"""
 
 from __future__ import annotations
 
@@ -174,7 +182,7 @@ class Images:
 class LineageRow:
     """One artifact or input of the run: `kind` is Data, Backbone, Code, Library or a type.
 
-    `name` is of an artifact what made it (`Trainer.model`), `where` its URI or path, empty where it
+    `name` is an artifact's output (`Trainer.model`), `where` its URI or path, empty where it
     has none, and `identity` its digest, version, or id and span.
     """
 

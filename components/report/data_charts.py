@@ -1,4 +1,9 @@
-"""The charts of the data: sizes of the images, and how many each class has, split by split."""
+"""The charts of the data: sizes of the images, and how many each class has, split by split.
+
+>>> split = SplitImages("train", (5, 3), {"jpeg": 8}, None, None, None, sides=(6, 2))
+>>> list(specs(Images((split,), side_edges=(32, 64, 129)), ("daisy", "rose")))
+['data-sides', 'data-labels']
+"""
 
 from __future__ import annotations
 
@@ -52,7 +57,7 @@ def _ranked(splits: Sequence[SplitImages], class_names: Sequence[str]) -> Spec:
     """Share of each split's images by class, from the largest class of the first split on."""
     first = splits[0].labels
     order = sorted(range(len(first)), key=lambda index: -first[index])
-    # A place among the classes says nothing.
+    # A place among the classes has no meaning.
     axis = alt.Axis(labels=False, ticks=False, grid=False)
     title = f"{len(order):,} classes, the largest of the {splits[0].split} split first"
     x = alt.X("at:Q", title=title, scale=alt.Scale(domain=[0, len(order)], nice=False), axis=axis)
@@ -72,7 +77,7 @@ def _steps(splits: Sequence[SplitImages], x: alt.X, where: alt.Tooltip, dots: bo
     Args:
       splits: what is drawn.
       x: their common axis.
-      where: what the tooltip says of a bin.
+      where: the tooltip's text for a bin.
       dots: whether bins are classes: a line for the first split, which they are sorted by, and dots
         for the others, whose lines would go up and down a thousand times.
     """
@@ -110,7 +115,7 @@ def _with_rows(
     rows: Sequence[dict[str, Any]],
     counts: Mapping[str, Sequence[int]],
 ) -> Spec:
-    """The spec with a row a bin: where it is, what is known of it, and each split's images."""
+    """The spec with a row for each bin: its edges, what is known about it, each split's images."""
     found = [
         {"at": low, "end": high, **known, **dict(zip(counts, here, strict=True))}
         for (low, high), known, here in zip(

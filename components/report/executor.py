@@ -1,4 +1,12 @@
-"""Writes the report of a run whose steps are all there."""
+"""Writes the report of a run whose steps are all there.
+
+TFX calls it with the artifacts of the step `Report`:
+
+    from components.report.executor import INPUTS, Executor
+
+    inputs = {name: [outputs[output]] for name, output in INPUTS if output in outputs}
+    Executor().Do(inputs, {"report": [report]}, {"settings": settings.model_dump_json()})
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""Figures of a classifier from its predictions, as scikit-learn defines them."""
+"""Figures of a classifier from its predictions, as scikit-learn defines them.
+
+>>> labels, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+>>> confusion_cells(labels, predicted)
+[(0, 0, 2), (0, 1, 1), (1, 1, 1)]
+>>> bins, error = calibration(np.array([0.9, 0.9, 0.6, 0.8]), labels == predicted)
+>>> [(each.lower, each.count) for each in bins], round(error, 3)
+([(0.5, 1), (0.7, 1), (0.8, 2)], 0.25)
+"""
 
 from __future__ import annotations
 
@@ -17,7 +25,7 @@ CALIBRATION_BINS = 10
 def confusion_cells(labels: np.ndarray, predicted: np.ndarray) -> list[tuple[int, int, int]]:
     """The confusion matrix without its zeros: (true, predicted, count), sorted.
 
-    Not as a matrix: that of the 21,843 classes of ImageNet-21k has 4 GB of them.
+    Not as a matrix, which takes 4 GB for the 21,843 classes of ImageNet-21k.
 
     Args:
       labels: int64 [N].
@@ -46,7 +54,7 @@ def class_rows(
     if not cells:
         return tuple(ClassRow(name, 0, None, None, None) for name in names)
     true, taken, counts = np.array(cells).T
-    # Of nothing a ratio is NaN; of whole numbers the sums are exact.
+    # A ratio of nothing is NaN; sums of whole numbers are exact.
     figures = precision_recall_fscore_support(
         true, taken, labels=np.arange(len(names)), sample_weight=counts, zero_division=np.nan
     )

@@ -1,4 +1,8 @@
-"""How a page writes numbers."""
+"""How a page writes numbers.
+
+>>> number(0.98765), percent(0.99999), seconds(3725), title("top_5_accuracy")
+('0.9877', '> 99.9 %', '1 h 02 min', 'Top-5 accuracy')
+"""
 
 from __future__ import annotations
 
@@ -42,7 +46,7 @@ def change(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """How long, in the unit that one thinks in."""
+    """A duration in a fitting unit."""
     if value is None or not math.isfinite(value):
         return _NOTHING
     if round(value, 1) < 60:
@@ -58,7 +62,7 @@ def rate(value: float | None) -> str:
 
 
 def amount(value: float | None) -> str:
-    """A number of which one does not know whether it counts or measures."""
+    """A number that may be a count or a measurement."""
     if value is None or not math.isfinite(value):
         return _NOTHING
     return count(value) if value == int(value) else f"{value:.4g}"

@@ -1,4 +1,12 @@
-"""What the images of the data are like, from the index that ImageExampleGen leaves of them."""
+"""Sizes, formats and classes of the images, from the index that ImageExampleGen writes.
+
+>>> import pyarrow as pa
+>>> columns = {"label": [0, 1, 1], "format": ["png", "jpeg", "jpeg"], "width": [64, 64, 32]}
+>>> table = pa.table({**columns, "height": [64, 48, 32], "num_bytes": [900, 800, 700]})
+>>> [train] = describe({"train": table}, num_classes=2).splits
+>>> train.labels, train.formats, train.width
+((1, 2), {'jpeg': 2, 'png': 1}, Spread(least=32, median=64.0, most=64))
+"""
 
 from __future__ import annotations
 
@@ -11,14 +19,14 @@ from components.report.content import Images, SplitImages, Spread
 
 BINS = 24
 COLUMNS = ("label", "format", "width", "height", "num_bytes")
-"""Of the index, those that are read here."""
+"""Columns of the index that are read here."""
 
 _GEOMETRIC = 4
-"""Where the largest is so many times the smallest, bins widen with what they count."""
+"""If the largest value is this many times the smallest, bins grow geometrically."""
 
 
 def describe(tables: Mapping[str, Any], num_classes: int) -> Images | None:
-    """Counts what there is; None without an image.
+    """Counts the images; None if there are none.
 
     Args:
       tables: pyarrow tables with `COLUMNS`, by split.
@@ -58,7 +66,7 @@ def edges_of(values: Mapping[str, np.ndarray], bins: int = BINS) -> tuple[int, .
       bins: how many, at most.
 
     Returns:
-      Rising numbers; none where all values are one.
+      Rising numbers; none if all values are the same.
     """
     present = [of for of in values.values() if len(of)]
     if not present:

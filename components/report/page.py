@@ -1,4 +1,9 @@
-"""The page of a run: a Report as one HTML file that opens from disk with no network."""
+"""The page of a run: a Report as one HTML file that opens from disk with no network.
+
+>>> report = Report("flowers", "20261130-101500-000000", "2026-11-30T10:20:00", "failed")
+>>> render(report).splitlines()[0]
+'<!doctype html>'
+"""
 
 from __future__ import annotations
 
@@ -154,7 +159,7 @@ def _formats(report: Report) -> list[str]:
 
 
 def _listed(report: Report) -> list[int]:
-    """Classes with their numbers, the largest of the first split first; of many both ends."""
+    """Classes with their numbers, largest of the first split first; both ends if there are many."""
     if not report.images:
         return []
     labels = report.images.splits[0].labels
@@ -215,7 +220,7 @@ def _plain(value: Any) -> Any:
 
 
 def _json(value: Any) -> Markup:
-    """JSON that cannot end the script element it stands in."""
+    """JSON that cannot end the script element that it is in."""
     text = to_json(value, separators=(",", ":"))
     return Markup(text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e"))
 

@@ -1,4 +1,9 @@
-"""Which images a report shows, and their thumbnails."""
+"""Which images a report shows, and their thumbnails.
+
+>>> labels, predicted = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 0])
+>>> choose(labels, predicted, np.array([0.9, 0.6, 0.7, 0.8]))  # The surest mistake is row 3.
+[3, 1, 2, 0]
+"""
 
 from __future__ import annotations
 

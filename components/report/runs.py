@@ -1,4 +1,8 @@
-"""All runs of a pipeline on one page: when, how accurate, which verdict, and what had changed."""
+"""All runs of a pipeline on one page: when, how accurate, which verdict, and what had changed.
+
+>>> list(changes({"training": {"seed": 1, "epochs": 5}}, {"training": {"seed": 2, "epochs": 5}}))
+['training.seed: 1 → 2']
+"""
 
 from __future__ import annotations
 

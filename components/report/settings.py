@@ -1,4 +1,13 @@
-"""The settings of the Report step, as one value in its execution properties."""
+"""The settings of the Report step, as one value in its execution properties.
+
+>>> settings = ReportSettings(
+...     pipeline="flowers", run_id="20261130-101500-000000", split="eval",
+...     class_names=("daisy", "rose"), config={},
+...     sources=(("Data", "beans/0.1.0", "/data/beans", "5f2a"),), links={"All runs": "runs.html"},
+... )
+>>> ReportSettings.model_validate_json(settings.model_dump_json()) == settings
+True
+"""
 
 from __future__ import annotations
 
@@ -13,7 +22,7 @@ PAGE = "index.html"
 
 
 class ReportSettings(Section):
-    """What a report says that is in no artifact.
+    """What a report shows that is in no artifact.
 
     Attributes:
       pipeline: the pipeline's name.

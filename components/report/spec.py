@@ -1,4 +1,10 @@
-"""A chart as the page takes it: a Vega-Lite spec; the page brings library and theme."""
+"""A chart as the page takes it: a Vega-Lite spec; the page brings library and theme.
+
+>>> chart = alt.Chart(alt.Data(values=[{"n": 3}])).mark_bar().encode(x="n:Q")
+>>> spec = finish(chart, "Images by class", widest=640, ratio=0.5)
+>>> spec["description"], spec["usermeta"]["widest"]
+('Images by class', 640)
+"""
 
 from __future__ import annotations
 

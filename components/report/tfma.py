@@ -1,4 +1,14 @@
-"""TFMA's own dashboards, served on this machine."""
+"""TFMA's own dashboards, served on this machine.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as output:
+...     folder = Path(output, "artifacts", "Evaluator", "evaluation", "12")
+...     folder.mkdir(parents=True)
+...     for name in ("metrics-00000-of-00001.tfrecord", "eval_config.json"):
+...         (folder / name).touch()
+...     find_evaluation(Path(output)) == folder
+True
+"""
 
 from __future__ import annotations
 
@@ -84,7 +94,7 @@ def read_answers(output: AnyPath, evaluation: AnyPath) -> dict[str, Answer]:
       UserError: the evaluation cannot be read.
     """
     names = _model_names(evaluation)
-    # Here, for it takes ten seconds, which a mistake need not cost.
+    # Imported here: it takes ten seconds, which a mistake should not cost.
     import tensorflow_model_analysis as tfma
 
     results = [_load(evaluation, name) for name in names]
@@ -170,7 +180,7 @@ def _title(key: Any, classes: dict[Any, str]) -> str:
     """TFMA's own name of a slice, with the class's name for its id."""
     if len(key) == 1 and key[0][0] == _LABEL:
         key = ((_LABEL, classes.get(key[0][1], key[0][1])),)
-    # TFMA's table takes a name for HTML.
+    # TFMA's table renders a name as HTML.
     return _stringify(key).translate(str.maketrans("<>", "[]"))
 
 
@@ -181,9 +191,9 @@ def _stringify(key: Any) -> str:
 
 
 def _class_names(output: AnyPath, slicing_metrics: Any) -> dict[Any, str]:
-    """Class name by id, where the last run's summary speaks of these very images; or else {}.
+    """Class name by id, if the last run's summary is about these images; else {}.
 
-    An evaluation does not hold the names. The images in each class tell whether it is the one.
+    An evaluation does not hold the names. The number of images in each class shows a match.
     """
     counts = {
         key[0][1]: metrics.get("", {}).get("", {}).get("example_count", {}).get("doubleValue")
@@ -235,12 +245,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.end_headers()
-        # A page that is left before it has come.
+        # The user left the page before all of it was sent.
         with contextlib.suppress(ConnectionError):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing: the terminal shows the address."""
+        """Logs nothing: the terminal shows the address."""
 
 
 def serve(output: AnyPath, number: int | None, port: int, opened: bool) -> None:

@@ -1,4 +1,14 @@
-"""What a training leaves besides its model: history, curves, TensorBoard's logs."""
+"""What a training leaves besides its model: history, curves, TensorBoard's logs.
+
+>>> import tempfile
+>>> row = {"epoch": 1, "learning_rate": 0.003, "waiting": 0.1, "loss": 0.7, "accuracy": 0.6}
+>>> with tempfile.TemporaryDirectory() as folder:
+...     record = Record(folder, epochs=10)
+...     record.tell({**row, "val_loss": 0.6, "val_accuracy": 0.7})
+...     record.close()
+...     sorted(os.listdir(folder))
+['train', 'validation']
+"""
 
 from __future__ import annotations
 
@@ -16,7 +26,7 @@ _METRICS = ("loss", "accuracy")
 
 
 class Record:
-    """Tells every epoch, and writes it for TensorBoard: `train` and `validation` in the folder."""
+    """Reports every epoch and writes it for TensorBoard: `train` and `validation` in the folder."""
 
     def __init__(self, folder: str | None, epochs: int):
         """Begins the logs.

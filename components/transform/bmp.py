@@ -1,12 +1,15 @@
-"""What a BMP must be for TensorFlow to decode it rightly; the screen and the graph go by it.
+"""What a BMP must be for TensorFlow to decode it rightly; the screen and the graph use it.
 
 Source: Windows' BITMAPINFOHEADER, BITMAPV4HEADER and BITMAPV5HEADER; OS/2 2.0.
+
+    >>> len(GREYS), list(GREYS[4:8])
+    (1024, [1, 1, 1, 0])
 """
 
 HEADER_SIZES = (40, 52, 56, 64, 108, 124)
-"""In bytes, of all versions but the first."""
+"""In bytes, for all versions but the first."""
 COLOUR_BITS = (24, 32)
-"""Of a pixel without a palette."""
+"""Bits of a pixel without a palette."""
 PALETTE = 54
 """Where a palette begins behind a header of 40 bytes."""
 GREYS = bytes(byte for grey in range(256) for byte in (grey, grey, grey, 0))

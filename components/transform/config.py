@@ -1,4 +1,10 @@
-"""The `preprocessing` section: image sizes and augmentation."""
+"""The `preprocessing` section: image sizes and augmentation.
+
+>>> PreprocessingConfig(resize=64, crop=48).sizes(auto=KERAS_IO_SIZES, paper=True).evaluate
+48
+>>> hex_of((255, 0, 128))
+'#ff0080'
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,11 @@
 
 Source: Exif 2.32, sections 4.5 and 4.6; TIFF 6.0, section 2. Followed as Pillow's
 `ImageOps.exif_transpose` follows it.
+
+    >>> import struct
+    >>> tiff = struct.pack("<2sHIHHHIHH", b"II", 42, 8, 1, _ORIENTATION, 3, 1, 6, 0)
+    >>> exif_orientation(tf.constant([tiff, b"no Exif data"])).numpy().tolist()
+    [6, 0]
 """
 
 from __future__ import annotations
@@ -14,15 +19,15 @@ _ORIENTATION = 0x0112
 _ENTRY = 6
 """Numbers of 16 bits in an entry: tag, type, two of the count, two of the value."""
 _MAX_ENTRIES = 100
-"""Of a directory that are read; cameras write some twenty."""
+"""Entries of a directory that are read, at most; cameras write some twenty."""
 _MOST = [{3: 2, 8: 2, 4: 1, 9: 1, 13: 1}.get(kind, 0) for kind in range(15)]
-"""By TIFF's type: how many values an entry holds; of the whole numbers of 2 and 4 bytes alone."""
+"""By TIFF's type: how many values an entry holds; only for whole numbers of 2 and 4 bytes."""
 _IN_XMP = r"tiff:Orientation(?:=\"|>)([0-9])"
 
 
 @rare(tf.TensorSpec([None], tf.string))
 def exif_orientation(tiff: tf.Tensor) -> tf.Tensor:
-    """The orientation that Exif data say.
+    """The orientation in Exif data.
 
     Args:
       tiff: string [N], Exif data, with or without their name before them, or anything else.

@@ -1,4 +1,8 @@
-"""Names of features, in the examples and out of Transform."""
+"""Names of features, in the examples and out of Transform.
+
+>>> SLICE_FEATURES
+('image_side',)
+"""
 
 IMAGE = "image"
 LABEL = "label"

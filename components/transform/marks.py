@@ -1,12 +1,19 @@
-"""What encoded images say of how they are to be shown, read in the graph for a batch at once.
+"""What encoded images record about how to show them, read in the graph for a batch at once.
 
 Every marker of a JPEG before its first scan, every block of a GIF before its first frame, and every
-chunk of a PNG that may say an orientation is visited in one loop over the whole batch, so that an
+chunk of a PNG that may hold an orientation is visited in one loop over the whole batch, so that an
 image costs some microseconds. Nothing here fails on damaged bytes: what cannot be read is not
 followed. The graph is small on purpose: every data set that reads by it expands it again.
 
 Source: JPEG, ITU-T T.81, annex B; PNG, third edition, section 11.3; GIF89a, sections 18 to 23;
 Windows' BITMAPINFOHEADER.
+
+    >>> rgb, rgba = (tf.io.encode_png(tf.zeros((2, 2, n), tf.uint8)) for n in (3, 4))
+    >>> marks = read_marks(tf.stack([rgb, rgba, b"no image"]))
+    >>> marks.kind.numpy().tolist() == [PLAIN, ALPHA, UNKNOWN]
+    True
+    >>> marks.orientation.numpy().tolist()
+    [1, 1, 1]
 """
 
 from __future__ import annotations
@@ -21,10 +28,10 @@ from components.transform.exif import exif_orientation, xmp_orientation
 from components.transform.graph_parts import Pattern, Patterns, piece, rare
 
 UNKNOWN, PLAIN, ALPHA, NEGATIVE, GIF, BMP = range(6)
-"""Kinds: what TensorFlow does not decode, or not rightly; a JPEG or PNG that its decoder alone has
-right; a PNG with transparency; a JPEG of four colours without Adobe's marker, which TensorFlow
-decodes to its negative; a GIF whose first frame is opaque and as large as the screen; a BMP of 24
-or 32 bits without alpha, or of 8 bits whose palette is the greys in their order."""
+"""Kinds: what TensorFlow does not decode, or not rightly; a JPEG or PNG that its decoder alone
+decodes rightly; a PNG with transparency; a JPEG of four colours without Adobe's marker, which
+TensorFlow decodes to its negative; a GIF whose first frame is opaque and as large as the screen; a
+BMP of 24 or 32 bits without alpha, or of 8 bits whose palette is the greys in their order."""
 
 _NEVER = 2**30
 """A position beyond every end, and a step beyond it."""
@@ -35,7 +42,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _NONE = bytes(4)
 _GREY_BMP: Pattern = {0: b"BM", 14: b"\x28\0\0\0", 28: b"\x08\0" + _NONE}
 _COLOURS = [(size, bits) for size in HEADER_SIZES for bits in COLOUR_BITS]
-"""Of other BMPs the size of the header and the bits of a pixel."""
+"""For other BMPs, the size of the header and the bits of a pixel."""
 _HEADS: list[tuple[int, Pattern]] = [
     (PLAIN, {0: b"\xff\xd8\xff"}),
     # Tables follow the marker of JFIF: a JPEG with nothing to say, as a rule.
@@ -85,11 +92,11 @@ _PLACE = Patterns(40, [pattern for _, pattern in _PLACES])
 
 
 class Marks(NamedTuple):
-    """Of a batch of images.
+    """The marks of a batch of images.
 
     Attributes:
       kind: int32 [N], one of the kinds above.
-      orientation: int32 [N], 1 to 8 as Exif numbers them; 1 where none is said.
+      orientation: int32 [N], 1 to 8 as Exif numbers them; 1 if there is none.
     """
 
     kind: tf.Tensor
@@ -191,12 +198,12 @@ def _visited(
 
 def _step(four_bytes: tf.Tensor, is_png: tf.Tensor, is_gif: tf.Tensor) -> tf.Tensor:
     """From a marker, a block or a chunk to the next, by its first bytes as a number: int32 [N]."""
-    # Negative where the first byte is 0xFF: libjpeg passes over what is no marker.
+    # Negative where the first byte is 0xFF: libjpeg skips what is no marker.
     marker = tf.clip_by_value(four_bytes // 2**16 + 256, 0, 256)
     # A length of 0 or 1 is one that is not there, to libjpeg.
     sized = tf.gather(_IS_SIZED, marker) * tf.maximum(four_bytes & 0xFFFF, 2)
     step = tf.gather(_FIXED, marker) + sized
-    # Of an extension only the first part is passed over: most have one.
+    # Only the first part of an extension is skipped: most have one.
     is_extension = tf.equal(four_bytes // 2**24, 0x21)
     block = tf.where(is_extension, 4 + (four_bytes // 2**8 & 0xFF), _NEVER)
     chunk = 12 + tf.where(four_bytes < 0, _NEVER, tf.minimum(four_bytes, _NEVER))
@@ -230,7 +237,7 @@ def _four_bytes(encoded: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
 
 
 def _orientation(exif: tf.Tensor, xmp: tf.Tensor) -> tf.Tensor:
-    """1 to 8, int32 [N]: as Exif data say, string [N], and where these say nothing, XMP data."""
+    """1 to 8, int32 [N]: from Exif data, string [N], and if there is none, from XMP data."""
     none = tf.zeros_like(exif, tf.int32)
     said = tf.cond(
         tf.reduce_any(tf.not_equal(exif, "")), lambda: exif_orientation(exif), lambda: none

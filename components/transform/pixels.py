@@ -2,6 +2,10 @@
 
 In TensorFlow's own operations alone, as it is part of the served model. Transparency is composited
 on a background, and the orientation in Exif is followed.
+
+    >>> transparent = tf.io.encode_png(tf.zeros((2, 2, 4), tf.uint8)).numpy()
+    >>> decoder((255, 128, 0))(transparent)[0, 0].tolist()
+    [255, 128, 0]
 """
 
 from __future__ import annotations
@@ -97,7 +101,7 @@ def _gif(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _bmp(encoded: tf.Tensor) -> tf.Tensor:
-    """Of 24 or 32 bits, or of a palette of greys."""
+    """A BMP of 24 or 32 bits, or with a palette of greys."""
     pixels = tf.io.decode_bmp(encoded)
     channels = tf.shape(pixels)[2]
     is_right = (channels > 1) | tf.equal(_cut(encoded, PALETTE, len(GREYS)), GREYS)

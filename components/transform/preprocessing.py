@@ -2,6 +2,14 @@
 
 The seed's preprocess_test; random augmentation is the Trainer's, or it would be drawn once and be
 part of the served graph.
+
+    >>> encoded = tf.io.encode_png(tf.fill((48, 80, 3), tf.constant(255, tf.uint8)))
+    >>> outputs = preprocessing_fn(
+    ...     {"image": encoded[tf.newaxis], "label": tf.constant([2])},
+    ...     {"evaluate": 32, "resize": 64, "background": (255, 255, 255)},
+    ... )
+    >>> outputs["image"].shape, outputs["train_image"].shape, outputs["image_side"].numpy().tolist()
+    (TensorShape([1, 32, 32, 3]), TensorShape([1, 64, 64, 3]), [32])
 """
 
 from __future__ import annotations

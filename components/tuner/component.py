@@ -1,4 +1,22 @@
-"""OptunaTuner, the TFX component."""
+"""OptunaTuner, the TFX component.
+
+>>> from tfx.types import Channel
+>>> from components.trainer.config import TrainingConfig
+>>> from components.trainer.settings import TrainerSettings
+>>> from components.transform.config import ImageSizes
+>>> from components.tuner.config import SearchConfig
+>>> from components.tuner.settings import TunerSettings
+>>> trainer = TrainerSettings(
+...     backbone_path="/weights/bit-mini", backbone_sha256="cb3d", trainable_parameters=None,
+...     mode="head_only", class_names=("daisy", "rose"), num_train=100, num_eval=20,
+...     sizes=ImageSizes(resize=160, evaluate=128, crop=128, flip=True),
+...     training=TrainingConfig(),
+... )
+>>> settings = TunerSettings(trainer=trainer, search=SearchConfig(mode=("head_only", "full")))
+>>> channels = {name: Channel(type=kind) for name, kind in OptunaTuner.INPUTS.items()}
+>>> sorted(OptunaTuner(settings, "9c1b", **channels).outputs)
+['best_hyperparameters', 'tuner_results']
+"""
 
 from __future__ import annotations
 

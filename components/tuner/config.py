@@ -1,4 +1,11 @@
-"""The `search` section: what is tried, how often, and on how many images it is judged."""
+"""The `search` section: what is tried, how often, and on how many images it is judged.
+
+>>> config = SearchConfig(base_learning_rate=[0.003, 0.03], mode=["head_only", "full"])
+>>> config.combinations, config.most_trials
+(4, 4)
+>>> describe({"base_learning_rate": 0.003, "mode": "full"})
+'base_learning_rate 0.003, mode full'
+"""
 
 from __future__ import annotations
 

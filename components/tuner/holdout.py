@@ -1,4 +1,10 @@
-"""Which images of the train split trials are judged on."""
+"""Which images of the train split trials are judged on.
+
+>>> held_out_count(count=100, share=0.15, classes=5)
+15
+>>> int(hold_out(count=100, held_out=15, seed=42).sum())
+15
+"""
 
 from __future__ import annotations
 

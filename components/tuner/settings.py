@@ -1,4 +1,18 @@
-"""The settings of the Tuner, as one value in its execution properties."""
+"""The settings of the Tuner, as one value in its execution properties.
+
+>>> from components.trainer.config import TrainingConfig
+>>> from components.transform.config import ImageSizes
+>>> trainer = TrainerSettings(
+...     backbone_path="/weights/bit-mini", backbone_sha256="cb3d", trainable_parameters=None,
+...     mode="head_only", class_names=("daisy", "rose"), num_train=100, num_eval=20,
+...     sizes=ImageSizes(resize=160, evaluate=128, crop=128, flip=True),
+...     training=TrainingConfig(),
+... )
+>>> search = SearchConfig(mode=("head_only", "full"), epochs=3)
+>>> trial = TunerSettings(trainer=trainer, search=search).of_trial({"mode": "full"}, held_out=15)
+>>> trial.mode, trial.training.epochs, trial.num_eval
+('full', 3, 15)
+"""
 
 from __future__ import annotations
 

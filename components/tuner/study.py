@@ -1,6 +1,12 @@
 """The search itself: what is tried next, by Optuna, and what was best.
 
 Knows nothing of training: a trial is a function of its values.
+
+    >>> def objective(number, values, look):
+    ...     return (0.9, 0.3) if values["mode"] == "full" else (0.8, 0.5)
+    >>> trials = search(SearchConfig(mode=("head_only", "full")), objective)
+    >>> counts_of(trials), best_of(trials).values
+    ('2 complete', {'mode': 'full'})
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ RANDOM_TRIALS = 10
 """Trials at most that are drawn before the sampler learns from them; of fewer trials, half."""
 
 Look = Callable[[int, float], None]
-"""(steps, val_accuracy after them); raises `TrialPrunedError` where it is not worth to go on."""
+"""(steps, val_accuracy after them); raises `TrialPrunedError` if the trial should end."""
 Objective = Callable[[int, dict[str, Any], Look], tuple[float, float]]
 """(number of the trial, its values, look) -> val_accuracy and val_loss."""
 
@@ -150,7 +156,7 @@ def _make_study(config: SearchConfig) -> optuna.Study:
 
 
 def _distributions(config: SearchConfig) -> dict[str, Any]:
-    """Optuna's view of the space; of a list it sees the places, for a schedule can be a mapping."""
+    """Optuna's view of the space; it sees places in a list, since a schedule can be a mapping."""
     from optuna import distributions
 
     return {
@@ -193,5 +199,5 @@ def _tell(study: optuna.Study, asked: optuna.Trial, trial: Trial) -> None:
     if trial.state == COMPLETE:
         study.tell(asked, trial.val_accuracy)
     else:
-        # A failed one too: of its own failed trials Optuna learns nothing, and tries their like.
+        # Failed ones too: Optuna learns nothing from its failed trials, and tries similar values.
         study.tell(asked, state=TrialState.PRUNED)

@@ -1,4 +1,13 @@
-"""One trial: a short training by the Trainer's own code, on data that is read once for all."""
+"""One trial: a short training by the Trainer's own code, on data that is read once for all.
+
+The Tuner's executor runs a search with it:
+
+    from components.tuner.study import search
+    from components.tuner.trial import Trials
+
+    with Trials(settings, files, transform_graph) as trials:
+        found = search(settings.search, trials.run)
+"""
 
 from __future__ import annotations
 
@@ -31,8 +40,8 @@ from components.tuner.study import Look, TrialFailedError
 class Trials:
     """The trainings of one search; a context manager.
 
-    From trial to trial stay decoded images, and the embeddings of a frozen backbone, as far as
-    `training.cache` has room; and the network with its traced steps, one of each mode.
+    Decoded images, and the embeddings of a frozen backbone, are cached from trial to trial as far
+    as `training.cache` has room; so is the network of each mode with its traced steps.
     """
 
     def __init__(
@@ -42,7 +51,7 @@ class Trials:
         transform_graph: str,
         base_model: str | None = None,
     ):
-        """Takes the train split apart.
+        """Divides the train split.
 
         Args:
           settings: what is trained, and the part that is held out.
@@ -77,7 +86,7 @@ class Trials:
     def __exit__(self, *_: object) -> None:
         self._begun.clear()
         self._stack.close()
-        # What was traced, and the variables that it holds, are in cycles.
+        # Traced functions and the variables that they hold are in reference cycles.
         gc.collect()
 
     def run(self, number: int, values: dict[str, Any], look: Look) -> tuple[float, float]:
@@ -90,7 +99,7 @@ class Trials:
             the batch cannot be shared out to the devices.
         """
         settings = self._settings.of_trial(values, self._splits[1].count)
-        # The schedule of the Trainer, who learns from the images held out too.
+        # The schedule of the Trainer, which learns from the images held out too.
         plan = make_plan(settings.training, settings.num_train)
 
         def tell(row: Row) -> None:
@@ -108,7 +117,7 @@ class Trials:
         return kept["val_accuracy"], kept["val_loss"]
 
     def _fit(self, settings: TrainerSettings, plan: Plan) -> Fit:
-        """As a training begins: made, or its variables as they were when it was."""
+        """A training that has not begun: a new one, or one whose variables are set back."""
         key = settings.mode, plan.mixup
         if key in self._begun:
             self._begun[key].restore()

@@ -1,4 +1,11 @@
-"""Who asks: nobody, a bearer token, the pod's service account, or a user of Dex."""
+"""Who asks: nobody, a bearer token, the pod's service account, or a user of Dex.
+
+>>> from types import SimpleNamespace
+>>> options = SimpleNamespace(auth="auto", token_file=None, dex_user=None, dex_password_file=None)
+>>> transport = Transport("http://localhost:8080", None, False, None)
+>>> choose(options, transport, {"KFP_TOKEN": "secret"}).how
+'with the token of KFP_TOKEN'
+"""
 
 from __future__ import annotations
 

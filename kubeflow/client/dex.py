@@ -4,6 +4,13 @@ The platform redirects whoever has no session to Dex, by itself (OIDC AuthServic
 `authservice_session`) or from a sign-in page (oauth2-proxy, cookie `oauth2_proxy_kubeflow`). Dex
 lists its connectors or shows the form of the only one; after the form it may ask for approval, and
 sends whoever passed back with a code that the guard turns into its cookie.
+
+A server that refuses us renews the cookies with it:
+
+    from kubeflow.client.dex import log_in
+
+    with transport.session() as session:
+        client.cookie = log_in(session, transport.host, "user@example.com", password)
 """
 
 from __future__ import annotations
@@ -97,5 +104,5 @@ def _check(response: requests.Response, host: str) -> None:
 
 
 def _reason(error: Exception) -> Exception:
-    """What urllib3 says, which requests wraps."""
+    """The error of urllib3 that requests wraps."""
     return error.args[0] if error.args and isinstance(error.args[0], Exception) else error

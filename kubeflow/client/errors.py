@@ -1,4 +1,10 @@
-"""What a server's refusal means, in one sentence, and whether it passes."""
+"""What a server's refusal means, in one sentence, and whether it passes.
+
+>>> refusal("cannot start the run", 409, "there already")
+ConflictError('cannot start the run: there already (409).')
+>>> message_of(b'{"message": "there already"}')
+'there already'
+"""
 
 from __future__ import annotations
 
@@ -28,13 +34,13 @@ _REFUSALS = re.compile(
     ),
     re.IGNORECASE,
 )
-"""What KFP's API server says, with status 500, of a run that it did not create.
+"""What KFP's API server says, with status 500, about a run that it did not create.
 
-Of a 500 without these nobody knows: it also comes where the workflow was made, and storing the run
+Any other 500 leaves that open: it also comes where the workflow was made, and storing the run
 failed (CreateRun in kubeflow/pipelines, backend/src/apiserver/resource/resource_manager.go).
 """
 _NOT_DONE = (425, 429, 501, 505)
-"""Statuses that say that nothing was looked at."""
+"""Statuses that mean that nothing was done."""
 
 
 class GoneError(UserError):

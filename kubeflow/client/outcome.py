@@ -6,6 +6,11 @@ its inputs), `executor` or `executor(0)` (its pods), `root`, `exit-handler-1`, `
 is absent, or there without a state, since Argo's Omitted is none of the server's states; one whose
 condition was false is SKIPPED, and the tasks inside it are absent. A terminated run ends as FAILED;
 that it was asked to end is in its history alone.
+
+    >>> from types import SimpleNamespace
+    >>> run = SimpleNamespace(state="FAILED", state_history=[], error=None)
+    >>> outcome(run, {"trainer": Task("FAILED", pod="digits-1")}, knows_gates=True)
+    (1, "step trainer failed; the log of trainer's pod digits-1 says why.")
 """
 
 from __future__ import annotations

@@ -1,4 +1,11 @@
-"""The compiled package: its name, its parameters, its tasks, and what a run of it is given."""
+"""The compiled package: its name, its parameters, its tasks, and what a run of it is given.
+
+>>> package = Package(Path("digits.yaml"), "5f2a" * 16, "digits", {"epochs": "STRING"}, (), {})
+>>> package.version_name
+'digits-5f2a5f2a5f2a'
+>>> arguments(package, given=["epochs=5"], overrides=[])
+{'epochs': '5'}
+"""
 
 from __future__ import annotations
 
@@ -28,7 +35,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Package:
-    """What the YAML file says.
+    """The content of the YAML file.
 
     Attributes:
       path: the file.

@@ -1,4 +1,9 @@
-"""One run: it is started, waited for through a server's absence, and terminated."""
+"""One run: it is started, waited for through a server's absence, and terminated.
+
+>>> version = Version("pipeline-1", "version-1", "digits-5f2a", is_new=True)
+>>> Request(version, "experiment-1", {"epochs": "5"}).common()["experiment_id"]
+'experiment-1'
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""A Kubeflow Pipelines API server: whether it is one, which version it has, and how it is asked."""
+"""A Kubeflow Pipelines API server: whether it is one, which version it has, and how it is asked.
+
+>>> About("2.16.0", multi_user=False).is_fixed
+False
+>>> namespace_of("team", About("2.17.0", multi_user=True))
+'team'
+"""
 
 from __future__ import annotations
 
@@ -34,7 +40,7 @@ FIXED_IN = (2, 17, 0)
 
 @dataclass(frozen=True)
 class About:
-    """What a server says of itself; `version` is empty where it does not."""
+    """What a server says about itself; `version` is empty if it does not say."""
 
     version: str
     multi_user: bool
@@ -98,7 +104,7 @@ class Server:
         return self.auth.renew(self.client)
 
     def link(self, path: str) -> str:
-        """A page of the UI, which is where the API is unless KF_PIPELINES_UI_ENDPOINT says else."""
+        """A page of the UI, which is where the API is unless KF_PIPELINES_UI_ENDPOINT is set."""
         ui = os.environ.get("KF_PIPELINES_UI_ENDPOINT") or self.host
         return f"{ui.rstrip('/')}/#/{path}"
 

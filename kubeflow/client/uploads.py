@@ -1,4 +1,12 @@
-"""What a run needs on the server: the pipeline, its version, the experiment; found, or made."""
+"""What a run needs on the server: the pipeline, its version, the experiment; found, or made.
+
+`kubeflow.submit` finds or makes all three:
+
+    from kubeflow.client.uploads import ensure_experiment, ensure_version
+
+    version = ensure_version(server, package, namespace=None, name=None)
+    experiment_id = ensure_experiment(server, package.name, namespace=None)
+"""
 
 from __future__ import annotations
 

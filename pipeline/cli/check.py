@@ -1,4 +1,9 @@
-"""`bit-tfx check`: what a run would do."""
+"""`bit-tfx check`: what a run would do.
+
+For example:
+
+    bit-tfx check --preset digits --set training.seed=3
+"""
 
 from __future__ import annotations
 

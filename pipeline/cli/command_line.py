@@ -1,4 +1,15 @@
-"""How every command of ours ends: exit code and one sentence; and what it does about signals."""
+"""How every command of ours ends: exit code and one sentence; and what it does about signals.
+
+>>> @click.command(cls=Verb)
+... @click.option("--folder")
+... def greet(folder):
+...     print(f"Hello, {folder}.")
+>>> perform(greet, ["--folder", "photos"])
+Hello, photos.
+0
+>>> perform(greet, ["photos"])  # With a sentence on standard error.
+2
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""`bit-tfx init`: a configuration for a folder of images."""
+"""`bit-tfx init`: a configuration for a folder of images.
+
+For example:
+
+    bit-tfx init --folder photos --output photos.yaml
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The command `bit-tfx`: the table of its verbs, each of which is read when it is typed.
 
->>> main(["run", "digits"])
+>>> from pipeline.cli.command_line import perform
+>>> perform(command, ["run", "digits"])  # `main` without settling the process's streams.
 2
 """
 

@@ -1,4 +1,9 @@
-"""The options that several verbs share, each described once."""
+"""The options that several verbs share, each described once.
+
+>>> config, _ = Wanted("digits", None, ("training.seed=3",)).settle()
+>>> config.training.seed
+3
+"""
 
 from __future__ import annotations
 

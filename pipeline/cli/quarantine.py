@@ -1,4 +1,9 @@
-"""`bit-tfx quarantine`: the images that the last run set aside."""
+"""`bit-tfx quarantine`: the images that the last run set aside.
+
+For example:
+
+    bit-tfx quarantine --output runs/digits --extract rejects
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""`bit-tfx report`: where the report of the last run is."""
+"""`bit-tfx report`: where the report of the last run is.
+
+For example:
+
+    bit-tfx report --open
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""`bit-tfx run`, which is what local_runner.py runs."""
+"""`bit-tfx run`, which is what local_runner.py runs.
+
+For example:
+
+    bit-tfx run --folder photos --set training.epochs=5 --output runs/photos
+"""
 
 from __future__ import annotations
 

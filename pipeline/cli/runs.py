@@ -1,4 +1,9 @@
-"""`bit-tfx runs`: all runs of a pipeline."""
+"""`bit-tfx runs`: all runs of a pipeline.
+
+For example:
+
+    bit-tfx runs --output runs/digits
+"""
 
 from __future__ import annotations
 

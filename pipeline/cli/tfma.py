@@ -1,4 +1,9 @@
-"""`bit-tfx tfma`: TFMA's own dashboards."""
+"""`bit-tfx tfma`: TFMA's own dashboards.
+
+For example:
+
+    bit-tfx tfma --output runs/digits --open
+"""
 
 from __future__ import annotations
 

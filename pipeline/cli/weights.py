@@ -1,4 +1,9 @@
-"""`bit-tfx weights`: a backbone of the published weights of BiT."""
+"""`bit-tfx weights`: a backbone of the published weights of BiT.
+
+For example:
+
+    bit-tfx weights BiT-M-R50x1.npz weights/r50x1
+"""
 
 from __future__ import annotations
 

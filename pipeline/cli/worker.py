@@ -1,4 +1,9 @@
-"""`bit-tfx worker`: one of the processes that train together."""
+"""`bit-tfx worker`: one of the processes that train together.
+
+For example:
+
+    bit-tfx worker --output gs://bucket/digits --forever
+"""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ _JUDGED = 20
 _PASSES = 12
 """Over the training images by bit-mini, as the preset digits has it."""
 _STEPS = (60, 3000)
-"""Of bit-mini at least and at most: minutes on two cores."""
+"""Least and most steps of bit-mini: minutes on two cores."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _splits(
         return {}, photos.splits[own["train"]], photos.splits[own["eval"]]
     source = own["train"].partition("[")[0]
     labels = photos.splits[source]
-    # The last choice stands where none has every class on both sides.
+    # The last choice is taken if none has every class on both sides.
     for percent in _TRAIN_PERCENT:
         at = round(len(labels) * percent / 100)
         train, judged = labels[:at], labels[at:]

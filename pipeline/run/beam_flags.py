@@ -1,4 +1,8 @@
-"""Beam's flags, as Beam itself reads them."""
+"""Beam's flags, as Beam itself reads them.
+
+>>> checked_flags(BeamConfig())
+['--runner=FnApiRunner', '--sdk_container_image=none']
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,14 @@
 """The output folder of a run on this machine: made, and in one run's use at a time.
 
-with claim(layout, config) as lock:
-...  # No other run writes below layout.output.
+>>> import tempfile
+>>> from pipeline.config import load_config
+>>> with tempfile.TemporaryDirectory() as output:
+...     with claim(Layout(output), load_config("digits")):  # No other run can write there.
+...         with claim(Layout(output), load_config("digits")):
+...             pass
+Traceback (most recent call last):
+...
+components.errors.UserError: --output ... is in use by another run.
 """
 
 from __future__ import annotations
@@ -22,7 +29,7 @@ from pipeline.run.summary import USAGE, Summary, write_summary
 def write_failed_summary(output: Path, reason: str) -> None:
     """Leaves a summary of a run that could not start.
 
-    An output that cannot be had gets none, and neither does one that a run is writing.
+    It writes none where the output cannot be used, or where another run writes.
     """
     layout = Layout(output)
     with contextlib.suppress(OSError), _lock(layout):

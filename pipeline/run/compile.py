@@ -1,4 +1,13 @@
-"""The pipeline of one run, compiled: by the local worker, and by Kubeflow's `prepare`."""
+"""The pipeline of one run, compiled: by the local worker, and by Kubeflow's `prepare`.
+
+The local worker compiles, and then runs:
+
+    from pipeline.run.compile import compile_run
+    from pipeline.run.dag_runner import LocalDagRunner
+
+    ir = compile_run(inputs, folder, connection, own_store=True, use_cache=True)
+    LocalDagRunner().run_with_ir(ir)
+"""
 
 from __future__ import annotations
 

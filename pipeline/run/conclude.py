@@ -1,7 +1,14 @@
 """What a run left, read and shown: the numbers, the inferred schema and the report.
 
-The last act of every run, of one that broke off too, on this machine and on Kubeflow. It needs no
-TFX, so that the report of a run whose worker died costs no second start of it.
+The end of every run, also of one that broke off, on this machine and on Kubeflow. It needs no TFX,
+so that the report of a run whose worker died does not need to load it a second time.
+
+A run ends with one of the two:
+
+    from pipeline.run.conclude import conclude, conclude_broken
+
+    outcome, outputs = conclude(connection, folder, config)
+    outcome = conclude_broken(connection, folder, config, summary)
 """
 
 from __future__ import annotations

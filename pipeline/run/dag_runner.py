@@ -1,4 +1,11 @@
-"""BeamDagRunner, in process whatever the network offers, and with a word on every step."""
+"""BeamDagRunner, always in this process, and with events for every step.
+
+The local worker runs what it compiled:
+
+    from pipeline.run.dag_runner import LocalDagRunner
+
+    LocalDagRunner().run_with_ir(ir)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,11 @@
-"""The one line of an error that says what went wrong."""
+r"""The one line of an error that says what went wrong.
+
+>>> error = ValueError("Traceback (most recent call last):\nthe image is empty")
+>>> gist(error)
+'ValueError: the image is empty'
+>>> without_place("the image is empty [while running 'Read/Map']")
+'the image is empty'
+"""
 
 from __future__ import annotations
 
@@ -13,10 +20,10 @@ _RAISED = re.compile(r"(?m)^(?:\w+\.)*([A-Z]\w*): (.+)$")
 
 
 def gist(error: BaseException) -> str:
-    """Type and telling line: TensorFlow puts where it was before what it was.
+    """Type and the line that matters: TensorFlow puts the place before what happened.
 
     A Beam runner of other processes puts the worker's whole traceback into an error of its own;
-    what the worker raised is told then.
+    the result is then what the worker raised.
     """
     raised = _raised_elsewhere(str(error))
     if raised:

@@ -1,4 +1,13 @@
-"""All runs of a pipeline as a table for the terminal, from the summaries that they left."""
+"""All runs of a pipeline as a table for the terminal, from the summaries that they left.
+
+>>> import tempfile
+>>> from pipeline.config import load_config
+>>> from pipeline.run.summary import begin
+>>> with tempfile.TemporaryDirectory() as output:
+...     _ = begin(load_config("digits"), Layout(output), "20261130-101500-000000")
+...     runs_table(output).row_count
+1
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""Which output folder the last run wrote, for commands that are given none."""
+"""Which output folder the last run wrote, for commands that are given none.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as runs:
+...     output = Path(runs, "digits")
+...     output.mkdir()
+...     before = last_output(Path(runs))
+...     (output / "run_summary.json").touch()
+...     before, last_output(Path(runs)) == str(output)
+(None, True)
+"""
 
 from __future__ import annotations
 

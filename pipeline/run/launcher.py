@@ -1,9 +1,21 @@
 """TFX's launcher, with a cache that looks at files before it trusts them.
 
-TFX's own cache asks ML Metadata whether an artifact is live, and of its files only whether the
-folder exists: what was cut or emptied since fails the next step, in every run. Its key holds the
-full path of every input: a folder that was moved would be computed again from its first step to
-its last. Both kinds of runner launch every step by this one.
+TFX's own cache asks ML Metadata whether an artifact is live, and checks only that its folder
+exists: a file that was truncated since fails the next step, in every run. Its key holds the full
+path of every input: in a folder that was moved, every step would run again. Both kinds of runner
+launch every step with this one.
+
+A runner launches a node as TFX's does:
+
+    from pipeline.run.launcher import CheckedLauncher
+
+    CheckedLauncher(
+        pipeline_node=node,
+        mlmd_connection=metadata.Metadata(connection),
+        pipeline_info=ir.pipeline_info,
+        pipeline_runtime_spec=ir.runtime_spec,
+        executor_spec=executor_spec,
+    ).launch()
 """
 
 from __future__ import annotations

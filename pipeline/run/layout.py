@@ -1,4 +1,11 @@
-"""Where a run keeps what: the folders below `--output`."""
+"""Where a run stores its files: the folders below `--output`.
+
+>>> layout = Layout("/moved/digits")
+>>> str(layout.summary), str(layout.logs("20261130-101500-000000"))
+('/moved/digits/run_summary.json', '/moved/digits/logs/20261130-101500-000000')
+>>> str(layout.moved("/old/digits/artifacts/Trainer/model/7"))
+'/moved/digits/artifacts/Trainer/model/7'
+"""
 
 from __future__ import annotations
 
@@ -31,7 +38,7 @@ class Layout:
 
     @property
     def checkpoints(self) -> AnyPath:
-        """Of trainings that are not done, by the digest of what they depend on."""
+        """Checkpoints of trainings that are not done, by the digest of what they depend on."""
         return self.output / "checkpoints"
 
     @property
@@ -46,7 +53,7 @@ class Layout:
 
     @property
     def last_run(self) -> AnyPath:
-        """What the last finished run had read, to tell an unchanged one."""
+        """What the last finished run had read, to recognise an unchanged one."""
         return self.output / "metadata" / "last_run.json"
 
     @property

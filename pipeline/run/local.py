@@ -1,4 +1,16 @@
-"""One run on this machine: starts the worker, shows what it says, and writes the summary."""
+"""One run on this machine: starts the worker, shows its events, and writes the summary.
+
+`bit-tfx run` is:
+
+    from rich.console import Console
+
+    from pipeline.config import load_config
+    from pipeline.run.local import run
+    from pipeline.run.output_path import resolved_output
+
+    output = resolved_output(Path("runs/digits"))
+    exit_code = run(load_config("digits"), output, use_cache=True, console=Console())
+"""
 
 from __future__ import annotations
 
@@ -156,7 +168,7 @@ class _LocalRun:
         """Writes how the run ended, for programs and for the page of all runs."""
         write_summary(self._layout.summary, self._record.summary)
         if self._is_unchanged:
-            # It did nothing that a row would be worth.
+            # It did nothing that deserves a row.
             (self._logs / KEPT).unlink()
         else:
             keep_summary(self._logs, self._record.summary)
@@ -184,14 +196,14 @@ def _work(request: dict[str, Any], logs: Path, lock: TextIO) -> Iterator[dict[st
     os.close(write_end)
     assert worker.stdin is not None
     try:
-        # A worker that could not even start has closed its end; what it said is in its log.
+        # A worker that could not even start has closed its end; its output is in its log.
         with contextlib.suppress(BrokenPipeError):
             worker.stdin.write(json.dumps(request) + "\n")
             worker.stdin.flush()
         with os.fdopen(read_end, encoding="utf-8") as pipe:
             yield from read_events(pipe)
     finally:
-        # Its end of input is what makes a worker that still runs stop at once.
+        # The end of its input stops a worker that still runs at once.
         with contextlib.suppress(OSError):
             worker.stdin.close()
         worker.wait()

@@ -1,7 +1,17 @@
-"""Whether a run can use its metadata database, a file of SQLite: asked before TFX is loaded.
+"""Whether a run can use its metadata database, a file of SQLite: checked before TFX is loaded.
 
-ML Metadata itself waits for minutes for a file that another process holds, and of one that is
-damaged says neither where it is nor what to do.
+ML Metadata itself waits for minutes for a file that another process holds, and its error for a
+damaged one has neither the path nor a cure.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as output:
+    ...     database = Path(output, "metadata.sqlite")
+    ...     check_metadata(database, Path(output, "artifacts"))  # The first run makes it.
+    ...     _ = database.write_text("no database")
+    ...     check_metadata(database, Path(output, "artifacts"))
+    Traceback (most recent call last):
+    ...
+    components.errors.UserError: The metadata database ... is damaged: it is no SQLite file. ...
 """
 
 from __future__ import annotations
@@ -116,7 +126,7 @@ def _check_content(path: Path, cure: str) -> None:
         except sqlite3.OperationalError as error:
             if "interrupted" not in str(error):
                 raise
-            # A large one: what was looked at is well.
+            # A large one: what was checked so far is fine.
             found = "ok"
         database.set_progress_handler(None, 0)
         if found != "ok":
@@ -151,7 +161,7 @@ def _check_version(path: Path, versions: Sequence[object], cure: str) -> None:
 
 
 def _cure(path: Path, artifacts: Path) -> str:
-    """What to type where a database is of no use any more."""
+    """What to type for a database that can no longer be used."""
     # On a cluster the file is where the configuration says, which may be a volume's top.
     own = path.parent if path.parent.name == "metadata" else path
     aside = own.parent / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}"

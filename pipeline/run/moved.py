@@ -2,6 +2,13 @@
 
 ML Metadata points at files by their full path. Without this, a copy would read, and trust, the
 files of the folder that it was copied from.
+
+Before a run is compiled:
+
+    from pipeline.run.layout import Layout
+    from pipeline.run.moved import settle_place
+
+    settle_place(connection, "digits", Layout("/moved/digits"), own_store=True)
 """
 
 from __future__ import annotations

@@ -1,4 +1,12 @@
-"""Runs one node of the compiled pipeline, and says how it ended."""
+"""Runs one node of the compiled pipeline, and reports how it ended.
+
+Both kinds of runner run a node with it:
+
+    from pipeline.run.node import run_step, state_of
+
+    if state_of(node, connection) is None:
+        run_step(node, connection, launcher.launch)
+"""
 
 from __future__ import annotations
 
@@ -54,6 +62,6 @@ def state_of(
     with metadata.Metadata(connection) as handle:
         contexts = context_lib.prepare_contexts(handle, node.contexts)
         executions = execution_lib.get_executions_associated_with_all_contexts(handle, contexts)
-    # A Resolver that was cut off leaves one that never ended, beside that of its retry.
+    # A Resolver that was interrupted leaves an execution that never ended, beside its retry's.
     states = [_DONE.get(execution.last_known_state) for execution in executions]
     return next((state for state in states if state), None)

@@ -1,4 +1,13 @@
-"""What a finished run came to, read from the lineage and TFMA's result."""
+"""The outcome of a finished run, read from the lineage and TFMA's result.
+
+>>> from tfx.types.standard_artifacts import ModelBlessing
+>>> blessing = ModelBlessing()
+>>> blessing.set_int_custom_property("blessed", 1)
+>>> is_blessed({"Evaluator.blessing": blessing})
+True
+>>> read_outcome({}, class_names=())  # No step is done.
+{'warnings': []}
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""What a run would do, as `bit-tfx check` prints it: data, plan, memory, what is done."""
+"""What a run would do, as `bit-tfx check` prints it: data, plan, memory, what is done.
+
+The command is little more than:
+
+    from pipeline.config import load_config
+    from pipeline.run.outlook import outlook
+
+    for label, text in outlook(load_config("digits"), Path("runs/digits")):
+        print(label, text)
+"""
 
 from __future__ import annotations
 
@@ -20,7 +29,7 @@ _CLASSES_SHOWN = 20
 _CHANGES_SHOWN = 6
 _FLOAT_BYTES = 4
 _TRAINED_COPIES = 3
-"""Of what is trained: the weights, their gradients and SGD's momentum."""
+"""Copies of what is trained: the weights, their gradients and SGD's momentum."""
 
 
 def outlook(config: Config, output: Path) -> Iterator[tuple[str, str]]:
@@ -31,7 +40,7 @@ def outlook(config: Config, output: Path) -> Iterator[tuple[str, str]]:
       output: folder of the pipeline; where no run has finished in it, nothing is written there.
 
     Raises:
-      UserError: something cannot be had, or does not fit together.
+      UserError: an input is missing, or inputs do not fit together.
     """
     layout = Layout(output)
     with tempfile.TemporaryDirectory() as scratch:
@@ -112,7 +121,7 @@ def _memory(inputs: Inputs, weights_bytes: int) -> str:
 
 
 def _done(inputs: Inputs, layout: Layout) -> str:
-    """What of the last finished run a run would find again."""
+    """What a run would reuse of the last finished run."""
     try:
         last = json.loads(layout.last_run.read_text(encoding="utf-8"))["summary"]
         before, run_id = last["config"], last["run_id"]
@@ -129,7 +138,7 @@ def _done(inputs: Inputs, layout: Layout) -> str:
 
 
 def _bytes_below(folder: str) -> int:
-    """Of all files; a folder in an object store answers by another name than a local one."""
+    """Bytes of all files; an object store has another name for a file's size."""
     root = as_path(folder)
     found = [(root / name).stat() for name in files_below(root)] if root.exists() else []
     return sum(each.st_size if is_local(root) else each.length for each in found)  # type: ignore

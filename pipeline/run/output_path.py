@@ -1,4 +1,10 @@
-"""Which paths a run can write below: TFX, SQLite and TensorFlow take fewer than the disk does."""
+"""Which paths a run can write below: TFX, SQLite and TensorFlow take fewer than the disk does.
+
+>>> check_folder("--output", "/out/run[1]")
+Traceback (most recent call last):
+...
+components.errors.UserError: --output /out/run[1]: TFX takes [ for part of a pattern ...
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""Every place that a run must write is tried before it starts, not after hours of training."""
+"""Every place that a run must write is tried before it starts, not after hours of training.
+
+>>> from pipeline.config import load_config
+>>> with tempfile.TemporaryDirectory() as output:
+...     Path(output, "run_summary.json").mkdir()
+...     check_output(Layout(output), load_config("digits"))
+Traceback (most recent call last):
+...
+components.errors.UserError: .../run_summary.json is a folder, and the run writes a file there: ...
+"""
 
 from __future__ import annotations
 
@@ -55,7 +64,7 @@ def check_stores(layout: Layout, config: Config) -> None:
 
 
 def _places(layout: Layout, config: Config) -> Iterator[tuple[str, AnyPath]]:
-    """What says where, for the error, and the folder."""
+    """The key of each folder, for the error, and the folder."""
     for path in (
         layout.output,
         layout.serving,

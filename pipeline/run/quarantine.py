@@ -1,4 +1,12 @@
-"""What the last run set aside: a table by split and reason, and the bytes as files."""
+"""What the last run set aside: a table by split and reason, and the bytes as files.
+
+>>> import tempfile
+>>> from pipeline.run.claim import write_failed_summary
+>>> with tempfile.TemporaryDirectory() as output:
+...     write_failed_summary(Path(output), "the disk is full")
+...     find_quarantine(output)
+(None, 'the disk is full')
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,15 @@
-"""What the report is told of a run, and where it goes."""
+"""What a run gives to its report, and where the report is written.
+
+>>> import tempfile
+>>> from pipeline.config import load_config
+>>> from pipeline.run.summary import begin
+>>> with tempfile.TemporaryDirectory() as output:
+...     layout = Layout(output)
+...     _ = begin(load_config("digits"), layout, "20261130-101500-000000")
+...     publish_runs("digits", layout)
+...     on_the_page(layout)
+True
+"""
 
 from __future__ import annotations
 

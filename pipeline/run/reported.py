@@ -1,4 +1,18 @@
-"""Does a step's work, and says as events that it began and how it ended."""
+"""Does a step's work, and reports as events that it began and how it ended.
+
+>>> import io
+>>> import logging
+>>> from components.progress import LOGGER, EventHandler, read_events
+>>> pipe, level = io.StringIO(), LOGGER.level
+>>> handler = EventHandler(pipe)
+>>> LOGGER.addHandler(handler)
+>>> LOGGER.setLevel(logging.INFO)
+>>> run_reported("Trainer", lambda: "complete")
+>>> LOGGER.removeHandler(handler)
+>>> LOGGER.setLevel(level)
+>>> [event["state"] for event in read_events(io.StringIO(pipe.getvalue()))]
+['running', 'complete']
+"""
 
 from __future__ import annotations
 

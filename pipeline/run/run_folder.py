@@ -2,6 +2,14 @@
 
 On this machine the parts are the worker and the conclusion of a run that broke off; on Kubeflow
 they are the tasks.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as output:
+    ...     folder = RunFolder(Layout(output), "20261130-101500-000000")
+    ...     folder.write_step({"id": "Trainer", "state": "running"})
+    ...     address, sha256 = folder.write_ir("{}")
+    ...     folder.step("Trainer")["state"], folder.step("Pusher"), read_ir(address, sha256)
+    ('running', None, '{}')
 """
 
 from __future__ import annotations

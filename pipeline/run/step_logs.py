@@ -1,4 +1,12 @@
-"""Sends what a step prints, from Python or from C++, to a log file of its own."""
+"""Sends what a step prints, from Python or from C++, to a log file of its own.
+
+The process that runs the steps switches with their events:
+
+    from components.progress import LOGGER
+    from pipeline.run.step_logs import StepLogs
+
+    LOGGER.addHandler(StepLogs(Path("runs/digits/logs/20261130-101500-000000")))
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""run_summary.json: how a run ended, for programs."""
+"""run_summary.json: how a run ended, for programs.
+
+>>> summary = Summary("digits", "20261130-101500-000000")
+>>> summary.enter_verdict({"blessed": False, "reasons": ["accuracy 0.8 is below 0.9"]})
+>>> summary.exit_code == MODEL_REJECTED
+True
+>>> Summary.from_dict(as_values(summary)) == summary
+True
+"""
 
 from __future__ import annotations
 
@@ -136,8 +144,8 @@ def write_summary(path: AnyPath, summary: Summary) -> None:
 def begin(config: Config, layout: Layout, run_id: str) -> Summary:
     """The summary of a run of which nothing is done.
 
-    What is written of it says that the run did not finish, should it be killed. It takes the place
-    of the last run's.
+    The file says that the run did not finish, which stays true if it is killed. It replaces the
+    last run's.
 
     Raises:
       OSError: it cannot be written (`components.storage.io_errors`).
@@ -156,12 +164,12 @@ KEPT = "run_summary.json"
 
 
 def keep_summary(folder: AnyPath, summary: Summary, over: bool = True) -> None:
-    """Keeps the summary of a run in its log folder, with the time.
+    """Stores the summary of a run in its log folder, with the time.
 
     Args:
       folder: with the run's logs.
       summary: of the run.
-      over: False of a run that only begins: so it stays, should the run be killed.
+      over: False for a run that only begins: it stays like that if the run is killed.
     """
     time = datetime.datetime.now().isoformat(timespec="seconds")
     times = {"finished": time} if over else {"finished": None, "started": time}

@@ -1,4 +1,14 @@
-"""Whether a run would do nothing: the last one read the same, and what it left is whole."""
+"""Whether a run would do nothing: the last one read the same, and what it left is whole.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as output:
+...     read_and_left = {"key": "5f2a", "served": "", "files": {}}
+...     write_last_run(read_and_left, Summary(exit_code=0, blessed=True), Layout(output))
+...     summary = Summary()
+...     repeat(summary, Layout(output))
+>>> summary.exit_code, summary.step("Trainer").state
+(0, 'cached')
+"""
 
 from __future__ import annotations
 
@@ -21,7 +31,7 @@ def files_of(outputs: Mapping[str, Any], layout: Layout) -> dict[str, str]:
     """The files that a run's steps wrote: manifests by their folder, relative to the output.
 
     Args:
-      outputs: of the run (`pipeline.run.outcome.read_outputs`).
+      outputs: of the run (`components.lineage.outputs.read_outputs`).
       layout: of its output folder.
     """
     output = f"{layout.output}/"

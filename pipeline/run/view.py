@@ -1,4 +1,8 @@
-"""What the user sees of a run: steps with state and time, epochs, and the verdict."""
+"""What the user sees of a run: steps with state and time, epochs, and the verdict.
+
+>>> legend({"complete", "cached"})
+'✓ done   = unchanged, from the cache'
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ _MARKS = {
     "failed": ("✗", "red", "failed"),
     "skipped": ("·", "dim", "not run"),
 }
-"""By state: the mark, its style, and what the legend says of it."""
+"""By state: the mark, its style, and its text in the legend."""
 _FIRST_COLUMN = 20
 
 

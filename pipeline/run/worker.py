@@ -3,6 +3,17 @@
 Its standard input is the request, one JSON line, and then stays open as long as the parent lives.
 Its standard output and error are the run's log files. Its events go to the pipe whose descriptor is
 its one argument (`components.progress`).
+
+Its parent starts it and reads the events:
+
+    from components.process import start
+    from components.progress import read_events
+
+    pipes = {"pass_fds": (write_end,), "text": True}
+    worker = start("pipeline.run.worker", str(write_end), environment=os.environ, **pipes)
+    print(json.dumps(request), file=worker.stdin, flush=True)
+    for event in read_events(os.fdopen(read_end)):
+        print(event["event"])
 """
 
 from __future__ import annotations
@@ -66,7 +77,7 @@ def _run(config: Config, folder: RunFolder, use_cache: bool) -> None:
     report("reading", event="phase", text="Looking at data, backbone and code")
     inputs = resolve(config, layout)
     report("inputs", event="inputs", **_facts(inputs))
-    # A schema that was asked for, written and taken away again is asked for again.
+    # A schema that was written and removed since is written again.
     wanted = inputs.schema is None and config.data.write_schema is not None
     if use_cache and not wanted and is_unchanged(inputs, layout):
         report("unchanged", event="unchanged")
@@ -80,8 +91,8 @@ def _run(config: Config, folder: RunFolder, use_cache: bool) -> None:
         from pipeline.run.conclude import conclude
         from pipeline.run.dag_runner import LocalDagRunner
 
-    # Not ten tries of 22 s each at a database that another process holds: the retries are for
-    # many that make its tables at once, and this output is one run's.
+    # Not ten tries of 22 s each for a database that another process holds: the retries are for
+    # processes that make its tables at the same time, and this output belongs to one run.
     metadata._MAX_INIT_RETRY = 1
     check_stores(layout, inputs.config)
     layout.metadata.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +102,7 @@ def _run(config: Config, folder: RunFolder, use_cache: bool) -> None:
         LocalDagRunner().run_with_ir(ir)
         outcome, outputs = conclude(connection, folder, inputs.config)
     except Exception:
-        # ML Metadata names neither file nor cure of a database that was taken meanwhile.
+        # ML Metadata names neither file nor cure for a database that was taken meanwhile.
         check_metadata(Path(layout.metadata), Path(layout.artifacts))
         raise
     report(

@@ -28,7 +28,7 @@ WHITE = (255, 255, 255)
 """Background of transparent pixels for the perceptual hash; training has its own."""
 
 _COLOUR_TYPE = 25
-"""Index of the byte that tells whether a PNG has alpha."""
+"""Index of the byte that shows whether a PNG has alpha."""
 _ALPHA = (4, 6)
 _NOT_PLAIN = {"jpeg": (b"\xff\xe1",), "png": (b"tRNS", b"eXIf", b"tiff:Orientation")}
 """Bytes in every transparent or rotated image; others may hold them by chance."""

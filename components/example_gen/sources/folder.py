@@ -58,7 +58,7 @@ class FolderData:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Of all splits, sorted."""
+        """The classes of all splits, sorted."""
         return self.listed.class_names
 
     @property

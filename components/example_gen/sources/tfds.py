@@ -1,4 +1,12 @@
-"""`data.name`: a data set of tfds, prepared where it is not there."""
+"""`data.name`: a data set of tfds, prepared if needed.
+
+>>> import contextlib
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None):
+...     data = open_tfds(DataConfig(name="digits", data_dir=folder))
+>>> data.class_names[:3], data.splits["train"].num_examples
+(('0', '1', '2'), 1797)
+"""
 
 from __future__ import annotations
 
@@ -24,7 +32,7 @@ from components.storage import AnyPath, as_path, io_errors, try_writing
 _CONNECT_TIMEOUT_S = 4
 _PARQUET = "parquet"
 _READ_RECORDS = 5_000
-"""At most so many are read for a fingerprint."""
+"""Most records that are read for a fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class TfdsData:
 
     @property
     def splits(self) -> Mapping[str, Any]:
-        """How much there is of each split."""
+        """The size of each split."""
         return self.builder.info.splits
 
     @property
@@ -64,7 +72,7 @@ class TfdsData:
 
     @property
     def image_shape(self) -> tuple[int | None, int | None]:
-        """(height, width) in pixels, as far as the data set says it."""
+        """(height, width) in pixels, as far as the data set has them."""
         height, width, _ = self.builder.info.features["image"].shape
         return height, width
 
@@ -89,10 +97,10 @@ class TfdsData:
         ]
 
     def fingerprint(self, runs: Sequence[Run]) -> str:
-        """SHA-256 over the classes and the records: of few records by what they hold.
+        """SHA-256 over the classes and the records: few records count by their content.
 
         A small data set is prepared again in every environment, and tfds writes the features of a
-        record in another order each time: neither makes it other data. Larger files are not
+        record in another order each time: neither changes the data. Larger files are not
         read, they may be terabytes: their names, sizes and times are taken.
         """
         named = self.builder.data_path / "label.labels.txt"
@@ -117,7 +125,7 @@ class TfdsData:
     def _instructions(self, runs: Sequence[Run]) -> list[Any]:
         import tensorflow_datasets as tfds
 
-        # Absolute and forward: tfds takes what ends before it begins for all up to the end.
+        # Absolute and forward: tfds reads a slice that ends before it begins as all up to the end.
         slices = (
             tfds.core.ReadInstruction(run.split, run.begin, run.end, unit="abs") for run in runs
         )
@@ -125,7 +133,7 @@ class TfdsData:
 
 
 def open_tfds(config: DataConfig) -> TfdsData:
-    """Finds the data set, and prepares it through tfds where it is not there.
+    """Finds the data set, and has tfds prepare it if needed.
 
     Raises:
       UserError: there is no such data set, it cannot be prepared here, or it holds no images with
@@ -146,7 +154,7 @@ def _find_builder(tfds: Any, config: DataConfig) -> Any:
     name = str(config.name)
     keywords = {"version": config.version, "data_dir": config.data_dir}
     given = {key: value for key, value in keywords.items() if value is not None}
-    # Of a config, a version, files and missing packages; `name/key=value` is given as keywords.
+    # For a config, a version, files or missing packages; `name/key=value` is passed as keywords.
     mistakes = io_errors(
         AssertionError, ImportError, ValueError, *([TypeError] if "=" in name else [])
     )
@@ -191,7 +199,7 @@ def _prepare(tfds: Any, builder: Any) -> None:
 
 
 def _failures(tfds: Any) -> tuple[type[Exception], ...]:
-    """What tfds raises of a network, an archive, a disk, or files that are to be had by hand.
+    """What tfds raises for a network, an archive, a disk, or files to be downloaded by hand.
 
     A TypeError, say, is a mistake in a builder's code, such as our own digits.
     """
@@ -257,7 +265,7 @@ def _reachable(address: tuple[str, int]) -> bool:
 
 
 def _check_parquet(full_name: str, instruction: Any) -> None:
-    """Whether a Parquet file holds what the data set says.
+    """Checks that a Parquet file has as many records as the data set says.
 
     tfds 4.9.10 writes 500 of 1,797 records: its `_batched` skips more from batch to batch.
     """

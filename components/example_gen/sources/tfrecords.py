@@ -77,7 +77,7 @@ class TfRecordsData:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Those of the first record, which stands for all, and `label`."""
+        """Those of the first record, which represents all, and `label`."""
         runs = [Run(name, 0, 1) for name, info in self.splits.items() if info.num_examples]
         first = next(first_records(self.shards("", runs), 1), b"")
         return tuple(sorted({"label", *single_valued(first)}))

@@ -3,10 +3,12 @@
 The Trainer step starts the chief. Start the others yourself, each with its own TF_CONFIG and with
 the output folder of the pipeline, to which all of them need access:
 
-  bit-tfx worker --output DIR [--forever]
+    bit-tfx worker --output DIR [--forever]
 
 A worker waits for a run, trains with it, and writes no files. Both train in a process of their own,
-`python -m components.trainer.workers.worker --job FILE --timeout-s SECONDS`.
+which is this module's `main`:
+
+    python -m components.trainer.workers.worker --job FILE --timeout-s SECONDS [--events DESCRIPTOR]
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ def serve(output: str, forever: bool, timeout_s: int) -> int:
       0 where the training is done, 1 where it failed or none began in time.
 
     Raises:
-      UserError: TF_CONFIG, or the training, cannot be had as configured.
+      UserError: TF_CONFIG is not valid, or the training cannot run as configured.
     """
     _log_to_stderr()
     # The first process of a container has no default handler for it.
