@@ -1,9 +1,10 @@
 """The one exception for mistakes that the user can correct.
 
->>> raise UserError("data.folder /photos holds no image; images must be /photos/<class>/*.")
-Traceback (most recent call last):
-...
-components.errors.UserError: data.folder /photos holds no image; images must be ...
+    >>> error = UserError("data.folder /photos holds no image; images must be /photos/<class>/*.")
+    >>> raise error
+    Traceback (most recent call last):
+    ...
+    components.errors.UserError: data.folder /photos holds no image; images must be ...
 """
 
 

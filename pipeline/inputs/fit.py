@@ -108,7 +108,8 @@ def reaches(url: str) -> bool:
         return True
     try:
         request = urllib.request.Request(url, method="HEAD")
-        with urllib.request.urlopen(request, timeout=_REACH_TIMEOUT_S):
+        # Not urlopen, which remembers the proxies of its first call.
+        with urllib.request.build_opener().open(request, timeout=_REACH_TIMEOUT_S):
             return True
     except OSError:
         return False

@@ -22,7 +22,8 @@ MODULES = (
     "tfx.orchestration.portable.launcher",
     "pipeline.pipeline",
     "pipeline.run.outcome",
-    "pipeline.run.execute",
+    "pipeline.run.worker",
+    "pipeline.run.compile",
 )
 
 

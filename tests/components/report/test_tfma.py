@@ -273,7 +273,7 @@ def test_the_command_says_where_it_serves_and_ends_with_ctrl_c(run):
 
 def test_the_notebook_runs_and_shows_tfmas_widgets(run, monkeypatch):
     monkeypatch.setenv("BIT_OUTPUT", str(run))
-    notebook = json.loads((ROOT / "docs" / "tfma.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads((ROOT / "docs" / "how-to" / "tfma.ipynb").read_text(encoding="utf-8"))
     # TFX 1.16 brings nbformat, TFX 1.21 does not; the file is the same.
     if find_spec("nbformat"):
         import_module("nbformat").validate(notebook)

@@ -252,7 +252,7 @@ def test_a_file_of_two_splits_is_refused(folder, tmp_path):
         open_source(data(folder, files=files))
     (tmp_path / "again").symlink_to(folder / "train-0.tfrecord")
     files = {"train": f"{folder}/train-*", "validation": f"{tmp_path}/again"}
-    with pytest.raises(UserError, match="is of both"):
+    with pytest.raises(UserError, match="is in both"):
         open_source(data(folder, files=files))
 
 
