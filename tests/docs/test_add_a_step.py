@@ -15,6 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from components.process import ROOT
+from pipeline.config import load_config
 from tests.docs.blocks import blocks
 
 PAGE = ROOT / "docs" / "tutorial" / "add-a-step.md"
@@ -85,20 +86,41 @@ def test_the_files_are_as_ours_must_be(project):
     in_project(project, "-m", "ruff", "format", "--no-cache", "--check", "components", "pipeline")
     script = str(ROOT / ".venv" / "bin" / "lint-imports")
     in_project(project, script, "--no-cache", PYTHONPATH=str(project))
+    in_project(project, "-m", "mypy", "--cache-dir=/dev/null", "components/class_balance")
 
 
-def test_the_figures_are_right(project):
+def balance_of(project):
+    """The module that the page writes."""
     spec = importlib.util.spec_from_file_location(
         "balance", project / "components" / "class_balance" / "balance.py"
     )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_the_figures_are_right(project):
+    module = balance_of(project)
     assert doctest.testmod(module) == doctest.TestResults(failed=0, attempted=1)
     found = module.balance([3] * 6 + [0] * 2)
     assert (found["images"], found["classes"], found["imbalance"]) == (8, 2, 3.0)
     # 1 / (p^p q^q), which needs no logarithm.
     assert math.isclose(found["effective_classes"], 1 / (0.75**0.75 * 0.25**0.25), rel_tol=1e-8)
     assert module.balance([])["imbalance"] is None
+
+
+def test_the_page_shows_the_figures_of_the_digits(project, tfds_dir):
+    from components.example_gen.sources.source import open_source
+
+    config = load_config("digits", overrides=[f"data.data_dir={tfds_dir}"])
+    source = open_source(config.data)
+    labels = {split: [] for split in source.slices}
+    for shard in source.shards:
+        labels[shard.split] += map(int, shard.labels())
+    module = balance_of(project)
+    (shown,) = blocks(PAGE, "json")
+    found = {split: module.balance(labels[split]) for split in sorted(labels)}
+    assert shown.text == json.dumps(found, indent=1) + "\n"
 
 
 def test_the_graph_is_the_one_that_tfx_compiles(project):
@@ -128,7 +150,7 @@ def test_an_edit_of_the_step_is_an_edit_of_no_other(project):
 def test_the_package_has_a_task_for_it(project, tmp_path):
     package = tmp_path / "digits.yaml"
     arguments = ("--preset", "digits", "--image", IMAGE, "--output", str(package))
-    in_project(project, "-m", "kubeflow.compile", *arguments)
+    in_project(project, "-m", "pipeline.cli", "kubeflow", "compile", *arguments)
     (spec, _) = YAML(typ="safe").load_all(package.read_text())
     tasks = {}
 

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 
 from components.data_gate.checks import CHECKS, Check, write_checks
-from components.evaluator.gates import OVERALL, Gate, Measured
+from components.evaluator.gates import OVERALL, Measured, compare
 from components.evaluator.results import Findings, write_findings, write_gates
 from components.pusher.card_text import render_json
 from pipeline.config import dump_config, load_config, preset_names
@@ -52,7 +52,7 @@ def test_what_was_measured(tmp_path):
 
 
 def test_gates(tmp_path):
-    write_gates([Gate("evaluation.min_accuracy", "accuracy", 0.9, 0.8)], str(tmp_path))
+    write_gates([compare("evaluation.min_accuracy", "accuracy", 0.9, 0.8)], str(tmp_path))
     (gate,) = valid("gates", tmp_path / "gates.json")
     assert gate.keys() == keys_of("gates")
 
