@@ -1,10 +1,10 @@
 """The one exception for mistakes that the user can correct.
 
-    >>> error = UserError("data.folder /photos holds no image; images must be /photos/<class>/*.")
-    >>> raise error
-    Traceback (most recent call last):
-    ...
-    components.errors.UserError: data.folder /photos holds no image; images must be ...
+>>> error = UserError("data.folder /photos holds no image; images must be /photos/<class>/*.")
+>>> raise error
+Traceback (most recent call last):
+...
+components.errors.UserError: data.folder /photos holds no image; images must be ...
 """
 
 

@@ -8,7 +8,7 @@ the output folder of the pipeline, to which all of them need access:
 A worker waits for a run, trains with it, and writes no files. Both train in a process of their own,
 which is this module's `main`:
 
-    python -m components.trainer.workers.worker --job FILE --timeout-s SECONDS [--events DESCRIPTOR]
+    .venv/bin/python -m components.trainer.workers.worker --job FILE --timeout-s SECONDS
 """
 
 from __future__ import annotations
