@@ -5,7 +5,7 @@ Both run where the KFP SDK is: in another environment they start this module in 
     bit-tfx kubeflow compile --preset digits --image registry/bit:1 --output digits.yaml
     bit-tfx kubeflow submit digits.yaml --host http://localhost:8080
 
-There, `python -m kubeflow.cli compile` does the same.
+There, `.venv-kfp/bin/python -m kubeflow.cli compile` does the same.
 """
 
 from __future__ import annotations

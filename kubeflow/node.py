@@ -4,7 +4,7 @@ Logs go to standard output. Exit codes: 0 the task is done (a model that a gate 
 failure here), 1 it failed, 2 configuration or data; `model-rejected` ends with 3 where a rejected
 model should end the run as failed.
 
-    .venv/bin/python -m kubeflow.node Trainer --run-id ID --output DIR --metadata JSON --ir FILE --sha256 HEX
+    .venv/bin/python -m kubeflow.node Trainer --run-id ID --output DIR --metadata JSON ...
 """
 
 from __future__ import annotations
