@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks import jobs
 from benchmarks.measure import Figures, alternate, arguments, conditions, ratio, table, tell, values
 
-AGAIN, KEPT = "cache: off", "default"
+AGAIN, SUMMARY_FILE = "cache: off", "default"
 TARGET = 1e-5
 """How far losses may be apart."""
 
@@ -59,14 +59,14 @@ def measure(options: argparse.Namespace, images: str, folder: Path) -> dict[str,
         AGAIN: partial(
             jobs.train, jobs.make_job(config, stored, graph, folder, cache="off"), folder
         ),
-        KEPT: partial(jobs.train, jobs.make_job(config, stored, graph, folder), folder),
+        SUMMARY_FILE: partial(jobs.train, jobs.make_job(config, stored, graph, folder), folder),
     }
     return alternate(sides, options.repeats)
 
 
 def line(images: str, runs: dict[str, list[Figures]]) -> Sequence[str]:
     """The table's row of one kind of images."""
-    again, kept = runs[AGAIN], runs[KEPT]
+    again, kept = runs[AGAIN], runs[SUMMARY_FILE]
     seconds = [f"{statistics.median(values(side, epoch_s)):.3f} s" for side in (again, kept)]
     fits = ratio(kept, again, lambda run: run["fit_s"])
     worst = max(apart(one, other) for one, other in zip(again, kept, strict=True))
@@ -84,7 +84,7 @@ def main() -> None:
         jobs.prepare_digits(Path(name, "tfds"))
         for number, images in enumerate(IMAGES):
             runs[images] = measure(options, images, Path(name, str(number)))
-    head = ["images", f"epoch, {AGAIN}", f"epoch, {KEPT}", "ratio", "of the whole fit"]
+    head = ["images", f"epoch, {AGAIN}", f"epoch, {SUMMARY_FILE}", "ratio", "of the whole fit"]
     head.append(f"losses apart (<= {TARGET:.0e})")
     tell(options, before, table(head, [line(*found) for found in runs.items()]), runs)
 

@@ -22,7 +22,7 @@ from kubeflow.connection import connection_config
 from pipeline.config import Config
 from pipeline.config.kubeflow import PREPARE
 from pipeline.run.conclude import conclude, conclude_broken
-from pipeline.run.error_line import gist
+from pipeline.run.error_line import one_line
 from pipeline.run.record import Record
 from pipeline.run.report import publish_runs
 from pipeline.run.run_folder import RunFolder
@@ -97,4 +97,4 @@ def _conclude(summary: Summary, settings: ReportSettings, folder: RunFolder, met
         # A summary of the last run, left in place, would pass for this one's.
         _logger.exception("what the run left could not be read")
         summary.exit_code = summary.exit_code or STEP_FAILED
-        summary.reasons.append(f"what the run left could not be read: {gist(error)}")
+        summary.reasons.append(f"what the run left could not be read: {one_line(error)}")

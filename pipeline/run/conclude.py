@@ -21,7 +21,7 @@ from components.lineage.outputs import read_outputs
 from components.report.settings import ReportSettings
 from pipeline.config import Config
 from pipeline.inputs.schema import write_inferred
-from pipeline.run.error_line import gist
+from pipeline.run.error_line import one_line
 from pipeline.run.outcome import read_outcome, read_page
 from pipeline.run.report import publish
 from pipeline.run.run_folder import RunFolder
@@ -70,7 +70,7 @@ def conclude_broken(
         outcome["reasons"] = summary.reasons
     except Exception as error:  # What broke the run can be in its artifacts: the failure is shown.
         _logger.exception("what the run left could not be read")
-        more = f"what the run left could not be read: {gist(error)}"
+        more = f"what the run left could not be read: {one_line(error)}"
         outcome = {"reasons": [*summary.reasons, more]}
         page = _draw({}, settings, summary)
     outcome["report"] = str(publish(page, folder.layout.report))

@@ -1,7 +1,7 @@
 r"""The one line of an error that says what went wrong.
 
 >>> error = ValueError("Traceback (most recent call last):\nthe image is empty")
->>> gist(error)
+>>> one_line(error)
 'ValueError: the image is empty'
 >>> without_place("the image is empty [while running 'Read/Map']")
 'the image is empty'
@@ -19,7 +19,7 @@ _TRACEBACK = "Traceback (most recent call last):"
 _RAISED = re.compile(r"(?m)^(?:\w+\.)*([A-Z]\w*): (.+)$")
 
 
-def gist(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """Type and the line that matters: TensorFlow puts the place before what happened.
 
     A Beam runner of other processes puts the worker's whole traceback into an error of its own;

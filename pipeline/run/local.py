@@ -33,14 +33,14 @@ from pipeline.cli.command_line import undisturbed
 from pipeline.config import Config, dump_config
 from pipeline.config.yaml_text import write_yaml
 from pipeline.run.claim import claim
-from pipeline.run.error_line import gist
+from pipeline.run.error_line import one_line
 from pipeline.run.layout import Layout
 from pipeline.run.metadata_file import check_metadata
 from pipeline.run.preflight import check_output
 from pipeline.run.record import Record
 from pipeline.run.report import on_the_page, publish_runs
 from pipeline.run.summary import (
-    KEPT,
+    SUMMARY_FILE,
     USAGE,
     Summary,
     as_values,
@@ -151,7 +151,7 @@ class _LocalRun:
             where = f": {error.filename}" if error.filename else ""
             record.break_off(f"{error.strerror or error}{where}")
         except Exception as error:
-            record.break_off(gist(error))
+            record.break_off(one_line(error))
             raise
 
     def _take(self, event: dict[str, Any]) -> None:
@@ -169,7 +169,7 @@ class _LocalRun:
         write_summary(self._layout.summary, self._record.summary)
         if self._is_unchanged:
             # It did nothing that deserves a row.
-            (self._logs / KEPT).unlink()
+            (self._logs / SUMMARY_FILE).unlink()
         else:
             keep_summary(self._logs, self._record.summary)
 

@@ -23,7 +23,7 @@ from components.storage import AnyPath, io_errors, write_whole
 from pipeline.config import Config, dump_config
 from pipeline.inputs.code import library_versions
 from pipeline.run.layout import Layout
-from pipeline.run.summary import KEPT
+from pipeline.run.summary import SUMMARY_FILE
 
 if TYPE_CHECKING:
     # NumPy and the sources, which the command's own process does without.
@@ -87,7 +87,7 @@ def on_the_page(layout: Layout) -> bool:
 
 def _kept(layout: Layout) -> list[AnyPath]:
     """The summaries that runs left with their logs, oldest first."""
-    return sorted(layout.logs("").glob(f"*/{KEPT}"))
+    return sorted(layout.logs("").glob(f"*/{SUMMARY_FILE}"))
 
 
 def publish(page: str, target: AnyPath) -> AnyPath:

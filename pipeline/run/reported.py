@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from components.errors import UserError
 from components.progress import report_step
-from pipeline.run.error_line import gist, without_place
+from pipeline.run.error_line import one_line, without_place
 
 
 def run_reported(name: str, work: Callable[[], str]) -> None:
@@ -39,7 +39,7 @@ def run_reported(name: str, work: Callable[[], str]) -> None:
             name,
             "failed",
             seconds=time.monotonic() - started,
-            error=gist(error),
+            error=one_line(error),
             user_error=without_place(str(error)) if isinstance(error, UserError) else None,
         )
         raise

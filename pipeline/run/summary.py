@@ -159,7 +159,7 @@ def begin(config: Config, layout: Layout, run_id: str) -> Summary:
     return summary
 
 
-KEPT = "run_summary.json"
+SUMMARY_FILE = "run_summary.json"
 """A run's own summary in its log folder."""
 
 
@@ -173,4 +173,4 @@ def keep_summary(folder: AnyPath, summary: Summary, over: bool = True) -> None:
     """
     time = datetime.datetime.now().isoformat(timespec="seconds")
     times = {"finished": time} if over else {"finished": None, "started": time}
-    write_json(folder / KEPT, {**times, **as_values(summary)})
+    write_json(folder / SUMMARY_FILE, {**times, **as_values(summary)})

@@ -32,7 +32,7 @@ from components.pusher.versions import served_digest
 from components.terminal import settle_streams
 from pipeline.config import Config, dump_config
 from pipeline.inputs.resolve import Inputs, resolve
-from pipeline.run.error_line import gist, without_place
+from pipeline.run.error_line import one_line, without_place
 from pipeline.run.layout import Layout
 from pipeline.run.metadata_file import check_metadata, connection_of
 from pipeline.run.preflight import check_stores
@@ -63,7 +63,7 @@ def main() -> None:
             report("stopped", event="stopped", user_error=without_place(str(error)))
         except Exception as error:
             logging.exception("the run failed")
-            report("stopped", event="stopped", error=gist(error))
+            report("stopped", event="stopped", error=one_line(error))
 
 
 def _log_lost(error: OSError) -> None:

@@ -3,20 +3,20 @@
 import pytest
 import tensorflow as tf
 
-from pipeline.run.error_line import gist
+from pipeline.run.error_line import one_line
 
 
 def test_of_tensorflow_it_is_what_went_wrong_and_not_where():
     images = tf.data.Dataset.from_tensors(b"no image").map(tf.io.decode_image)
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
         next(iter(images))
-    assert "Unknown image file format" in gist(error.value)
+    assert "Unknown image file format" in one_line(error.value)
     text = (
         "Graph execution error:\n\nDetected at node map/while/decode_image/DecodeImage defined at "
         "(most recent call last):\n<stack traces unavailable>\nUnknown image file format. One of "
         "JPEG, PNG, GIF, BMP required.\n\t [[{{node map}}]]\n [while running 'Run[Trainer]']"
     )
-    assert gist(ValueError(text)) == (
+    assert one_line(ValueError(text)) == (
         "ValueError: Unknown image file format. One of JPEG, PNG, GIF, BMP required."
     )
 
@@ -31,7 +31,7 @@ def test_of_tensorflow_it_is_what_went_wrong_and_not_where():
     ],
 )
 def test_of_others_it_is_the_first_line(error, text):
-    assert gist(error) == text
+    assert one_line(error) == text
 
 
 _LAST = "Traceback (most recent call last):\n"
@@ -54,13 +54,13 @@ _FRAMES = '  File "sdk_worker.py", line 310, in _execute\n    response = task()\
     ],
 )
 def test_of_a_remote_worker_it_is_what_the_worker_raised(text):
-    assert gist(ValueError(text)) == "RuntimeError: split train: 3 records. Prepare: again"
+    assert one_line(ValueError(text)) == "RuntimeError: split train: 3 records. Prepare: again"
 
 
 def test_of_a_remote_worker_the_module_of_the_type_is_left_out():
     text = f"failed: {_LAST}{_FRAMES}components.errors.UserError: no"
-    assert gist(RuntimeError(text)) == "UserError: no"
+    assert one_line(RuntimeError(text)) == "UserError: no"
 
 
 def test_a_traceback_that_ends_in_no_error_is_noise():
-    assert gist(RuntimeError(f"first\n{_LAST}{_FRAMES}")) == ("RuntimeError: first")
+    assert one_line(RuntimeError(f"first\n{_LAST}{_FRAMES}")) == ("RuntimeError: first")

@@ -9,7 +9,14 @@ from components.evaluator.config import EvaluationConfig
 from components.progress import read_events
 from pipeline.run.layout import Layout
 from pipeline.run.report import on_the_page, publish_runs
-from pipeline.run.summary import KEPT, StepState, Summary, keep_summary, write_json, write_summary
+from pipeline.run.summary import (
+    SUMMARY_FILE,
+    StepState,
+    Summary,
+    keep_summary,
+    write_json,
+    write_summary,
+)
 from pipeline.run.unchanged import is_unchanged, repeat, write_last_run
 
 CONTRACT = {
@@ -180,7 +187,7 @@ def test_every_end_but_a_completed_run_has_a_reason(layout, code, reasons):
     summary = Summary(exit_code=code, reasons=reasons)
     write_summary(layout.summary, summary)
     keep_summary(layout.logs("1"), summary)
-    for path in (layout.summary, layout.logs("1") / KEPT):
+    for path in (layout.summary, layout.logs("1") / SUMMARY_FILE):
         assert any(json.loads(path.read_text())["reasons"]) == (code != 0)
 
 
