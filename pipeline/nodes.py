@@ -25,21 +25,16 @@ from tfx.types.standard_artifacts import ExampleStatistics, Model, ModelBlessing
 
 from components.artifacts import DataChecks
 from components.data_gate.component import DataGate
-from components.data_gate.config import DataGateSettings
 from components.digests import digest_of_classes
-from components.evaluator.config import EvaluatorSettings
 from components.lineage.baseline import BestServedStrategy, LastServedStrategy
 from components.lineage.passed_span import LastPassedStrategy
 from components.pictures.component import Pictures
-from components.pictures.settings import PicturesSettings
 from components.report.component import Report
 from components.storage import AnyPath
 from components.trainer.base_model import BaseModelStrategy
-from components.trainer.plan import mixup_rule
-from components.trainer.settings import TrainerSettings
 from components.transform.features import IMAGE, LABEL
 from components.tuner.component import OptunaTuner
-from components.tuner.settings import TunerSettings
+from pipeline import properties
 from pipeline.config import Config
 from pipeline.inputs.resolve import Inputs
 from pipeline.run.report import report_settings
@@ -80,14 +75,7 @@ def passed_span(inputs: Inputs, span: int) -> Resolver:
 
 def data_gate(config: Config, inputs: Inputs, span: int, **channels: BaseChannel) -> DataGate:
     """Stops the run where the data are not as the configuration wants them."""
-    settings = DataGateSettings(
-        data_gate=config.data_gate,
-        split=config.evaluation.split,
-        class_names=inputs.source.class_names,
-        span=span,
-        slices=inputs.source.slices,
-        background=config.preprocessing.background,
-    )
+    settings = properties.data_gate_settings(config, inputs, span)
     return DataGate(settings, inputs.code["DataGate"], **channels)
 
 
@@ -103,12 +91,7 @@ def transform(
         materialize=False,
         disable_statistics=True,
         disable_analyzer_cache=True,
-        custom_config={
-            "evaluate": inputs.sizes.evaluate,
-            "resize": inputs.sizes.resize,
-            "background": config.preprocessing.background,
-            "code": inputs.code["Transform"],
-        },
+        custom_config=properties.transform_settings(config, inputs),
     )
 
 
@@ -116,16 +99,7 @@ def pictures(
     config: Config, inputs: Inputs, examples: BaseChannel, transform_graph: BaseChannel
 ) -> Pictures:
     """What the images look like, before and after."""
-    training = config.training
-    settings = PicturesSettings(
-        class_names=inputs.source.class_names,
-        sizes=inputs.sizes,
-        batch_size=training.batch_size,
-        shuffle_buffer=training.shuffle_buffer,
-        seed=training.seed,
-        mixup=mixup_rule(training),
-        background=config.preprocessing.background,
-    )
+    settings = properties.pictures_settings(config, inputs)
     channels = {"examples": examples, "transform_graph": transform_graph}
     return Pictures(settings, inputs.code["Pictures"], **channels)
 
@@ -152,9 +126,8 @@ def tuner(
     """Chooses hyper-parameters, where the configuration searches."""
     if config.search is None:
         return None
-    settings = TunerSettings(trainer=trainer_settings(config, inputs), search=config.search)
     return OptunaTuner(
-        settings,
+        properties.tuner_settings(config, inputs),
         inputs.code["Tuner"],
         examples=examples,
         transform_graph=transform_graph,
@@ -176,7 +149,7 @@ def baseline(
     comparable = _comparable(config, inputs, served)
     best = config.evaluation.baseline == "best_blessed"
     if best:
-        comparable["evaluation_data"] = evaluation_data(config, inputs)
+        comparable["evaluation_data"] = properties.evaluation_data(config, inputs)
     return Resolver(
         strategy_class=BestServedStrategy if best else LastServedStrategy,
         config=comparable,
@@ -207,32 +180,3 @@ def report(config: Config, inputs: Inputs, run_id: str, **channels: BaseChannel)
     """The page of this run."""
     settings = report_settings(config, inputs, run_id)
     return Report(settings, inputs.code["Report"], **channels)
-
-
-def evaluation_data(config: Config, inputs: Inputs) -> str:
-    """Digest of the judged split: it stays the same when only another split changes."""
-    return inputs.source.split_fingerprints[config.evaluation.split]
-
-
-def evaluator_settings(config: Config, inputs: Inputs) -> EvaluatorSettings:
-    """The settings of the Evaluator."""
-    return EvaluatorSettings(
-        evaluation=config.evaluation,
-        class_names=inputs.source.class_names,
-        evaluation_data=evaluation_data(config, inputs),
-    )
-
-
-def trainer_settings(config: Config, inputs: Inputs) -> TrainerSettings:
-    """The settings of the Trainer, which the Tuner has too."""
-    return TrainerSettings(
-        backbone_path=inputs.backbone.path,
-        backbone_sha256=inputs.backbone.sha256,
-        trainable_parameters=config.backbone.trainable_parameters,
-        mode=config.backbone.mode,
-        class_names=inputs.source.class_names,
-        sizes=inputs.sizes,
-        training=config.training,
-        num_train=inputs.source.num_examples("train"),
-        num_eval=inputs.source.num_examples("eval"),
-    )

@@ -31,7 +31,7 @@ from tfx.orchestration.pipeline import Pipeline
 from components.evaluator.component import GatedEvaluator
 from components.example_gen.component import ImageExampleGen
 from components.pusher.component import VersionedPusher
-from pipeline import nodes
+from pipeline import nodes, properties
 from pipeline.card import card_settings
 from pipeline.config import Config
 from pipeline.inputs.resolve import Inputs
@@ -105,7 +105,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         hyperparameters=tuner.outputs["best_hyperparameters"] if tuner else None,
         run_fn="components.trainer.run_fn.run_fn",
         custom_config={
-            "settings": nodes.trainer_settings(config, inputs).model_dump_json(),
+            "settings": properties.trainer_settings(config, inputs).model_dump_json(),
             "checkpoints": checkpoints,
             "code": inputs.code["Trainer"],
         },
@@ -119,7 +119,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         transform_graph=transform_graph,
         model=model,
         baseline_model=baseline.outputs["model"],
-        settings=nodes.evaluator_settings(config, inputs),
+        settings=properties.evaluator_settings(config, inputs),
         code=inputs.code["Evaluator"],
     )
 

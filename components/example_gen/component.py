@@ -17,9 +17,6 @@ from components.component import BeamStep, Types
 from components.example_gen.config import DataConfig
 from components.example_gen.executor import Executor
 
-_UNUSED_KEYS = {"curated_schema", "write_schema"}
-"""Keys of `data` that do not affect the examples."""
-
 
 class ImageExampleGen(BeamStep):
     """Turns any source of images with classes into `examples`, one split per slice.
@@ -50,5 +47,4 @@ class ImageExampleGen(BeamStep):
           span: number of this data in the pipeline (`pipeline.inputs.span`).
           code: digest of the modules that the step runs and of the libraries that they use.
         """
-        text = data.model_dump_json(exclude=_UNUSED_KEYS)
-        self._make({}, data=text, fingerprint=fingerprint, span=span, code=code)
+        self._make({}, data=data.of_examples(), fingerprint=fingerprint, span=span, code=code)

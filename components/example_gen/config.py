@@ -181,3 +181,7 @@ class DataConfig(Section):
         if version is not None and [part.isdigit() for part in version.split(".")] != [True] * 3:
             raise ValueError(f"{version!r} is not a version such as 3.0.1")
         return version
+
+    def of_examples(self) -> str:
+        """The keys that affect the examples, as JSON: all but those of the schema."""
+        return self.model_dump_json(exclude={"curated_schema", "write_schema"})

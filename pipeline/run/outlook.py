@@ -21,6 +21,7 @@ from components.storage import as_path, files_below, is_local
 from components.trainer.plan import make_plan
 from pipeline.config import Config, dump_config
 from pipeline.inputs.resolve import Inputs, resolve
+from pipeline.properties import digests, will_run
 from pipeline.run.layout import Layout
 from pipeline.run.unchanged import is_unchanged
 from pipeline.steps import steps_of
@@ -60,7 +61,10 @@ def outlook(config: Config, output: Path) -> Iterator[tuple[str, str]]:
     yield "Gates", _gates(inputs.config)
     yield "Memory", _memory(inputs, weights_bytes)
     yield "Steps", ", ".join(steps_of(inputs.config))
-    yield "Output", f"{output}: {_done(inputs, layout)}"
+    first, *more_lines = _done(inputs, layout)
+    yield "Output", f"{output}: {first}"
+    for line in more_lines:
+        yield "Cache", line
 
 
 def _data(inputs: Inputs) -> str:
@@ -120,21 +124,29 @@ def _memory(inputs: Inputs, weights_bytes: int) -> str:
     )
 
 
-def _done(inputs: Inputs, layout: Layout) -> str:
+def _done(inputs: Inputs, layout: Layout) -> Iterator[str]:
     """What a run would reuse of the last finished run."""
     try:
-        last = json.loads(layout.last_run.read_text(encoding="utf-8"))["summary"]
-        before, run_id = last["config"], last["run_id"]
+        last = json.loads(layout.last_run.read_text(encoding="utf-8"))
+        before, run_id, steps = last["summary"]["config"], last["summary"]["run_id"], last["steps"]
     except (OSError, ValueError, KeyError, TypeError):
-        return "no run has finished there: every step runs"
+        yield "no run has finished there: every step runs"
+        return
     if is_unchanged(inputs, layout):
-        return f"nothing has changed since run {run_id}: no step runs"
+        yield f"nothing has changed since run {run_id}: no step runs"
+        return
     found = list(changes(before, dump_config(inputs.config)))
     shown = ", ".join(found[:_CHANGES_SHOWN])
     more = len(found) - _CHANGES_SHOWN
     shown += f", and {more} more keys" if more > 0 else ""
     what = shown or "data, backbone, schema, code or what is left of that run"
-    return f"changed since run {run_id}: {what}; steps that do not depend on it come from the cache"
+    yield f"changed since run {run_id}: {what}"
+    running = will_run(inputs.config, steps, digests(inputs))
+    cached = [step for step in steps if step not in running]
+    yield (
+        f"unchanged, and cached if their files are whole: {', '.join(cached) or 'none'}; the "
+        "others run, unless an earlier run did the same"
+    )
 
 
 def _bytes_below(folder: str) -> int:

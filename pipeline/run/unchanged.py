@@ -2,7 +2,7 @@
 
 >>> import tempfile
 >>> with tempfile.TemporaryDirectory() as output:
-...     read_and_left = {"key": "5f2a", "served": "", "files": {}}
+...     read_and_left = {"key": "5f2a", "steps": {}, "served": "", "files": {}}
 ...     write_last_run(read_and_left, Summary(exit_code=0, blessed=True), Layout(output))
 ...     summary = Summary()
 ...     repeat(summary, Layout(output))
@@ -65,11 +65,11 @@ def write_last_run(event: Mapping[str, Any], summary: Summary, layout: Layout) -
     """Writes what a finished run read and left, for `is_unchanged` and `repeat`.
 
     Args:
-      event: `outcome`, with `key`, `served` and `files`.
+      event: `outcome`, with `key`, `steps` (`pipeline.properties.digests`), `served` and `files`.
       summary: of the run.
       layout: of its output folder.
     """
-    state = {key: event[key] for key in ("key", "served", "files")}
+    state = {key: event[key] for key in ("key", "steps", "served", "files")}
     write_json(layout.last_run, {**state, "summary": as_values(summary)})
 
 

@@ -32,6 +32,7 @@ from components.pusher.versions import served_digest
 from components.terminal import settle_streams
 from pipeline.config import Config, dump_config
 from pipeline.inputs.resolve import Inputs, resolve
+from pipeline.properties import digests
 from pipeline.run.error_line import one_line, without_place
 from pipeline.run.layout import Layout
 from pipeline.run.metadata_file import check_metadata, connection_of
@@ -110,6 +111,7 @@ def _run(config: Config, folder: RunFolder, use_cache: bool) -> None:
         event="outcome",
         outcome=outcome,
         key=inputs.key,
+        steps=digests(inputs),
         served=served_digest(layout.serving),
         files=files_of(outputs, layout),
     )

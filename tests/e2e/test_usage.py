@@ -9,6 +9,8 @@ import time
 import pytest
 
 from pipeline.inputs.code import ROOT
+from tests.command import bit_tfx
+from tests.e2e.conftest import QUICK
 
 
 @pytest.mark.parametrize(
@@ -151,3 +153,21 @@ def test_a_class_with_too_few_examples_to_draw_from_stops_the_run(run, tmp_path)
     ]
     assert ended.states["ImageExampleGen"] == "failed"
     assert ended.states["Trainer"] == "skipped"
+
+
+@pytest.mark.slow
+def test_check_names_the_steps_that_the_next_run_takes_from_the_cache(run, tmp_path, tfds_dir):
+    """What it says of an edit of the configuration is what the run then does."""
+    output = tmp_path / "out"
+    assert run(output, *QUICK).exit_code == 0
+    overrides = list(QUICK)
+    for override in ("training.seed=7", "evaluation.min_accuracy=0.4"):
+        overrides.append(override)
+        sets = [word for each in overrides for word in ("--set", each)]
+        environment = {"TFDS_DATA_DIR": str(tfds_dir)}
+        checked = bit_tfx("check", "--output", output, *sets, environment=environment)
+        assert checked.returncode == 0, checked.stderr
+        (line,) = [line for line in checked.stdout.splitlines() if line.startswith("Cache")]
+        states = run(output, *overrides).states
+        cached = [step for step, state in states.items() if state == "cached"]
+        assert f"whole: {', '.join(cached)};" in line

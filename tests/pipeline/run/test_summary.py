@@ -35,7 +35,7 @@ OUTCOME = {
     "pushed": "/serving/1",
 }
 
-ENDED = {"event": "outcome", "key": "k", "served": "s", "files": {}}
+ENDED = {"event": "outcome", "key": "k", "steps": {}, "served": "s", "files": {}}
 
 
 @pytest.fixture
