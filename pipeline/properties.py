@@ -3,10 +3,9 @@
 It needs no TFX: `pipeline.nodes` gives the values to TFX, and `bit-tfx check` compares them with
 those of the last run.
 
-    before = digests(inputs)
-    ...  # Somebody changes training.seed.
-    will_run(inputs.config, before, digests(resolve(config, layout)))
-    # {'Pictures', 'Trainer', 'Evaluator', 'Pusher', 'Report', ...}
+>>> from pipeline.config import load_config
+>>> sorted(will_run(load_config("digits"), {"Evaluator": "a"}, {"Evaluator": "b"}))
+['Evaluator', 'Pusher', 'Report']
 """
 
 from __future__ import annotations
