@@ -4,7 +4,7 @@
 >>> confusion_cells(labels, predicted)
 [(0, 0, 2), (0, 1, 1), (1, 1, 1)]
 >>> bins, error = calibration(np.array([0.9, 0.9, 0.6, 0.8]), labels == predicted)
->>> [(each.lower, each.count) for each in bins], round(error, 3)
+>>> [(float(each.lower), each.count) for each in bins], round(float(error), 3)
 ([(0.5, 1), (0.7, 1), (0.8, 2)], 0.25)
 """
 

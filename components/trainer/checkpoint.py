@@ -8,7 +8,7 @@
 >>> checkpoints = Checkpoints(folder.name, 60.0, [weight], [], optimizer)
 >>> checkpoints.save(State(step=20))
 >>> _ = weight.assign(5.0)
->>> checkpoints.restore().step, weight.numpy()
+>>> checkpoints.restore().step, float(weight)
 (20, 1.0)
 >>> folder.cleanup()
 """

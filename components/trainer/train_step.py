@@ -9,7 +9,7 @@ True
 >>> forward = lambda inputs, training: inputs @ kernel
 >>> steps = Steps(forward, forward, [kernel], optimizer, TrainingConfig(batch_size=2))
 >>> loss, hits = steps.train(tf.eye(2, 4), tf.constant([0, 2], tf.int64)).numpy()
->>> f"{loss:.3f}", hits  # 2 log 3: every class was equally likely.
+>>> f"{loss:.3f}", float(hits)  # 2 log 3: every class was equally likely.
 ('2.197', 1.0)
 """
 
