@@ -40,8 +40,8 @@ def test_a_worker_that_finds_too_few_records_fails_the_step(run, services, damag
     assert ended.states["Trainer"] == "skipped"
     (reason,) = ended.summary["reasons"]
     assert reason.startswith(
-        "ImageExampleGen: RuntimeError: split train: 210 records were read and the data set says "
-        "that it holds 269; its files are damaged."
+        "ImageExampleGen: RuntimeError: split train: 210 records were read, but the data set has "
+        "269; its files are damaged."
     )
     assert "Prepare the data set again." in " ".join(ended.out.split())
 

@@ -353,7 +353,7 @@ def test_without_cache_and_without_a_curated_schema_every_step_runs(
     assert "minimum_supported_image_fraction: 1.0" in written
     again = run(output, *wish, root=checkout)
     assert again.exit_code == 0, again.out
-    assert f"Schema: {path} is there" in again.out
+    assert f"Schema: {path} exists, and is used unchanged" in again.out
     assert again.states["ImageExampleGen"] == "cached"
     assert again.states["SchemaGen"] == again.states["StatisticsGen"] == "complete"
     assert path.read_text() == written

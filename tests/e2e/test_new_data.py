@@ -119,5 +119,5 @@ def test_another_network_is_refused_with_the_key(run, output, other, tiny_backbo
     refused = run(output, *WARM, *told)
     assert refused.exit_code == 2
     (reason,) = refused.summary["reasons"]
-    assert reason.startswith("training.warm_start: the model that serves")
+    assert reason.startswith("Trainer: training.warm_start: the serving model")
     assert refused.summary["span"] == 3

@@ -147,8 +147,8 @@ def test_a_class_with_too_few_examples_to_draw_from_stops_the_run(run, tmp_path)
     ended = run(tmp_path / "out", "data.examples_per_class=150")
     assert ended.exit_code == 2
     assert ended.summary["reasons"] == [
-        "data.examples_per_class 150: in data.splits.train 'train[:85%]' of digits/1.0.0, class "
-        "'2' has 149, '5' has 149, '6' has 146, '8' has 140. Set a smaller "
+        "ImageExampleGen: data.examples_per_class 150: in data.splits.train 'train[:85%]' of "
+        "digits/1.0.0, class '2' has 149, '5' has 149, '6' has 146, '8' has 140. Set a smaller "
         "number, or give a larger slice."
     ]
     assert ended.states["ImageExampleGen"] == "failed"

@@ -228,7 +228,7 @@ def test_a_dead_process_ends_the_others_and_a_rerun_goes_on(digits_folder, make_
 
     # One that starts before the run finds the dead run's job, and trains the new one's.
     cluster.start_worker(1, job)
-    cluster.wait_for(1, "a training has begun")
+    cluster.wait_for(1, "a training has started")
     rows = learned(together(cluster, job))
     assert "checkpoint after step 24" in cluster.log(0).read_text()
     assert "checkpoint after step 3 " not in cluster.log(0).read_text()
