@@ -30,8 +30,11 @@ def to_json(value: Any, **options: Any) -> str:
 
 
 def write_json(path: AnyPath, value: Any) -> None:
-    """Writes a JSON file whole, its folder too; a number that is not finite is null."""
-    write_whole(path, to_json(value, indent=1) + "\n")
+    """Writes a JSON file and its folder; a reader sees the old file or the new one, never half.
+
+    A number that is not finite is null in it.
+    """
+    write_whole(path, to_json(value, indent=2) + "\n")
 
 
 def read_json(path: AnyPath) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 from components.errors import UserError
 from components.storage import AnyPath
 from pipeline.config.kubeflow import PASSWORD
-from pipeline.run.metadata_file import check_metadata
+from pipeline.run.metadata_file import check_metadata, connection_of
 
 _CONNECT_TIMEOUT_S = 8
 _ERROR, _PROTOCOL = b"\xff", b"\x0a"
@@ -34,11 +34,9 @@ def connection_config(text: str, with_password: bool = True) -> Any:
     from ml_metadata.proto import metadata_store_pb2
 
     values = json.loads(text)
-    config = metadata_store_pb2.ConnectionConfig()
     if "sqlite" in values:
-        config.sqlite.filename_uri = values["sqlite"]
-        config.sqlite.connection_mode = config.sqlite.READWRITE_OPENCREATE
-        return config
+        return connection_of(values["sqlite"])
+    config = metadata_store_pb2.ConnectionConfig()
     for name, value in values["mysql"].items():
         setattr(config.mysql, name, value)
     if with_password:

@@ -30,10 +30,8 @@ from pipeline.run.summary import (
     STEP_FAILED,
     Summary,
     keep_summary,
-    steps_named,
     write_summary,
 )
-from pipeline.steps import steps_of
 
 _logger = logging.getLogger(__name__)
 _KILLED = "its pod ended without a word: evicted, out of memory, or out of time"
@@ -54,10 +52,11 @@ def end_run(folder: RunFolder, pipeline: str, metadata: str) -> None:
       pipeline: its name.
       metadata: JSON for `kubeflow.connection.connection_config`.
     """
-    summary = Summary(pipeline=pipeline, run_id=folder.run_id, config=folder.config())
-    if summary.config:
-        config = Config.model_validate_json(json.dumps(summary.config))
-        summary.steps = steps_named(steps_of(config))
+    values = folder.config()
+    if values:
+        summary = Summary.of(Config.model_validate_json(json.dumps(values)), folder.run_id)
+    else:
+        summary = Summary(pipeline=pipeline, run_id=folder.run_id)
     enter_steps(summary, folder)
     settings = folder.settings()
     if settings:

@@ -42,7 +42,7 @@ def conclude(connection: Any, folder: RunFolder, config: Config) -> tuple[dict[s
       What the run left, by the names of `pipeline.run.summary.Summary`, and its outputs
       (`components.lineage.outputs.read_outputs`).
     """
-    outputs, outcome = _read(connection, folder, config)
+    outputs, outcome = _read(connection, folder, config, _settings(folder))
     outcome["report"] = str(publish(read_page(outputs), folder.layout.report))
     return outcome, outputs
 
@@ -62,10 +62,9 @@ def conclude_broken(
       What the run left, by the names of `pipeline.run.summary.Summary`; the reasons stay those of
       the failure, with one more where what it left cannot be read.
     """
-    settings = folder.settings()
-    assert settings is not None
+    settings = _settings(folder)
     try:
-        outputs, outcome = _read(connection, folder, config)
+        outputs, outcome = _read(connection, folder, config, settings)
         page = _draw(outputs, settings, summary)
         outcome["reasons"] = summary.reasons
     except Exception as error:  # What broke the run can be in its artifacts: the failure is shown.
@@ -77,11 +76,15 @@ def conclude_broken(
     return outcome
 
 
-def _read(
-    connection: Any, folder: RunFolder, config: Config
-) -> tuple[Mapping[str, Any], dict[str, Any]]:
+def _settings(folder: RunFolder) -> ReportSettings:
     settings = folder.settings()
     assert settings is not None
+    return settings
+
+
+def _read(
+    connection: Any, folder: RunFolder, config: Config, settings: ReportSettings
+) -> tuple[Mapping[str, Any], dict[str, Any]]:
     outputs = read_outputs(connection, folder.run_id)
     write_inferred(config.data, outputs, len(settings.class_names))
     return outputs, read_outcome(outputs, settings.class_names)

@@ -46,12 +46,10 @@ from pipeline.run.summary import (
     as_values,
     begin,
     keep_summary,
-    steps_named,
     write_summary,
 )
 from pipeline.run.unchanged import repeat, write_last_run
 from pipeline.run.view import View, print_verdict
-from pipeline.steps import steps_of
 
 
 def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
@@ -103,9 +101,8 @@ def _look_ahead(layout: Layout, config: Config) -> list[str]:
         warnings = check_output(layout, config)
         check_metadata(Path(layout.metadata), Path(layout.artifacts))
     except UserError as error:
-        reasons = [str(error)]
-        summary = Summary(config.pipeline_name, "", USAGE, dump_config(config), reasons=reasons)
-        summary.steps = steps_named(steps_of(config))
+        summary = Summary.of(config)
+        summary.exit_code, summary.reasons = USAGE, [str(error)]
         with contextlib.suppress(OSError):
             write_summary(layout.summary, summary)
         raise

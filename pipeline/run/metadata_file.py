@@ -77,7 +77,7 @@ def check_metadata(path: Path, artifacts: Path) -> None:
         raise UserError(f"The metadata database {path} is damaged: {error}. {cure}") from error
 
 
-def connection_of(path: Path) -> Any:
+def connection_of(path: str | Path) -> Any:
     """ML Metadata's ConnectionConfig of a database file, which is made where it is missing."""
     from ml_metadata.proto import metadata_store_pb2
 

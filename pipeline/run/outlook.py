@@ -11,11 +11,11 @@ The command is little more than:
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from components.finite import read_json
 from components.report.runs import changes
 from components.storage import as_path, files_below, is_local
 from components.trainer.plan import make_plan
@@ -127,7 +127,7 @@ def _memory(inputs: Inputs, weights_bytes: int) -> str:
 def _done(inputs: Inputs, layout: Layout) -> Iterator[str]:
     """What a run would reuse of the last finished run."""
     try:
-        last = json.loads(layout.last_run.read_text(encoding="utf-8"))
+        last = read_json(layout.last_run)
         before, run_id, steps = last["summary"]["config"], last["summary"]["run_id"], last["steps"]
     except (OSError, ValueError, KeyError, TypeError):
         yield "no run has finished there: every step runs"

@@ -15,18 +15,17 @@ they are the tasks.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import time
 from dataclasses import dataclass
 from typing import Any
 
 from components.errors import UserError
+from components.finite import read_json, write_json
 from components.progress import EVENT
 from components.report.settings import ReportSettings
 from components.storage import AnyPath, as_path, io_errors, write_whole
 from pipeline.run.layout import Layout
-from pipeline.run.summary import write_json
 
 _CONFIG, _SETTINGS, _IR, _STEPS = "config.json", "report_settings.json", "pipeline.json", "steps"
 
@@ -51,7 +50,7 @@ class RunFolder:
     def config(self) -> dict[str, Any]:
         """The resolved configuration; {} where the run never came to one."""
         path = self.path / _CONFIG
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return dict(read_json(path)) if path.exists() else {}
 
     def settings(self) -> ReportSettings | None:
         """The settings of the report; None where the run never came to them."""
@@ -73,7 +72,7 @@ class RunFolder:
     def step(self, name: str) -> dict[str, Any] | None:
         """The newest event of a step, with its `time`; None where it never started."""
         path = self.path / _STEPS / f"{name}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        return dict(read_json(path)) if path.exists() else None
 
 
 def read_ir(address: str, sha256: str) -> str:

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from components.finite import to_json
-from components.storage import AnyPath, write_whole
+from components.finite import write_json
+from components.storage import AnyPath
 from pipeline.config import Config, dump_config
 from pipeline.run.layout import Layout
 from pipeline.steps import ALWAYS, steps_of
@@ -107,18 +107,16 @@ class Summary:
         self.exit_code = COMPLETED if self.blessed else MODEL_REJECTED
 
     @classmethod
+    def of(cls, config: Config, run_id: str = "") -> Summary:
+        """The summary of a run of this configuration, of which no step has run."""
+        steps = steps_named(steps_of(config))
+        return cls(config.pipeline_name, run_id, config=dump_config(config), steps=steps)
+
+    @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Summary:
         """The inverse of `dataclasses.asdict`."""
         steps = [StepState(**step) for step in values["steps"]]
         return cls(**{**values, "steps": steps})
-
-
-def write_json(path: AnyPath, value: Any) -> None:
-    """Writes JSON so that a reader sees the old file or the new one, never half of one.
-
-    A number that is not finite is null in it.
-    """
-    write_whole(path, to_json(value, indent=2) + "\n")
 
 
 _NO_REASON = {
@@ -150,8 +148,7 @@ def begin(config: Config, layout: Layout, run_id: str) -> Summary:
     Raises:
       OSError: it cannot be written (`components.storage.io_errors`).
     """
-    summary = Summary(config.pipeline_name, run_id, config=dump_config(config))
-    summary.steps = steps_named(steps_of(config))
+    summary = Summary.of(config, run_id)
     summary.reasons = [UNFINISHED]
     write_summary(layout.summary, summary)
     keep_summary(layout.logs(run_id), summary, over=False)

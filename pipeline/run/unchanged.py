@@ -12,15 +12,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from components.digests import damage, from_text
+from components.finite import read_json, write_json
 from components.lineage.artifacts import manifest_text
 from components.progress import report
 from pipeline.run.layout import Layout
-from pipeline.run.summary import Summary, as_values, write_json
+from pipeline.run.summary import Summary, as_values
 
 if TYPE_CHECKING:
     # NumPy and the sources, which the command's own process does without.
@@ -45,7 +45,7 @@ def files_of(outputs: Mapping[str, Any], layout: Layout) -> dict[str, str]:
 def is_unchanged(inputs: Inputs, layout: Layout) -> bool:
     """Whether the last finished run read the same, and what it left is still there, whole."""
     try:
-        last = json.loads(layout.last_run.read_text(encoding="utf-8"))
+        last = read_json(layout.last_run)
         same = (last["key"], last["served"]) == (inputs.key, inputs.served)
         # A run that failed since has left a report of its own.
         if not same or last["summary"]["run_id"] not in layout.report.read_text(encoding="utf-8"):
@@ -89,7 +89,7 @@ _REPEATED = (
 
 def repeat(summary: Summary, layout: Layout) -> None:
     """An unchanged run ends as the last one did, with every step cached and nothing pushed."""
-    last = Summary.from_dict(json.loads(layout.last_run.read_text(encoding="utf-8"))["summary"])
+    last = Summary.from_dict(read_json(layout.last_run)["summary"])
     for name in _REPEATED:
         setattr(summary, name, getattr(last, name))
     for step in last.steps:

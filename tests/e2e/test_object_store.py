@@ -34,7 +34,8 @@ from pipeline.run.outcome import read_outcome
 from pipeline.pipeline import create_pipeline
 from pipeline.run.report import publish, publish_runs
 from pipeline.inputs.span import settle_span
-from pipeline.run.summary import Summary, write_json
+from components.finite import write_json
+from pipeline.run.summary import Summary
 
 local, overrides, ended = sys.argv[1], json.loads(sys.argv[2]), {}
 handle = f"{ram.URI}/bit-mini"

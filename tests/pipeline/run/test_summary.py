@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from components.evaluator.config import EvaluationConfig
+from components.finite import write_json
 from components.progress import read_events
 from pipeline.run.layout import Layout
 from pipeline.run.report import on_the_page, publish_runs
@@ -14,7 +15,6 @@ from pipeline.run.summary import (
     StepState,
     Summary,
     keep_summary,
-    write_json,
     write_summary,
 )
 from pipeline.run.unchanged import is_unchanged, repeat, write_last_run
