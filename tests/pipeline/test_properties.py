@@ -5,6 +5,7 @@ import pytest
 from pipeline.config import load_config
 from pipeline.properties import digests, will_run
 from pipeline.steps import steps_of
+from tests.pipeline.digits import compiled
 
 NOT_CACHED = {"PassedSpan", "WarmStart", "BaselineModel", "Pusher", "Report"}
 """Resolvers, and the steps whose properties have the id of the run."""
@@ -25,33 +26,12 @@ CHANGES = [
 ]
 
 
-def compiled(folder, *overrides):
+def properties(folder, *overrides):
     """Digests of the properties, and the properties of each node in TFX's IR."""
-    from ml_metadata.proto import metadata_store_pb2
-    from tfx.dsl.compiler import compiler
-
-    from pipeline.inputs.resolve import resolve
-    from pipeline.pipeline import create_pipeline
-    from pipeline.run.layout import Layout
-
-    config = load_config("digits", overrides=[*overrides, f"data.data_dir={folder}"])
-    inputs = resolve(config, Layout(folder / "out"))
-    pipeline = create_pipeline(
-        inputs.config,
-        inputs,
-        span=1,
-        pipeline_root=str(folder),
-        serving=str(folder),
-        checkpoints=str(folder),
-        run_id="run",
-        metadata=metadata_store_pb2.ConnectionConfig(sqlite={"filename_uri": ":memory:"}),
-        beam_pipeline_args=[],
-    )
-    nodes = [node.pipeline_node for node in compiler.Compiler().compile(pipeline).nodes]
-    ids = {node.node_info.id: node for node in nodes}
+    inputs, _, nodes = compiled(folder, *overrides)
     return digests(inputs), {
         name: {key: value.field_value for key, value in node.parameters.parameters.items()}
-        for name, node in ids.items()
+        for name, node in nodes.items()
     }
 
 
@@ -62,12 +42,12 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(folder):
-    return compiled(folder)
+    return properties(folder)
 
 
 @pytest.mark.parametrize(("override", "steps"), CHANGES)
 def test_what_changes_is_what_tfx_sees_change(folder, first, override, steps):
-    now, nodes = compiled(folder, override)
+    now, nodes = properties(folder, override)
     before, old_nodes = first
     changed = {step for step in now if before.get(step) != now[step]}
     compared = nodes.keys() - NOT_CACHED

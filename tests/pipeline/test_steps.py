@@ -12,44 +12,27 @@ from pipeline.config import load_config
 from pipeline.run.summary import Summary
 from pipeline.shipped import SCHEMAS
 from pipeline.steps import ALWAYS, STEPS, TABLE, graph_of, in_order, one_at_a_time, steps_of
+from tests.pipeline.digits import compiled
 
 INFERRED = "data.curated_schema=null"
 SEARCH = "search.mode=[head_only, full]"
 WARM = "training.warm_start=true"
 
 
-def compiled(folder, *overrides):
+def tfx_graph(folder, *overrides):
     """Step -> the steps that it waits for, as TFX has them; and the configuration."""
-    from ml_metadata.proto import metadata_store_pb2
-    from tfx.dsl.compiler import compiler
     from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 
-    from pipeline.inputs.resolve import resolve
-    from pipeline.pipeline import create_pipeline
-    from pipeline.run.layout import Layout
-
-    config = load_config("digits", overrides=[*overrides, f"data.data_dir={folder}"])
-    pipeline = create_pipeline(
-        config,
-        resolve(config, Layout(folder / "out")),
-        span=1,
-        pipeline_root=str(folder),
-        serving=str(folder),
-        checkpoints=str(folder),
-        run_id="run",
-        metadata=metadata_store_pb2.ConnectionConfig(sqlite={"filename_uri": ":memory:"}),
-        beam_pipeline_args=[],
-    )
+    inputs, pipeline, nodes = compiled(folder, *overrides)
     assert {c.id for c in pipeline.components if isinstance(c, BaseBeamComponent)} == {
         step.id for step in TABLE if step.beam
     }
-    nodes = [node.pipeline_node for node in compiler.Compiler().compile(pipeline).nodes]
-    return {node.node_info.id: set(node.upstream_nodes) for node in nodes}, config
+    return {name: set(node.upstream_nodes) for name, node in nodes.items()}, inputs.config
 
 
 @pytest.mark.parametrize("overrides", [(), (INFERRED,), (SEARCH,), (WARM,), (WARM, SEARCH)])
 def test_it_is_tfxs(tmp_path, overrides):
-    found, config = compiled(tmp_path, *overrides)
+    found, config = tfx_graph(tmp_path, *overrides)
     assert found == {step: set(upstream) for step, upstream in graph_of(config).items()}
 
 
@@ -57,9 +40,9 @@ def test_one_graph_serves_a_schema_that_is_there_and_one_that_is_not_yet(tmp_pat
     """A package is compiled before anybody knows."""
     path = tmp_path / "s.pbtxt"
     wish = (INFERRED, f"data.write_schema={path}")
-    inferred, config = compiled(tmp_path, *wish)
+    inferred, config = tfx_graph(tmp_path, *wish)
     shutil.copy(SCHEMAS / "digits.pbtxt", path)
-    curated, _ = compiled(tmp_path, *wish)
+    curated, _ = tfx_graph(tmp_path, *wish)
     graph = graph_of(config)
     assert inferred["SchemaGen"] == {"StatisticsGen"}
     assert curated["SchemaGen"] == set()

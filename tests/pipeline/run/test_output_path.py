@@ -53,6 +53,18 @@ def open_store(path):
     metadata_store.MetadataStore(config)
 
 
+def assert_sqlite_agrees(path, refused, words):
+    """A database that is refused cannot be opened, and one that is taken can."""
+    if refused:
+        with pytest.raises(UserError, match=words):
+            check_database("--output x", path)
+        with pytest.raises(RuntimeError, match="unable to open database file"):
+            open_store(path)
+    else:
+        check_database("--output x", path)
+        open_store(path)
+
+
 @pytest.mark.parametrize("beyond", [0, 1])
 def test_sqlite_opens_what_is_taken_and_nothing_longer(tmp_path, beyond):
     length = SQLITE_BYTES + beyond
@@ -61,24 +73,10 @@ def test_sqlite_opens_what_is_taken_and_nothing_longer(tmp_path, beyond):
         folder += "/" + "d" * 100
     path = f"{folder}/{'m' * (length - len(folder) - 1)}"
     os.makedirs(folder)
-    if beyond:
-        with pytest.raises(UserError, match="too long"):
-            check_database("--output x", path)
-        with pytest.raises(RuntimeError, match="unable to open database file"):
-            open_store(path)
-    else:
-        check_database("--output x", path)
-        open_store(path)
+    assert_sqlite_agrees(path, beyond, "too long")
 
 
 @pytest.mark.parametrize("beyond", [0, 1])
 def test_the_journal_of_a_database_has_a_name_too(tmp_path, beyond):
     path = f"{tmp_path}/{'m' * (SQLITE_NAME_BYTES + beyond)}"
-    if beyond:
-        with pytest.raises(UserError, match="too long a name"):
-            check_database("--output x", path)
-        with pytest.raises(RuntimeError, match="unable to open database file"):
-            open_store(path)
-    else:
-        check_database("--output x", path)
-        open_store(path)
+    assert_sqlite_agrees(path, beyond, "too long a name")
