@@ -39,7 +39,7 @@ def project(tmp_path_factory):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("local_runner.py", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
-    for test in ("conftest.py", "pipeline/test_steps.py"):
+    for test in ("conftest.py", "pipeline/digits.py", "pipeline/test_steps.py"):
         (folder / "tests" / test).parent.mkdir(exist_ok=True, parents=True)
         shutil.copy(ROOT / "tests" / test, folder / "tests" / test)
     (folder / ".venv-kfp").symlink_to(ROOT / ".venv-kfp")
