@@ -63,7 +63,8 @@ def to_png(image: bytes, header: Header, max_bytes: int) -> bytes:
     pixels = upright(image, header)
     out = _Limited(max_bytes)
     try:
-        pixels.save(out, "PNG")
+        # Level 6, the default, takes a third to twice longer for one per cent fewer bytes.
+        pixels.save(out, "PNG", compress_level=4)
     except _TooLongError as error:
         detail = (
             f"converted from {header.format.upper()} to PNG, it has more bytes than "
