@@ -10,7 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from components.example_gen.config import ScreenConfig
-from components.example_gen.screen.screen import Accepted, screen
+from components.example_gen.screen.acceptance import Accepted, screen
 from tests import corpus
 
 BEGIN, END = "<!-- corpus -->\n", "<!-- /corpus -->\n"

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from components.example_gen.config import ScreenConfig
-from components.example_gen.screen.screen import Reason
+from components.example_gen.screen.acceptance import Reason
 
 LIMITS = ScreenConfig(max_bytes=1_000_000)
 """`too_many_bytes` is larger, every other kind smaller."""

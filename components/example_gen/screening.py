@@ -28,8 +28,8 @@ from typing import Any, TypeVar
 
 from components.example_gen.config import ScreenConfig
 from components.example_gen.index import IndexRow
+from components.example_gen.screen.acceptance import Reason, Refused, check_label, screen
 from components.example_gen.screen.quarantine import Reject
-from components.example_gen.screen.screen import Reason, Refused, check_label, screen
 from components.example_gen.sources.image_files import display
 from components.example_gen.sources.shard import Shard
 from components.example_gen.sources.stored import Stored, parsed

@@ -24,7 +24,7 @@ class Reject:
 
     Attributes:
       source: where it comes from, as in the image index.
-      reason: a value of `components.example_gen.screen.screen.Reason`.
+      reason: a value of `components.example_gen.screen.result.Reason`.
       detail: a sentence.
       image: the bytes of its image; the whole record if no image is found in it.
       label: class index; None if it had none.

@@ -11,7 +11,7 @@ import tensorflow_transform as tft
 from PIL import Image
 
 from components.example_gen.config import ScreenConfig
-from components.example_gen.screen.screen import Accepted, screen
+from components.example_gen.screen.acceptance import Accepted, screen
 from components.transform.marks import read_marks
 from components.transform.pixels import decode, decoder, turned
 from tests import corpus

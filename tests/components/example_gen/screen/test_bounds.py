@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from components.example_gen.config import ScreenConfig
-from components.example_gen.screen.screen import Accepted, Reason, screen
+from components.example_gen.screen.acceptance import Accepted, Reason, screen
 from tests.poison import encode, picture, png_chunk, png_of
 
 LIMITS = ScreenConfig()
@@ -157,8 +157,8 @@ def nothing_decoded(monkeypatch):
     def fail(*_, **__):
         pytest.fail("an image was decoded")
 
-    monkeypatch.setattr("components.example_gen.screen.screen.decode", fail)
-    monkeypatch.setattr("components.example_gen.screen.screen.to_png", fail)
+    monkeypatch.setattr("components.example_gen.screen.acceptance.decode", fail)
+    monkeypatch.setattr("components.example_gen.screen.acceptance.to_png", fail)
 
 
 @pytest.mark.parametrize("name", [name for name in BOMBS if name != "Exif of a WebP"])

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components.example_gen.config import ScreenConfig
-from components.example_gen.screen.screen import Accepted, Reason, screen
+from components.example_gen.screen.acceptance import Accepted, Reason, screen
 from components.transform.pixels import decoder
 from tests.corpus import as_seen
 from tests.poison import encode, good, picture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from components.example_gen.config import ScreenConfig
-from components.example_gen.screen.screen import Accepted, screen
+from components.example_gen.screen.acceptance import Accepted, screen
 from components.transform.pixels import decoder
 from tests.poison import GOOD, encode, good, picture
 

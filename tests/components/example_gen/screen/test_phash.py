@@ -9,8 +9,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from components.example_gen.config import ScreenConfig
+from components.example_gen.screen.acceptance import screen
 from components.example_gen.screen.looks import phash
-from components.example_gen.screen.screen import screen
 from tests.drawn import draw_flower
 from tests.poison import encode, picture
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from components.example_gen.config import ScreenConfig
-from components.example_gen.screen.screen import Accepted, Reason, Refused, check_label, screen
+from components.example_gen.screen.acceptance import Accepted, Reason, Refused, check_label, screen
 from components.transform.pixels import decoder
 from tests import poison
 from tests.corpus import as_seen
@@ -39,7 +39,7 @@ def no_decoder(monkeypatch):
     def fail(*_, **__):
         pytest.fail("an image was decoded")
 
-    monkeypatch.setattr("components.example_gen.screen.screen.decode", fail)
+    monkeypatch.setattr("components.example_gen.screen.acceptance.decode", fail)
     monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
 
 
@@ -345,7 +345,7 @@ def test_pillow_is_left_as_it_was():
 def test_a_header_is_read_without_a_framework():
     code = (
         "import sys; from components.example_gen.config import ScreenConfig;"
-        "from components.example_gen.screen.screen import screen;"
+        "from components.example_gen.screen.acceptance import screen;"
         "assert screen(b'junk', ScreenConfig()).reason.value == 'not_an_image';"
         "assert not {'tensorflow', 'tfx', 'apache_beam'} & set(sys.modules)"
     )
