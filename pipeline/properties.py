@@ -20,6 +20,7 @@ from components.evaluator.config import EvaluatorSettings
 from components.pictures.settings import PicturesSettings
 from components.trainer.plan import mixup_rule
 from components.trainer.settings import TrainerSettings
+from components.transform.config import Bounds
 from components.tuner.settings import TunerSettings
 from pipeline.config import Config
 from pipeline.inputs.resolve import Inputs
@@ -74,6 +75,7 @@ def trainer_settings(config: Config, inputs: Inputs) -> TrainerSettings:
         training=config.training,
         num_train=inputs.source.num_examples("train"),
         num_eval=inputs.source.num_examples("eval"),
+        bounds=Bounds(pixels=config.data.screen.max_pixels, size=config.data.screen.max_bytes),
     )
 
 

@@ -111,16 +111,20 @@ card, stream = json.loads(sys.argv[2]), io.BytesIO()
 Image.new("L", (8, 8)).save(stream, "PNG")
 feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[stream.getvalue()]))
 example = tf.train.Example(features=tf.train.Features(feature={"image": feature}))
-given = {"image_bytes": stream.getvalue(), "examples": example.SerializeToString()}
+given = {"image_bytes": [stream.getvalue()], "examples": [example.SerializeToString()]}
 model = tf.saved_model.load(sys.argv[1])
 assert set(model.signatures) == {each["name"] for each in card["signatures"]}
 for each in card["signatures"]:
-    argument = {each["argument"]: tf.constant([given[each["argument"]]])}
-    outputs = model.signatures[each["name"]](**argument)
-    assert outputs.keys() == card["outputs"].keys()
-    for name, kind in card["outputs"].items():
-        shape = ", ".join(["N", *(str(side) for side in outputs[name].shape[1:])])
+    side = card["preprocessing"]["evaluate"]
+    given["pixels"] = tf.zeros((1, side, side, 3))
+    arguments = {name: tf.constant(given[name]) for name in each["inputs"]}
+    outputs = model.signatures[each["name"]](**arguments)
+    assert outputs.keys() == each["outputs"].keys()
+    for name, kind in each["outputs"].items():
+        first = ["N"] if each["inputs"] else [str(outputs[name].shape[0])]
+        shape = ", ".join(first + [str(side) for side in outputs[name].shape[1:]])
         assert kind.startswith(f"{outputs[name].dtype.name} [{shape}]"), (name, kind)
-    assert outputs["class_name"][0].numpy().decode() in card["data"]["class_names"]
+    names = outputs["class_name" if each["inputs"] else "labels"].numpy()
+    assert {name.decode() for name in names} <= set(card["data"]["class_names"])
 """
 """Program that calls a model as its card says: arguments are its folder and the card."""

@@ -33,7 +33,7 @@ from components.evaluator.results import (
     Findings,
     Metrics,
 )
-from components.transform.features import LABEL
+from components.transform.features import LABEL, NO_CLASS
 
 _HIGHEST_LOSS = -math.log(ranking.LEAST_PROBABILITY)
 _DECIMALS = 12
@@ -63,7 +63,7 @@ def measure(evaluation: str, table: Any) -> Findings:
     return Findings(
         candidate=_with_losses(_with_shares(candidate), table, ranking.losses(own, predicted)),
         baseline=_with_shares(_read(evaluation, BASELINE)) if compared else {},
-        unanswered=int((predicted == ranking.NO_CLASS).sum()),
+        unanswered=int((predicted == NO_CLASS).sum()),
         clipped=ranking.num_clipped(own, predicted),
     )
 

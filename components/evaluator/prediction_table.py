@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from components.errors import UserError
 from components.evaluator.gates import Slice
-from components.evaluator.ranking import NO_CLASS, label_ranks, predicted_classes
+from components.evaluator.ranking import label_ranks, predicted_classes
 from components.storage import as_path
+from components.transform.features import NO_CLASS
 
 FOLDER = "predictions"
 TOP = 5
@@ -26,7 +27,7 @@ SCHEMA = pa.schema(
     [
         ("example", pa.string()),  # `example_key` of the serialized tf.Example
         ("label", pa.int64()),
-        ("predicted", pa.int64()),  # -1 where the probabilities name no class (`ranking.NO_CLASS`)
+        ("predicted", pa.int64()),  # -1 where the probabilities name no class (`NO_CLASS`)
         ("probability", pa.float32()),  # of the predicted class; NaN where there is none
         ("label_probability", pa.float32()),
         ("label_rank", pa.int64()),  # classes before the label (`ranking.label_ranks`); 0 is right

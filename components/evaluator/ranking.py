@@ -16,8 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-NO_CLASS = -1
-"""The predicted class of an image without an answer; TFMA's NO_PREDICTED_CLASS_ID."""
+from components.transform.features import NO_CLASS
 
 LEAST_PROBABILITY = 1e-7
 """The loss counts every smaller probability as this, as Keras does: -log of it is 16.1."""

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from components.section import Names, Section
+from components.transform.config import Bounds
 
 Convertible = Literal["avif", "bmp", "cmyk", "gif", "heic", "tiff", "webp"]
 """Kinds of images that Pillow converts to PNG."""
@@ -79,13 +80,13 @@ class ScreenConfig(Section):
     """Limits on images; those beyond them go to the `quarantine` artifact, with the reason."""
 
     max_pixels: int = Field(
-        64_000_000,
+        Bounds().pixels,
         ge=1,
         description="The largest number of pixels (width times height in the header) of an image. "
         "A PNG of 420 kB can decode to 432 MB.",
     )
     max_bytes: int = Field(
-        32_000_000, ge=1, description="The largest size of an encoded image, in bytes."
+        Bounds().size, ge=1, description="The largest size of an encoded image, in bytes."
     )
     convert: Annotated[tuple[Convertible, ...], Field(strict=False)] = Field(
         (),

@@ -18,13 +18,14 @@ It sees every image at 224 x 224 pixels, whatever its size and shape.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from components.evaluator.gates import OVERALL, TOLERANCE, Gate, Measured, Slice
 from components.evaluator.ranking import LEAST_PROBABILITY
 from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
+from components.signatures import signatures
 from components.transform.features import LABEL
 
 _COUNT = "example_count"
@@ -68,12 +69,12 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Signature:
-    """One way to call the model: its name, and what its one argument holds, string [N]."""
+class Call:
+    """One signature: what its inputs and outputs hold, by name."""
 
     name: str
-    argument: str
-    holds: str
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,6 @@ class ModelCard:
       intended_use: what it was made for, in sentences.
       limits: what is known to be unknown or bounded, in sentences.
       signatures: how it is called.
-      outputs: what every signature gives, by name.
       data: what it learned from and was judged on.
       counts: examples by split.
       preprocessing: sizes and augmentation.
@@ -145,8 +145,7 @@ class ModelCard:
     model: Identity
     intended_use: tuple[str, ...]
     limits: tuple[str, ...]
-    signatures: tuple[Signature, ...]
-    outputs: Mapping[str, str]
+    signatures: tuple[Call, ...]
     data: DataFacts
     counts: Mapping[str, int]
     preprocessing: Mapping[str, Any]
@@ -159,25 +158,6 @@ class ModelCard:
     baseline_metrics: Judgement | None
     gates: tuple[Gate, ...]
     code: CodeFacts
-
-
-SIGNATURES = (
-    Signature(
-        "predict_image",
-        "image_bytes",
-        "encoded images: JPEG, PNG, GIF or BMP; transparency and orientation are followed",
-    ),
-    Signature(
-        "serving_default",
-        "examples",
-        "serialized tf.Examples with one as their feature image",
-    ),
-)
-OUTPUTS = {
-    "probabilities": "float32 [N, {classes}], of each class",
-    "class_index": "int64 [N], of the most probable class",
-    "class_name": "string [N], its name",
-}
 
 
 def make_card(settings: CardSettings, evidence: Evidence, version: int, pushed: str) -> ModelCard:
@@ -199,8 +179,7 @@ def make_card(settings: CardSettings, evidence: Evidence, version: int, pushed: 
             f"Classifying images of the kind of {settings.data.name} by its {len(names)} classes.",
         ),
         limits=tuple(_limits(settings, evidence, training, metrics)),
-        signatures=SIGNATURES,
-        outputs={name: text.format(classes=len(names)) for name, text in OUTPUTS.items()},
+        signatures=tuple(_calls(len(names), settings.preprocessing["evaluate"])),
         data=settings.data,
         counts=evidence.counts,
         preprocessing=settings.preprocessing,
@@ -216,6 +195,15 @@ def make_card(settings: CardSettings, evidence: Evidence, version: int, pushed: 
         gates=tuple(evidence.gates),
         code=settings.code,
     )
+
+
+def _calls(classes: int, side: int) -> Iterator[Call]:
+    for each in signatures(classes, side):
+        inputs, outputs = (
+            {name: tensor.text for name, tensor in tensors.items()}
+            for tensors in (each.inputs, each.outputs)
+        )
+        yield Call(each.name, inputs, outputs)
 
 
 def _summary(history: Sequence[Mapping[str, float | None]]) -> TrainingSummary:

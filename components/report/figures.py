@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from components.evaluator.intervals import wilson
-from components.evaluator.ranking import NO_CLASS
 from components.report.content import CalibrationBin, ClassRow
+from components.transform.features import NO_CLASS
 
 CALIBRATION_BINS = 10
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from components.evaluator.prediction_table import example_key
-from components.evaluator.ranking import NO_CLASS
 from components.report.content import Picture
 from components.transform.config import WHITE, Colour
+from components.transform.features import NO_CLASS
 
 SIDE = 96
 """Longer side of a thumbnail in pixels, at most."""

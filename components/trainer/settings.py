@@ -20,7 +20,7 @@ from typing import Any, Literal
 from components.example_gen.counts import Counts
 from components.section import Names, Section
 from components.trainer.config import TrainingConfig
-from components.transform.config import ImageSizes
+from components.transform.config import Bounds, ImageSizes
 
 
 class TrainerSettings(Section):
@@ -37,6 +37,7 @@ class TrainerSettings(Section):
       num_train: images of the train split; until the step reads the counts, those before the
         screen.
       num_eval: the same for the eval split.
+      bounds: of the images that the served model decodes.
     """
 
     backbone_path: str
@@ -48,6 +49,7 @@ class TrainerSettings(Section):
     training: TrainingConfig
     num_train: int
     num_eval: int
+    bounds: Bounds = Bounds()
 
     def with_counts(self, counts: Counts) -> TrainerSettings:
         """These settings with the numbers of images that passed the screen."""

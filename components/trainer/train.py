@@ -44,8 +44,8 @@ from components.trainer.model import BiTClassifier, make_optimizer
 from components.trainer.model_run import write_history, write_hyperparameters
 from components.trainer.network_inputs import NetworkInputs, make_inputs
 from components.trainer.plan import Plan, make_plan
+from components.trainer.served_model import export
 from components.trainer.settings import Job, TrainerSettings
-from components.trainer.signatures import export
 from components.trainer.strategy import Workers, make_strategy, spread, sum_of_workers, worker
 from components.trainer.train_step import Steps
 from components.trainer.warm_start import start_from
@@ -93,7 +93,7 @@ def train(job: Job, workers: Workers | None = None) -> list[Row]:
     write_curves(rows, job.model_run)
     write_hyperparameters(hyperparameters(job, plan), job.model_run)
     model.backbone.compute_in_float32()
-    export(model, graph, settings.class_names, job.serving_model)
+    export(model, graph, settings.class_names, job.serving_model, settings.bounds)
     remove_checkpoints(job.own_checkpoints)
     return rows
 

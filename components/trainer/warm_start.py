@@ -46,7 +46,7 @@ def start_from(model: BiTClassifier, saved_model: str) -> None:
 
     Args:
       model: of the same architecture.
-      saved_model: folder that `components.trainer.signatures.export` wrote.
+      saved_model: folder that `components.trainer.served_model.export` wrote.
 
     Raises:
       UserError: the saved model is another network, or has other classes.

@@ -30,6 +30,18 @@ def hex_of(colour: Any) -> str:
     return "#{:02x}{:02x}{:02x}".format(*(int(level) for level in colour))
 
 
+class Bounds(Section):
+    """What is decoded; the screen's default limits.
+
+    Attributes:
+      pixels: of an image, at most.
+      size: of an encoded image, in bytes, at most.
+    """
+
+    pixels: int = 64_000_000
+    size: int = 32_000_000
+
+
 class ImageSizes(Section):
     """Sides in pixels, settled, and whether images are mirrored.
 

@@ -17,6 +17,7 @@ from components.data_gate.checks import Check
 from components.evaluator.gates import Gate, Measured
 from components.process import ROOT
 from components.pusher.card import ModelCard
+from components.signatures import signatures
 from pipeline.config import Config
 from pipeline.run.summary import Summary
 
@@ -167,11 +168,28 @@ def columns(schema: Any) -> str:
 
 
 def tables() -> dict[str, str]:
-    """The generated blocks of formats.md: columns of the index and of the predictions."""
+    """The generated blocks of formats.md: columns of the index, the predictions; signatures."""
     from components.evaluator.predictions import SCHEMA
     from components.example_gen.index import schema
 
-    return {"index": columns(schema()), "predictions": columns(SCHEMA)}
+    return {
+        "index": columns(schema()),
+        "predictions": columns(SCHEMA),
+        "signatures": _signature_table(),
+    }
+
+
+def _signature_table() -> str:
+    letters = {"-2": "C", "-3": "S"}
+    lines = ["| signature | | name | |", "|---|---|---|---|"]
+    for signature in signatures(classes=-2, side=-3):
+        for verb, tensors in (("takes", signature.inputs), ("gives", signature.outputs)):
+            for name, tensor in tensors.items():
+                shape, text = tensor.text.split("]", 1)
+                for number, letter in letters.items():
+                    shape = shape.replace(number, letter)
+                lines.append(f"| `{signature.name}` | {verb} | `{name}` | {shape}]{text} |")
+    return "\n".join(lines)
 
 
 def with_tables(page: str) -> str:

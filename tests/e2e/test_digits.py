@@ -112,10 +112,13 @@ for out in (by_example, by_image):
     assert [name.decode() for name in out["class_name"].numpy()] == [
         str(index) for index in out["class_index"].numpy()]
 np.testing.assert_array_equal(by_example["probabilities"], by_image["probabilities"])
-for signature in model.signatures.values():
-    none = signature(tf.constant([], tf.string))
-    assert {{name: tuple(value.shape) for name, value in none.items()}} == {{
-        "probabilities": (0, 10), "class_index": (0,), "class_name": (0,)}}
+for name in ("serving_default", "predict_image"):
+    none = model.signatures[name](tf.constant([], tf.string))
+    shapes = {{name: tuple(value.shape) for name, value in none.items()}}
+    assert shapes.pop("probabilities") == (0, 10)
+    assert shapes == dict.fromkeys(["class_index", "class_name", "valid", "error"], (0,))
+names = [name.decode() for name in model.signatures["labels"]()["labels"].numpy()]
+assert names == list(map(str, range(10)))
 print(json.dumps(float(np.mean(by_image["class_index"].numpy() == labels))))
 """
     printed = subprocess.check_output([sys.executable, "-c", code], text=True, cwd="/")

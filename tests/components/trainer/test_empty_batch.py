@@ -46,14 +46,20 @@ def test_every_signature_answers_an_empty_batch(digits_folder, backbones, backbo
     told = {"mode": "head_only", "schedule": {"steps": 1}, "backbone": backbones[backbone]}
     train(make_job(digits_folder, name, **told))
     served = tf.saved_model.load(f"{digits_folder}/{name}/model")
-    assert sorted(served.signatures) == ["predict_image", "serving_default"]
-    for signature in served.signatures.values():
-        answer = signature(tf.constant([], tf.string))
-        assert {key: (value.shape, value.dtype) for key, value in answer.items()} == {
-            "probabilities": ((0, 10), tf.float32),
-            "class_index": ((0,), tf.int64),
-            "class_name": ((0,), tf.string),
-        }
+    answers = {
+        "probabilities": ((0, 10), tf.float32),
+        "class_index": ((0,), tf.int64),
+        "class_name": ((0,), tf.string),
+    }
+    checked = {**answers, "valid": ((0,), tf.bool), "error": ((0,), tf.string)}
+    none = tf.constant([], tf.string)
+    for signature, given, expected in (
+        ("serving_default", none, checked),
+        ("predict_image", none, checked),
+        ("predict_pixels", tf.zeros((0, 24, 24, 3)), answers),
+    ):
+        answer = served.signatures[signature](given)
+        assert {key: (value.shape, value.dtype) for key, value in answer.items()} == expected
     one = served.signatures["predict_image"](tf.constant([png(0)]))["probabilities"]
     two = served.signatures["predict_image"](tf.constant([png(0), png(1)]))["probabilities"]
     np.testing.assert_allclose(one[0], two[0], atol=1e-6)

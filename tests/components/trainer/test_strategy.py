@@ -115,7 +115,16 @@ def test_every_weight_of_the_backbone_is_on_both_devices_and_the_same(came):
 @pytest.mark.slow
 def test_the_exported_model_is_the_same(came):
     one, two = came["one_device"], came["mirrored"]
-    assert two["signatures"] == one["signatures"] == ["predict_image", "serving_default"]
+    assert (
+        two["signatures"]
+        == one["signatures"]
+        == [
+            "labels",
+            "predict_image",
+            "predict_pixels",
+            "serving_default",
+        ]
+    )
     for before, after in zip(one["probabilities"], two["probabilities"], strict=True):
         assert after == pytest.approx(before, abs=1e-5)
 

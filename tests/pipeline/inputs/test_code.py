@@ -43,7 +43,7 @@ def digests(project):
     [
         ("components/trainer/schedule.py", {"Trainer", "Tuner"}),
         ("components/trainer/input_pipeline.py", {"Pictures", "Trainer", "Tuner"}),
-        ("components/trainer/signatures.py", {"Trainer", "Tuner"}),
+        ("components/trainer/served_model.py", {"Trainer", "Tuner"}),
         ("components/backbone/bit.py", {"Trainer", "Tuner"}),
         ("components/trainer/warm_start.py", {"Trainer", "Tuner"}),
         ("components/tuner/study.py", {"Tuner"}),
