@@ -59,7 +59,8 @@ def check_package(document: Any, file: str) -> None:
 
 def _refusal(where: str, text: str) -> str:
     at = max(0, text.index(_BRACES) - 20)
-    shown = text[at : at + 60]
+    begins, ends = "…" if at else "", "…" if len(text) > at + 60 else ""
+    shown = begins + text[at : at + 60] + ends
     return (
         f"{where}: {shown!r} holds {_BRACES}, which the cluster takes for a placeholder of its "
         "own: write it without."

@@ -278,8 +278,9 @@ def _limits(
             "nothing was chosen by it may do worse."
         )
     if evidence.clipped:
+        least = f"{LEAST_PROBABILITY:g}"
         found.append(
-            f"The loss takes a probability below {LEAST_PROBABILITY:g} for that number, here of "
+            f"In the loss a probability below {least} counts as {least}, here of "
             f"{evidence.clipped:,} of the {metrics.images:,} images: it may be worse."
         )
     unseen = [name for name in data.class_names if name not in metrics.per_class]

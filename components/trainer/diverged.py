@@ -59,6 +59,12 @@ def diverged(
             f"Lower training.base_learning_rate, for example from {base:g} to {base / 10:g} "
             "(search.base_learning_rate if a search chooses it), or give training.schedule a warmup"
         )
+    if what == EVAL_LOSS:
+        # The training loss was finite until here.
+        advice += (
+            "; if that does not help, the network gives NaN or infinity for an image of the eval "
+            "split"
+        )
     if training.precision != "float32":
         advice += f", or change training.precision from {training.precision} to float32"
     return DivergedError(

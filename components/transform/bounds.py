@@ -30,6 +30,8 @@ _FRAME = b"\0\x2c"
 _PACKED = (b"zTXt", b"iTXt", b"iCCP")
 _MAX_PACKED = 20
 """Compressed texts of a PNG; libpng unpacks up to 8 MB of each, in 0.1 s."""
+_SPARE_BYTES = 1_000_000
+"""Of a PNG, beyond two for each pixel byte: metadata. What is behind its pixels is unpacked too."""
 _MAX_WORK = 150_000_000
 """Pixels that later scans or frames pass over: 0.5 s."""
 
@@ -69,6 +71,7 @@ def refusals(encoded: tf.Tensor, bounds: Bounds) -> tf.Tensor:
     pixels = tf.minimum(width, 2**31) * tf.minimum(height, 2**31)
     scans = _count(encoded, kinds.jpeg, _SOS)
     passes = tf.maximum(scans - _USUAL_SCANS, _count(encoded, kinds.gif, _FRAME))
+    too_long = kinds.png & (tf.cast(size, tf.int64) > 16 * tf.minimum(pixels, 2**26) + _SPARE_BYTES)
     texts = tf.add_n([_count(encoded, kinds.png, name) for name in _PACKED])
 
     def text(*parts: tf.Tensor | str) -> tf.Tensor:
@@ -85,6 +88,7 @@ def refusals(encoded: tf.Tensor, bounds: Bounds) -> tf.Tensor:
         ),
         (size > bounds.size, text(size, f" bytes, more than {bounds.size}; send a smaller file")),
         (pixels > bounds.pixels, text(width, " x ", height, too_many)),
+        (too_long, "far more bytes than its pixels need; save it again"),
         (
             # Bounded again: the product of the two above is.
             (scans > _MAX_SCANS) | (passes * tf.minimum(pixels, bounds.pixels) > _MAX_WORK),

@@ -28,7 +28,8 @@ def command(wanted: Wanted, output: str | None) -> int:
     """Print what a run would do, and train nothing.
 
     Configuration, data and backbone are resolved: what a run would download is downloaded. Exit
-    code 0: a run could start; 2: there is a mistake in configuration or data, which is printed.
+    code 0: a run could start; 2: there is a mistake in configuration, data or output, which is
+    printed.
     """
     from components.progress import LOGGER
     from components.terminal import hushed

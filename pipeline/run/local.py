@@ -81,7 +81,7 @@ def run(config: Config, output: Path, use_cache: bool, console: Console) -> int:
             local.follow(console, use_cache)
         finally:
             with undisturbed():
-                local.leave()
+                local.leave(console)
         print_verdict(console, summary, config, served(layout.serving), logs)
         try:
             if not on_the_page(layout):
@@ -161,14 +161,33 @@ class _LocalRun:
             self._is_unchanged = True
             repeat(self._record.summary, self._layout)
 
-    def leave(self) -> None:
-        """Writes how the run ended, for programs and for the page of all runs."""
-        write_summary(self._layout.summary, self._record.summary)
-        if self._is_unchanged:
-            # It did nothing that deserves a row.
-            (self._logs / SUMMARY_FILE).unlink()
-        else:
-            keep_summary(self._logs, self._record.summary)
+    def leave(self, console: Console) -> None:
+        """Writes how the run ended, for programs and for the page of all runs.
+
+        Raises:
+          OSError: run_summary.json, which it names, cannot be written.
+        """
+        try:
+            write_summary(self._layout.summary, self._record.summary)
+        except OSError as error:
+            error.filename = error.filename or str(self._layout.summary)
+            raise
+        kept = self._logs / SUMMARY_FILE
+        try:
+            if self._is_unchanged:
+                # It did nothing that deserves a row.
+                kept.unlink()
+            else:
+                keep_summary(self._logs, self._record.summary)
+        except OSError as error:
+            # A full disk of the logs; the run itself is over.
+            console.print(
+                f"warning: {kept} cannot be written ({error.strerror or error}); the page of all "
+                "runs and `bit-tfx runs` show this run as one that did not finish.",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
 
 
 def _work(request: dict[str, Any], logs: Path, lock: TextIO) -> Iterator[dict[str, Any]]:

@@ -23,6 +23,8 @@ from pipeline.config import Config, dump_config
 from pipeline.inputs.resolve import Inputs, resolve
 from pipeline.properties import digests, will_run
 from pipeline.run.layout import Layout
+from pipeline.run.metadata_file import check_metadata
+from pipeline.run.preflight import check_output
 from pipeline.run.unchanged import is_unchanged
 from pipeline.steps import steps_of
 
@@ -41,9 +43,14 @@ def outlook(config: Config, output: Path) -> Iterator[tuple[str, str]]:
       output: folder of the pipeline; where no run has finished in it, nothing is written there.
 
     Raises:
-      UserError: an input is missing, or inputs do not fit together.
+      UserError: an input is missing, inputs do not fit together, or the output's metadata cannot
+        be used.
     """
     layout = Layout(output)
+    if output.exists():
+        for warning in check_output(layout, config):
+            yield "Warning", warning
+        check_metadata(Path(layout.metadata), Path(layout.artifacts))
     with tempfile.TemporaryDirectory() as scratch:
         inputs = resolve(config, layout if layout.last_run.exists() else Layout(scratch))
     yield "Data", _data(inputs)

@@ -25,7 +25,9 @@ def test_the_changelog_goes_back_in_time():
     found = re.findall(r"^## (\d+)\.(\d+)\.(\d+) \((\S+)\)$", read("CHANGELOG.md"), re.MULTILINE)
     versions = [tuple(map(int, parts[:3])) for parts in found]
     dates = [datetime.date.fromisoformat(parts[3]) for parts in found]
-    assert len(found) == len(re.findall(r"^## ", read("CHANGELOG.md"), re.MULTILINE))
+    titles = re.findall(r"^## (.*)$", read("CHANGELOG.md"), re.MULTILINE)
+    assert titles.index("Unreleased") == 0 if "Unreleased" in titles else True
+    assert len(found) == len([title for title in titles if title != "Unreleased"])
     assert versions == sorted(versions, reverse=True)
     assert dates == sorted(dates, reverse=True)
 

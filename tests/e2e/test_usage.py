@@ -171,3 +171,12 @@ def test_check_names_the_steps_that_the_next_run_takes_from_the_cache(run, tmp_p
         states = run(output, *overrides).states
         cached = [step for step, state in states.items() if state == "cached"]
         assert f"whole: {', '.join(cached)};" in line
+
+
+def test_check_refuses_an_output_that_run_would_refuse(tmp_path, tfds_dir):
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "metadata" / "metadata.sqlite").write_text("no database")
+    environment = {"TFDS_DATA_DIR": str(tfds_dir)}
+    checked = bit_tfx("check", "--output", str(tmp_path), environment=environment)
+    assert checked.returncode == 2
+    assert f"The metadata database {tmp_path}/metadata/metadata.sqlite is damaged" in checked.stderr

@@ -50,7 +50,8 @@ CURES = {
     Reason.NOT_AN_IMAGE: "remove it from the data",
     Reason.UNSUPPORTED: "save it as PNG, for example with `magick IN OUT.png`",
     Reason.TOO_MANY_PIXELS: "make the image smaller or raise the limit",
-    Reason.TOO_COSTLY: "save it again without them, for example with `magick IN -strip OUT.png`",
+    Reason.TOO_COSTLY: "save it again without them, for example with "
+    "`magick 'IN[0]' -strip OUT.png`",
     Reason.TRUNCATED: "copy the file again",
     Reason.DAMAGED: "copy the file again, or open it in an editor and save it as PNG",
 }

@@ -62,7 +62,7 @@ def test_it_says_which_intervals_they_are_and_where_the_loss_is_clipped():
     assert "1e-07" not in text
     (limit,) = (each for each in card(left=evidence(clipped=3)).limits if "loss" in each)
     assert limit == (
-        "The loss takes a probability below 1e-07 for that number, here of 3 of the 80 images: it "
+        "In the loss a probability below 1e-07 counts as 1e-07, here of 3 of the 80 images: it "
         "may be worse."
     )
 

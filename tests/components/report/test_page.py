@@ -272,9 +272,9 @@ def test_numbers_and_names_read_well(text, expected):
 @pytest.mark.parametrize(
     ("clipped", "words"),
     [
-        (0, "below 1e-7 for that number. "),
-        (1, "for that number, here of 1 image. "),
-        (1_234, "for that number, here of 1,234 images. "),
+        (0, "below 1e-7 counts as 1e-7. "),
+        (1, "counts as 1e-7, here of 1 image. "),
+        (1_234, "counts as 1e-7, here of 1,234 images. "),
     ],
 )
 def test_the_metrics_say_which_intervals_they_have_and_where_the_loss_is_clipped(clipped, words):

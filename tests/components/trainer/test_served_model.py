@@ -15,7 +15,7 @@ from components.transform.config import Bounds
 from tests.components.trainer.jobs import CLASSES, make_job, png
 
 SIDE = 24
-PIXELS, SIZE = 1_000_000, 300_000
+PIXELS, SIZE = 1_000_000, 1_500_000
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +81,17 @@ def bad_images():
         "jpeg without a frame": (jpeg[:20], "cannot be decoded"),
         "cut png": (encode("PNG")[:60], "cannot be decoded"),
         "palette bmp": (flat("BMP", mode="P"), "cannot be decoded"),
-        "too many bytes": (encode("PNG", (400, 400)), "bytes, more than 300000"),
+        "too many bytes": (encode("PNG", (800, 800)), "bytes, more than 1500000"),
         "png bomb": (bomb, "60000 x 60000 pixels"),
         "jpeg bomb": (bytes(frame), "65000 x 65000 pixels"),
         "bmp bomb": (bytes(wide), "2000 x 2000 pixels"),
         "scans": (with_scans(flat("JPEG", progressive=True), 600), "scans or frames"),
         "scans of many pixels": (with_scans(progressive, 250), "scans or frames"),
         "frames": (with_frames(250), "scans or frames"),
+        "pixel data": (
+            with_chunks(flat("PNG"), chunk(b"IDAT", bytes(1_200_000))),
+            "far more bytes than its pixels need",
+        ),
         "texts": (with_chunks(encode("PNG"), *[text] * 30), "compressed texts"),
     }
 

@@ -24,6 +24,12 @@ def packed(num_bytes):
     return zlib.compress(bytes(num_bytes), 9)
 
 
+def zeros(megabytes):
+    """Zeros, packed."""
+    packer, piece = zlib.compressobj(9), bytes(1_000_000)
+    return b"".join(packer.compress(piece) for _ in range(megabytes)) + packer.flush()
+
+
 def png(*chunks, after=()):
     return png_of(8, 8, *chunks, PIXELS, *after)
 
@@ -129,6 +135,7 @@ BOMBS = {
     ),
     "iCCP": lambda: png(*[png_chunk(b"iCCP", b"k\0\0" + text)] * 100),
     "one text of 1 GB": lambda: png(png_chunk(b"zTXt", b"k\0\0" + packed(1_000_000_000))),
+    "pixel data of 2 GB": lambda: png_of(8, 8, png_chunk(b"IDAT", zeros(2_000))),
     "2.6 million empty chunks": lambda: png(png_chunk(b"abCd", b"") * 2_600_000),
     "1,001 texts": lambda: png(png_chunk(b"tEXt", b"k\0v") * 1_001),
     "2.4 million chunks of pixels": lambda: png(after=[png_chunk(b"IDAT", b"\0") * 2_400_000]),
