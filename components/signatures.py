@@ -47,6 +47,10 @@ class Tensor:
     shape: tuple[int | None, ...]
     holds: str
 
+    def of(self, rows: int) -> tuple[int, ...]:
+        """The shape for so many rows."""
+        return tuple(rows if side is None else side for side in self.shape)
+
     @property
     def text(self) -> str:
         """`float32 [N, 10], the probability of each class`."""

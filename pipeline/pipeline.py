@@ -30,6 +30,7 @@ from tfx.orchestration.pipeline import Pipeline
 
 from components.evaluator.component import GatedEvaluator
 from components.example_gen.component import ImageExampleGen
+from components.model_check.component import ModelCheck
 from components.pusher.component import VersionedPusher
 from pipeline import nodes, properties
 from pipeline.card import card_settings
@@ -123,6 +124,15 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         code=inputs.code["Evaluator"],
     )
 
+    model_check = ModelCheck(
+        properties.model_check_settings(config, inputs),
+        inputs.code["ModelCheck"],
+        examples=examples,
+        model=model,
+        evaluation=evaluator.outputs["evaluation"],
+        model_blessing=evaluator.outputs["blessing"],
+    )
+
     pusher = VersionedPusher(
         {
             "examples": examples,
@@ -130,6 +140,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
             "model_run": trainer.outputs["model_run"],
             "evaluation": evaluator.outputs["evaluation"],
             "model_blessing": evaluator.outputs["blessing"],
+            "infra_blessing": model_check.outputs["blessing"],
         },
         serving,
         card_settings(config, inputs, run_id),
@@ -151,6 +162,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
         model_run=trainer.outputs["model_run"],
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
+        infra_blessing=model_check.outputs["blessing"],
         pushed_model=pusher.outputs["pushed_model"],
         damaged_data=passed.outputs["damaged"],
         damaged_baseline=baseline.outputs["damaged"],
@@ -174,6 +186,7 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
             trainer,
             baseline,
             evaluator,
+            model_check,
             pusher,
             report,
         ],

@@ -17,6 +17,7 @@ from typing import Any
 
 from components.data_gate.config import DataGateSettings
 from components.evaluator.config import EvaluatorSettings
+from components.model_check.config import ModelCheckSettings
 from components.pictures.settings import PicturesSettings
 from components.trainer.plan import mixup_rule
 from components.trainer.settings import TrainerSettings
@@ -99,6 +100,17 @@ def evaluator_settings(config: Config, inputs: Inputs) -> EvaluatorSettings:
     )
 
 
+def model_check_settings(config: Config, inputs: Inputs) -> ModelCheckSettings:
+    """The settings of ModelCheck."""
+    return ModelCheckSettings(
+        serving=config.serving,
+        split=config.evaluation.split,
+        class_names=inputs.source.class_names,
+        side=inputs.sizes.evaluate,
+        pipeline=config.pipeline_name,
+    )
+
+
 _EVERY_RUN = {"Pusher", "Report"}
 """Their properties have the id of the run."""
 _ORDER_ALONE = {("Transform", "DataGate")}
@@ -124,6 +136,7 @@ def digests(inputs: Inputs) -> dict[str, str]:
         "Pictures": pictures_settings(config, inputs).model_dump_json(),
         "Trainer": trainer_settings(config, inputs).model_dump_json(),
         "Evaluator": evaluator_settings(config, inputs).model_dump_json(),
+        "ModelCheck": model_check_settings(config, inputs).model_dump_json(),
     }
     if config.search:
         properties["Tuner"] = tuner_settings(config, inputs).model_dump_json()

@@ -121,8 +121,13 @@ TABLE = (
         beam=True,
     ),
     Step(
-        "Pusher",
+        "ModelCheck",
         ("ImageExampleGen", "Trainer", "Evaluator"),
+        module="components.model_check.executor",
+    ),
+    Step(
+        "Pusher",
+        ("ImageExampleGen", "Trainer", "Evaluator", "ModelCheck"),
         module="components.pusher.executor",
     ),
     Step(
@@ -137,6 +142,7 @@ TABLE = (
             "Pictures",
             "Trainer",
             "Evaluator",
+            "ModelCheck",
             "Pusher",
             # What they found damaged.
             "PassedSpan",

@@ -19,9 +19,10 @@ from typing import Any
 
 from components.lineage.artifacts import SERVING_MODEL, damage_of, digest_of_model
 from components.pusher.versions import (
-    CARD_JSON,
-    CARD_MARKDOWN,
+    ADDED,
+    WITHDRAWN,
     model_digest,
+    numbers_in,
     versions,
 )
 from components.storage import AnyPath, as_path, copy_tree, io_errors, remove_tree
@@ -29,6 +30,8 @@ from components.storage import AnyPath, as_path, copy_tree, io_errors, remove_tr
 VERSION_PROPERTY = "served_version"
 MODEL_PROPERTY = "model_id"
 """Custom properties that the Pusher gives a pushed_model: what serves after it."""
+NOT_PUSHED = "not_pushed"
+"""Another: why a model that passed is not pushed, in a sentence."""
 
 _logger = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ class Served:
       version: its number.
       folder: where it is in `serving`; None where it is no longer there.
       model: the Model artifact that was pushed as it; None where the lineage knows none.
-      rolled_back: a lower version serves now.
+      rolled_back: by `bit-tfx rollback`, or by hand, as a lower version serves now.
     """
 
     version: int
@@ -74,10 +77,11 @@ class History:
 
     def __iter__(self) -> Iterator[Served]:
         there = versions(self._serving)
+        withdrawn = numbers_in(self._serving / WITHDRAWN)
         for version in sorted({*self._recorded, *there}, reverse=True):
             folder = self._serving / str(version) if version in there else None
             serves = version == there[-1] if there else False
-            rolled_back = bool(there) and version > there[-1]
+            rolled_back = version in withdrawn or (bool(there) and version > there[-1])
             yield Served(version, folder, self._model_of(version, folder, serves), rolled_back)
 
     def digest(self, model: Any) -> str:
@@ -144,14 +148,14 @@ def put_copy(copy: AnyPath, folder: AnyPath) -> None:
         if folder.exists():
             remove_tree(folder)
         copy_tree(copy, folder / SERVING_MODEL)
-        _remove_card(folder / SERVING_MODEL)
+        _remove_added(folder / SERVING_MODEL)
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside it and by a rename: a process that is killed leaves no half of a model there.
     unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.unfinished")
     try:
         copy_tree(copy, unfinished / SERVING_MODEL)
-        _remove_card(unfinished / SERVING_MODEL)
+        _remove_added(unfinished / SERVING_MODEL)
         if folder.exists():
             remove_tree(folder)
         unfinished.rename(folder)
@@ -160,7 +164,7 @@ def put_copy(copy: AnyPath, folder: AnyPath) -> None:
             remove_tree(unfinished)
 
 
-def _remove_card(saved_model: AnyPath) -> None:
-    for name in (CARD_JSON, CARD_MARKDOWN):
+def _remove_added(saved_model: AnyPath) -> None:
+    for name in ADDED:
         if (saved_model / name).exists():
             (saved_model / name).unlink()

@@ -45,6 +45,7 @@ class VersionedPusher(Step):
         "model_run": tfx.ModelRun,
         "evaluation": tfx.ModelEvaluation,
         "model_blessing": tfx.ModelBlessing,
+        "infra_blessing": tfx.InfraBlessing,
     }
     OUTPUTS: ClassVar[Types] = {"pushed_model": tfx.PushedModel}
 

@@ -21,17 +21,21 @@ from typing import Any
 from tfx.components.pusher import executor as tfx_pusher
 from tfx.types import artifact_utils
 
-from components.evaluator.results import read_findings, read_gates
+from components.evaluator import results
 from components.example_gen.counts import counts_of
-from components.lineage.served import MODEL_PROPERTY, VERSION_PROPERTY
+from components.lineage.served import MODEL_PROPERTY, NOT_PUSHED, VERSION_PROPERTY
+from components.model_check import findings as model_check
+from components.model_check.findings import read_findings
 from components.pusher.card import Evidence, make_card
 from components.pusher.card_text import render_json, render_markdown
+from components.pusher.rollback import changing, keep_last, why_not
 from components.pusher.settings import CardSettings
 from components.pusher.versions import (
     CARD_JSON,
     CARD_MARKDOWN,
-    Card,
-    add_card,
+    WARM_UP,
+    Extras,
+    add_extras,
     add_version,
     model_digest,
     served,
@@ -78,16 +82,26 @@ class Executor(tfx_pusher.Executor):
             target = current
         else:
             now = int(time.time())
-            card = _card(input_dict, exec_properties, now)
+            extras = _extras(input_dict, exec_properties, now)
             # Serving comes last: what fails before it leaves it as it was.
             copy_tree(model, copy)
 
             def chosen(version: AnyPath) -> None:
-                add_card(copy, card(version))
+                add_extras(copy, extras(version))
                 write_whole(note, str(version))
 
-            target = add_version(model, serving, now, chosen, card)
+            with changing(serving):
+                reason = why_not(serving, model_digest(model))
+                if reason:
+                    _logger.warning("not pushed: %s", reason)
+                    self._MarkNotPushed(pushed_model)
+                    pushed_model.set_string_custom_property(NOT_PUSHED, reason)
+                    return
+                target = add_version(model, serving, now, chosen, extras)
             _logger.info("pushed to %s", target)
+        keep = CardSettings.model_validate_json(exec_properties["card"]).keep_last
+        if keep and (gone := keep_last(serving, keep)):
+            _logger.info("removed the versions %s: push.keep_last is %d", gone, keep)
         self._MarkPushed(pushed_model, str(target), target.name)
         _note_served(pushed_model, input_dict, target)
 
@@ -99,10 +113,10 @@ def _note_served(pushed_model: Any, input_dict: dict[str, list[Any]], version: A
     pushed_model.set_int_custom_property(MODEL_PROPERTY, model.id)
 
 
-def _card(
+def _extras(
     input_dict: dict[str, list[Any]], exec_properties: dict[str, Any], now: int
-) -> Callable[[AnyPath], Card]:
-    """Makes the card of a version's folder, from what is read once.
+) -> Callable[[AnyPath], Extras]:
+    """Makes the card and the warm-up requests of a version's folder, from what is read once.
 
     Args:
       input_dict: the step's inputs.
@@ -112,7 +126,8 @@ def _card(
     settings = CardSettings.model_validate_json(exec_properties["card"])
     model_run = artifact_utils.get_single_uri(input_dict["model_run"])
     evaluation = artifact_utils.get_single_uri(input_dict["evaluation"])
-    findings = read_findings(evaluation)
+    findings = results.read_findings(evaluation)
+    check = as_path(artifact_utils.get_single_uri(input_dict["infra_blessing"]))
     counts = counts_of(artifact_utils.get_single_instance(input_dict["examples"]))
     evidence = Evidence(
         counts={split: of_split.kept for split, of_split in counts.items()},
@@ -120,13 +135,19 @@ def _card(
         trained=read_hyperparameters(model_run),
         metrics=findings.candidate,
         baseline=findings.baseline,
-        gates=read_gates(evaluation),
+        gates=results.read_gates(evaluation),
         clipped=findings.clipped,
+        served=read_findings(check / model_check.FINDINGS),
     )
+    warm_up = (check / model_check.WARM_UP).read_bytes()
     pushed = datetime.datetime.fromtimestamp(now, datetime.timezone.utc).isoformat()
 
-    def of(version: AnyPath) -> Card:
+    def of(version: AnyPath) -> Extras:
         card = make_card(settings, evidence, int(version.name), pushed)
-        return {CARD_JSON: render_json(card), CARD_MARKDOWN: render_markdown(card)}
+        return {
+            CARD_JSON: render_json(card).encode(),
+            CARD_MARKDOWN: render_markdown(card).encode(),
+            WARM_UP: warm_up,
+        }
 
     return of

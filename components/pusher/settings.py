@@ -70,6 +70,7 @@ class CardSettings(Section):
       backbone: the pre-trained network.
       code: what ran.
       training: the section of the configuration.
+      keep_last: versions that stay in `serving`; None for all.
     """
 
     pipeline: str
@@ -80,3 +81,4 @@ class CardSettings(Section):
     backbone: BackboneFacts
     code: CodeFacts
     training: dict[str, Any]
+    keep_last: int | None = None

@@ -23,12 +23,19 @@ from components.storage import SAVED_MODEL, AnyPath, copy_tree, is_local, remove
 
 CARD_JSON = "assets.extra/model_card.json"
 CARD_MARKDOWN = "assets.extra/model_card.md"
+WARM_UP = "assets.extra/tf_serving_warmup_requests"
+"""Requests that TensorFlow Serving replays before a version takes others."""
+
+ADDED = (CARD_JSON, CARD_MARKDOWN, WARM_UP)
 """What a push adds to the model's own files; TensorFlow loads nothing from `assets.extra`."""
 
-Card = Mapping[str, str]
-"""Text by the file's relative name; {} for none."""
+Extras = Mapping[str, bytes]
+"""Content by the file's relative name, of `ADDED`; {} for none."""
 
-_UNFINISHED = ".unfinished-"
+UNFINISHED = ".unfinished-"
+"""Beginning of the names of folders that no server sees: versions that come or go."""
+WITHDRAWN = ".rolled-back"
+"""The folder of versions that were rolled back (`components.pusher.rollback`)."""
 
 
 def versions(serving: AnyPath) -> list[int]:
@@ -36,16 +43,22 @@ def versions(serving: AnyPath) -> list[int]:
 
     In an object store a number without saved_model.pb is no version, but an unfinished push.
     """
-    numbers = _numbers(serving)
+    numbers = numbers_in(serving)
     if is_local(serving):
         return numbers
     return [number for number in numbers if (serving / str(number) / SAVED_MODEL).exists()]
 
 
-def _numbers(serving: AnyPath) -> list[int]:
-    if not serving.is_dir():
+def numbers_in(folder: AnyPath) -> list[int]:
+    """Names of a folder that are numbers, rising; [] where there is no folder."""
+    if not folder.is_dir():
         return []
-    return sorted(int(path.name) for path in serving.iterdir() if path.name.isdecimal())
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+
+
+def _taken(serving: AnyPath) -> list[int]:
+    """Numbers that no new version may have."""
+    return [*numbers_in(serving), *numbers_in(serving / WITHDRAWN)]
 
 
 def served(serving: AnyPath) -> AnyPath | None:
@@ -55,8 +68,8 @@ def served(serving: AnyPath) -> AnyPath | None:
 
 
 def model_digest(folder: AnyPath) -> str:
-    """Digest of a model's files, the same before a push as after it: the card does not count."""
-    return digest_of_folder(folder, leave_out=(CARD_JSON, CARD_MARKDOWN))
+    """Digest of a model's files, the same before a push as after it: `ADDED` does not count."""
+    return digest_of_folder(folder, leave_out=ADDED)
 
 
 def served_digest(serving: AnyPath) -> str:
@@ -65,11 +78,11 @@ def served_digest(serving: AnyPath) -> str:
     return model_digest(current) if current else ""
 
 
-def add_card(folder: AnyPath, card: Card) -> None:
-    """Writes a card's files below the folder of a model."""
-    for name, text in card.items():
+def add_extras(folder: AnyPath, extras: Extras) -> None:
+    """Writes what a push adds below the folder of a model."""
+    for name, content in extras.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).write_bytes(content)
 
 
 def add_version(
@@ -77,7 +90,7 @@ def add_version(
     serving: AnyPath,
     now: int,
     chosen: Callable[[AnyPath], object] = lambda _: None,
-    card: Callable[[AnyPath], Card] = lambda _: {},
+    extras: Callable[[AnyPath], Extras] = lambda _: {},
 ) -> AnyPath:
     """Copies a SavedModel into `serving` as a new highest version.
 
@@ -90,7 +103,7 @@ def add_version(
       serving: the folder of versions; made where it is missing.
       now: seconds since 1970; the number, unless a higher one is there.
       chosen: is given the new version's folder just before a server can see it.
-      card: makes the card of the new version's folder; a server never sees that without its card.
+      extras: makes what is added to the new version's folder; a server never sees that without it.
 
     Returns:
       The new version's folder.
@@ -100,15 +113,15 @@ def add_version(
       OSError: it cannot be written; then no server sees it.
     """
     if isinstance(serving, Path):
-        return _rename_into_place(model, serving, now, chosen, card)
+        return _rename_into_place(model, serving, now, chosen, extras)
     serving.mkdir(parents=True, exist_ok=True)
-    numbers = _numbers(serving)
+    numbers = numbers_in(serving)
     for unfinished in set(numbers) - set(versions(serving)):
         if unfinished < now - STALE_S:
             remove_tree(serving / str(unfinished))
-    target = serving / str(_next(numbers, now))
+    target = serving / str(_next(_taken(serving), now))
     chosen(target)
-    add_card(target, card(target))
+    add_extras(target, extras(target))
     # A store cannot rename a folder. Its saved_model.pb is written last, when all other files are
     # known to be whole: a server that sees the number before fails to load it, goes on with the
     # version that it has, and tries again.
@@ -119,7 +132,7 @@ def add_version(
 def remove_dead_pushes(serving: AnyPath) -> None:
     """Removes what pushes that were killed left in a serving folder on a local disk."""
     if isinstance(serving, Path):
-        remove_dead(serving, _UNFINISHED)
+        remove_dead(serving, UNFINISHED)
 
 
 def _next(numbers: Sequence[int], now: int) -> int:
@@ -131,16 +144,16 @@ def _rename_into_place(
     serving: Path,
     now: int,
     chosen: Callable[[AnyPath], object],
-    card: Callable[[AnyPath], Card],
+    extras: Callable[[AnyPath], Extras],
 ) -> Path:
     """The folder gets its number by a rename, when it is whole and on the disk."""
-    with unfinished_folder(serving, _UNFINISHED) as unfinished:
+    with unfinished_folder(serving, UNFINISHED) as unfinished:
         copy_tree(model, unfinished)
         if model_digest(unfinished) != model_digest(model):
             raise RuntimeError(f"{unfinished} is not a whole copy of {model}; push again")
         while True:
-            target = serving / str(_next(_numbers(serving), now))
-            add_card(unfinished, card(target))
+            target = serving / str(_next(_taken(serving), now))
+            add_extras(unfinished, extras(target))
             sync_tree(unfinished)
             chosen(target)
             try:

@@ -25,6 +25,7 @@ from components.evaluator.prediction_table import read_predictions
 from components.evaluator.results import ACCURACY, Metrics, read_findings, read_gates
 from components.example_gen.index import read_index
 from components.lineage.artifacts import warnings_of
+from components.model_check.findings import measured, read_check_gates
 from components.report.collect_data import data_parts
 from components.report.content import (
     BLESSED,
@@ -79,6 +80,9 @@ def collect(
     if evaluation:
         gates = read_gates(evaluation)
         parts |= _evaluation(artifacts, evaluation, settings)
+    if check := _uri(artifacts, "ModelCheck.blessing"):
+        gates += read_check_gates(check)
+        parts["model_check"] = measured(check)
     parts |= data_parts(artifacts, len(settings.class_names))
     if run := _uri(artifacts, "Trainer.model_run"):
         parts["history"] = tuple(read_history(run))

@@ -43,6 +43,7 @@ class Report(Step):
         "model_run": tfx.ModelRun,
         "evaluation": tfx.ModelEvaluation,
         "blessing": tfx.ModelBlessing,
+        "infra_blessing": tfx.InfraBlessing,
         "pushed_model": tfx.PushedModel,
     }
     OPTIONAL: ClassVar[Types] = {

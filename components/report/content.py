@@ -214,6 +214,7 @@ class Report:
       warnings: what was found damaged, and what was done without it, in sentences.
       gates: every gate that was applied.
       metrics: overall figures by name: accuracy, loss, top_5_accuracy, ...
+      model_check: what ModelCheck measured, by name; {} where it did not ask the model.
       has_baseline: whether there was a model to compare with.
       split: the split that was judged.
       class_names: names by class index.
@@ -250,6 +251,7 @@ class Report:
     warnings: tuple[str, ...] = ()
     gates: tuple[Gate, ...] = ()
     metrics: dict[str, Number] = field(default_factory=dict)
+    model_check: dict[str, float] = field(default_factory=dict)
     has_baseline: bool = False
     split: str = "eval"
     class_names: tuple[str, ...] = ()

@@ -51,6 +51,7 @@ INPUTS = (
     ("model_run", "Trainer.model_run"),
     ("evaluation", "Evaluator.evaluation"),
     ("blessing", "Evaluator.blessing"),
+    ("infra_blessing", "ModelCheck.blessing"),
     ("pushed_model", "Pusher.pushed_model"),
     ("damaged_data", "PassedSpan.damaged"),
     ("damaged_base_model", "WarmStart.damaged"),

@@ -121,6 +121,7 @@ def _sections(report: Report) -> dict[str, str]:
     present: list[tuple[str, str, Any]] = [
         ("verdict", "Verdict", True),
         ("metrics", "Metrics", report.metrics),
+        ("serving", "Serving", "images_per_s" in report.model_check),
         ("classes", "Classes", report.classes),
         ("slices", "Slices", report.slices),
         ("confusion", "Confusion", report.confusion and report.confusion.cells),

@@ -49,7 +49,8 @@ def each_alone(
         def first_row(index: tf.Tensor, row: tf.Tensor) -> tuple[tf.Tensor, Tensors]:
             return index, tuple(tensor[0] for tensor in function(row))
 
-        alone = dataset.from_tensor_slices(rows).batch(1).enumerate().map(first_row)
+        single_rows = dataset.from_tensor_slices(rows).batch(1).enumerate()
+        alone = single_rows.map(first_row, num_parallel_calls=tf.data.AUTOTUNE)
         alone = _quiet(alone).concatenate(dataset.from_tensors((count, zeros())))
         places, parts = alone.batch(count + 1).get_single_element()
         places = places[:, tf.newaxis]

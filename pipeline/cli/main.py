@@ -23,6 +23,8 @@ VERBS = (
     "runs",
     "report",
     "quarantine",
+    "rollback",
+    "pin",
     "tfma",
     "weights",
     "worker",

@@ -19,6 +19,7 @@ from pipeline.shipped import DEFAULT_PRESET, preset_names
 
 if TYPE_CHECKING:
     from pipeline.config import Config
+    from pipeline.run.serving import Place
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -178,3 +179,30 @@ def known_output(output: str | None) -> str:
             f"no run has left anything below ./runs: type `{bit_tfx('run')}`, or give --output DIR."
         )
     return found
+
+
+def serving_option(function: Function) -> Function:
+    """`--serving`, in place of `--output`."""
+    option = click.option(
+        "--serving",
+        metavar="DIR",
+        type=click.Path(),
+        help="Folder of versions, also gs://, in place of --output.",
+    )
+    return option(function)
+
+
+def place_of(output: str | None, serving: str | None) -> Place:
+    """Where the versions are that a verb changes.
+
+    Raises:
+      UserError: both options are given, or nothing is there.
+    """
+    from components.errors import UserError
+    from pipeline.run.serving import Place
+
+    if output is not None and serving is not None:
+        raise UserError("--output and --serving exclude each other.")
+    if serving is not None:
+        return Place.of_serving(serving)
+    return Place.of_output(known_output(output))

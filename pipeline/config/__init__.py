@@ -26,6 +26,8 @@ from components.data_gate.config import DataGateConfig
 from components.errors import UserError
 from components.evaluator.config import EvaluationConfig
 from components.example_gen.config import DataConfig
+from components.model_check.config import ServingConfig
+from components.pusher.config import PushConfig
 from components.section import Section, matching
 from components.trainer.config import TrainingConfig
 from components.transform.config import PreprocessingConfig
@@ -68,6 +70,8 @@ class Config(Named):
         "of `training`.",
     )
     evaluation: EvaluationConfig
+    serving: ServingConfig = ServingConfig()
+    push: PushConfig = PushConfig()
     beam: BeamConfig = BeamConfig()
     kubeflow: KubeflowConfig = KubeflowConfig()
 

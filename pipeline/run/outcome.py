@@ -17,6 +17,8 @@ from typing import Any
 from components.evaluator.results import read_gates, read_metrics, summarise
 from components.example_gen.counts import as_values, counts_of, total
 from components.lineage.artifacts import warnings_of
+from components.lineage.served import NOT_PUSHED
+from components.model_check.findings import measured, read_check_gates
 from components.report.settings import PAGE
 from components.storage import as_path
 
@@ -43,22 +45,27 @@ def read_outcome(outputs: Mapping[str, Any], class_names: tuple[str, ...]) -> di
             outcome["quarantine"] = outputs["ImageExampleGen.quarantine"].uri
     if "Evaluator.evaluation" in outputs:
         evaluation = outputs["Evaluator.evaluation"].uri
-        failed = [gate.sentence for gate in read_gates(evaluation) if not gate.passed]
+        check = outputs.get("ModelCheck.blessing")
+        gates = read_gates(evaluation) + (read_check_gates(check.uri) if check else [])
         outcome |= {
             "metrics": summarise(read_metrics(evaluation), class_names),
             "baseline_metrics": summarise(read_metrics(evaluation, baseline=True), class_names),
-            "blessed": is_blessed(outputs),
-            "reasons": failed,
+            # Without ModelCheck the run broke off, and has another end.
+            "blessed": is_blessed(outputs)
+            and (check is None or check.get_int_custom_property("blessed") == 1),
+            "reasons": [gate.sentence for gate in gates if not gate.passed],
+            "model_check": measured(check.uri) if check else {},
         }
     if pushed := outputs.get("Pusher.pushed_model"):
         was_pushed = pushed.get_int_custom_property("pushed") == 1
         destination = pushed.get_string_custom_property("pushed_destination")
         outcome["pushed"] = destination if was_pushed else None
+        outcome["not_pushed"] = pushed.get_string_custom_property(NOT_PUSHED) or None
     return outcome
 
 
 def is_blessed(outputs: Mapping[str, Any]) -> bool:
-    """The verdict of a run whose Evaluator is done."""
+    """The Evaluator's verdict of a run in which it is done."""
     return outputs["Evaluator.blessing"].get_int_custom_property("blessed") == 1
 
 

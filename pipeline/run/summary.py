@@ -61,10 +61,14 @@ class Summary:
       quarantine: where the rejected records are, or null.
       metrics: accuracy, loss, more by name, and `per_class` by class name.
       baseline_metrics: the same of the baseline; {} where there was none.
+      model_check: what ModelCheck measured: `load_s`, `memory_mb`, `p50_ms` and `p99_ms` of one
+        image, `images_per_s`, `images`; {} where it did not ask the model.
       blessed: the verdict; null where none was reached.
       reasons: why the run failed or the model was rejected, in sentences.
       warnings: what was found damaged, and what was done without it, in sentences.
       pushed: the version that this run pushed, or null.
+      not_pushed: why a model that passed was not pushed, if `serving` is pinned or the model was
+        rolled back; else null, also for a model that serves already.
       report: path of the HTML report, or null.
     """
 
@@ -80,10 +84,12 @@ class Summary:
     quarantine: str | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     baseline_metrics: dict[str, Any] = field(default_factory=dict)
+    model_check: dict[str, float] = field(default_factory=dict)
     blessed: bool | None = None
     reasons: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     pushed: str | None = None
+    not_pushed: str | None = None
     report: str | None = None
 
     def step(self, step_id: str) -> StepState:

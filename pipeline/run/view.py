@@ -155,16 +155,16 @@ def _ending(summary: Summary, served: Path | None, logs: Path) -> list[tuple[str
     lines = []
     if summary.exit_code == COMPLETED:
         lines.append(("Verdict", "blessed"))
-        pushed = summary.pushed
-        lines.append(
-            ("Model", pushed or f"{served} (it is this model already; nothing was pushed)")
-        )
+        why = summary.not_pushed or "it is this model already; nothing was pushed"
+        lines.append(("Model", summary.pushed or f"{served} ({why})"))
     elif summary.exit_code == MODEL_REJECTED:
         lines.append(("Verdict", f"rejected: {_joined(summary.reasons)}"))
         unchanged = f"{served} is still served" if served else "nothing is served"
         lines.append(("Model", f"not pushed; {unchanged}"))
     else:
         lines.append(("Failed", "\n".join(summary.reasons)))
+    if summary.model_check.get("p50_ms"):
+        lines.append(("Serving", _serving(summary.model_check)))
     lines += [("Warning", text) for text in summary.warnings]
     if summary.span is not None:
         lines.append(("Data", f"span {summary.span}"))
@@ -172,6 +172,13 @@ def _ending(summary: Summary, served: Path | None, logs: Path) -> list[tuple[str
     if summary.report:
         lines.append(("Report", summary.report))
     return lines
+
+
+def _serving(measured: dict[str, float]) -> str:
+    return (
+        f"loads in {measured['load_s']:.1f} s; {measured['p50_ms']:.1f} ms an image (99th "
+        f"percentile {measured['p99_ms']:.1f} ms); {measured['memory_mb']:,.0f} MB with TensorFlow"
+    )
 
 
 def _joined(reasons: list[str], shown: int = 5) -> str:

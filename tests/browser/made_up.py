@@ -32,8 +32,8 @@ EVIL = ("<img src=x onerror=alert(1)>", "</script><script>alert(2)</script>")
 """Names that a page must show and not run."""
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ALL_SECTIONS = [
-    "verdict", "metrics", "classes", "slices", "confusion", "calibration", "training", "samples",
-    "mistakes", "data", "rejects", "config", "lineage", "steps",
+    "verdict", "metrics", "serving", "classes", "slices", "confusion", "calibration", "training",
+    "samples", "mistakes", "data", "rejects", "config", "lineage", "steps",
 ]  # fmt: skip
 
 
@@ -91,6 +91,14 @@ def full_report(classes=10, verdict=REJECTED, side=64, seed=0):
         verdict=verdict,
         reasons=() if verdict == BLESSED else ("accuracy 0.8421 is below the limit 0.9000",),
         gates=_gates(names, verdict),
+        model_check={
+            "images": 64,
+            "p50_ms": 9.13,
+            "p99_ms": 16.2,
+            "images_per_s": 205.4,
+            "load_s": 1.34,
+            "memory_mb": 812.5,
+        },
         metrics={
             "accuracy": Number(0.8421, 0.8211, 0.8604, 0.8312),
             "loss": Number(0.4312, 0.4, 0.47, 0.41234),

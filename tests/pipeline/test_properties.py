@@ -20,6 +20,7 @@ CHANGES = [
     ("data.curated_schema=null", {"StatisticsGen", "SchemaGen"}),
     ("data_gate.max_reject_fraction=0.5", {"DataGate"}),
     ("evaluation.min_accuracy=0.5", {"Evaluator"}),
+    ("serving.max_latency_ms=100", {"ModelCheck"}),
     ("evaluation.max_regression=0.5", {"Evaluator"}),
     ("search.mode=[head_only, full]", {"Tuner"}),
     ("beam.options={direct_num_workers: 2}", set()),

@@ -15,10 +15,18 @@ from components.evaluator.config import EvaluationConfig, EvaluatorSettings
 from components.evaluator.executor import Executor as Evaluator
 from components.evaluator.gates import OVERALL
 from components.evaluator.results import read_metrics, summarise
-from components.lineage.served import MODEL_PROPERTY, VERSION_PROPERTY
+from components.lineage.served import MODEL_PROPERTY, NOT_PUSHED, VERSION_PROPERTY
+from components.model_check.findings import FINDINGS, Check, Findings, write_findings
 from components.pusher.executor import Executor
+from components.pusher.rollback import pin, roll_back, unpin
 from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
-from components.pusher.versions import CARD_JSON, CARD_MARKDOWN, model_digest, versions
+from components.pusher.versions import (
+    ADDED,
+    CARD_JSON,
+    CARD_MARKDOWN,
+    model_digest,
+    versions,
+)
 from components.storage import copy_tree
 from tests.parity import BATCH, COUNT, NAMES, write_examples, write_model
 
@@ -64,7 +72,20 @@ def judged(tmp_path_factory):
         {"evaluation": [evaluation], "blessing": [blessing]},
         {"settings": settings.model_dump_json()},
     )
-    inputs = {"examples": examples, "model_run": run, "evaluation": evaluation}
+    check = standard_artifacts.InfraBlessing()
+    check.uri = str(folder / "check")
+    check.set_int_custom_property("blessed", 1)
+    (folder / "check").mkdir()
+    checks = (Check("load", True, "it loads"),)
+    measured = Findings(checks, 1.5, 612.0, 9.1, 16.1, 200.0, 64)
+    write_findings(measured, folder / "check" / FINDINGS)
+    (folder / "check" / "tf_serving_warmup_requests").write_bytes(b"requests")
+    inputs = {
+        "examples": examples,
+        "model_run": run,
+        "evaluation": evaluation,
+        "infra_blessing": check,
+    }
     return {name: [artifact] for name, artifact in inputs.items()}, models
 
 
@@ -81,7 +102,7 @@ def push(tmp_path, judged):
         shutil.rmtree(model.uri, ignore_errors=True)
         shutil.copytree(models[number].uri, model.uri)
 
-    def start(execution, blessed=1, run_id="a-run", **others):
+    def start(execution, blessed=1, run_id="a-run", keep_last=None, **others):
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, blessed)
         pushed = standard_artifacts.PushedModel()
         pushed.uri = str(tmp_path / "pushed_model" / str(execution))
@@ -93,7 +114,9 @@ def push(tmp_path, judged):
             {"pushed_model": [pushed]},
             {
                 "push_destination": json.dumps(destination),
-                "card": CARD.model_copy(update={"run_id": run_id}).model_dump_json(),
+                "card": CARD.model_copy(
+                    update={"run_id": run_id, "keep_last": keep_last}
+                ).model_dump_json(),
                 "code": "",
             },
         )
@@ -163,7 +186,7 @@ def test_the_card_is_in_the_version_and_in_the_artifact_and_not_in_the_model(pus
     before = model_digest(push.model)
     pushed = push(1)
     version = Path(pushed.get_string_custom_property("pushed_destination"))
-    for name in (CARD_JSON, CARD_MARKDOWN):
+    for name in ADDED:
         assert (version / name).read_bytes() == (Path(pushed.uri) / name).read_bytes()
         assert not (push.model / name).exists()
     assert model_digest(push.model) == model_digest(version) == before
@@ -250,3 +273,41 @@ def test_a_version_from_before_there_were_cards_is_the_same_model(push):
     copy_tree(push.model, push.serving / "8")
     assert not was_pushed(push(1))
     assert versions(push.serving) == [8]
+
+
+def test_nothing_replaces_a_pinned_version(push):
+    push(1)
+    (version,) = versions(push.serving)
+    pin(push.serving, version, "ada", "2026-11-30T10:00:00+00:00")
+    push.take(1)
+    held = push(2)
+    assert not was_pushed(held)
+    assert "is pinned to version" in held.get_string_custom_property(NOT_PUSHED)
+    assert versions(push.serving) == [version]
+    unpin(push.serving)
+    assert was_pushed(push(3))
+
+
+def test_a_model_that_was_rolled_back_stays_away(push):
+    push(1)
+    push.take(1)
+    push(2)
+    roll_back(push.serving)
+    held = push(3)
+    assert not was_pushed(held)
+    assert "was rolled back as version" in held.get_string_custom_property(NOT_PUSHED)
+    assert len(versions(push.serving)) == 1
+
+
+def test_the_oldest_versions_go_with_a_push(push):
+    for execution, number in enumerate((0, 1, 0), 1):
+        push.take(number)
+        push(execution, keep_last=2)
+    assert len(versions(push.serving)) == 2
+
+
+def test_a_model_that_failed_its_check_is_not_pushed(push, judged):
+    failed = standard_artifacts.InfraBlessing()
+    failed.set_int_custom_property("blessed", 0)
+    assert not was_pushed(push(1, infra_blessing=[failed]))
+    assert versions(push.serving) == []

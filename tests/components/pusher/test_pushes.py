@@ -123,7 +123,7 @@ def test_whatever_step_fails_the_old_version_is_served_and_the_next_push_is_whol
 def test_all_of_a_version_is_on_the_disk_before_its_number(tmp_path, model):
     serving = tmp_path / "serving"
     with recorded() as calls:
-        target = add_version(model, serving, 8, card=lambda _: {"assets.extra/card.md": "card"})
+        target = add_version(model, serving, 8, extras=lambda _: {"assets.extra/card.md": b"card"})
     at = calls.index(("replace", target))
     unfinished = calls[at - 1][1]
     synced = {path.relative_to(unfinished) for _, path in calls[:at] if unfinished in path.parents}

@@ -21,7 +21,10 @@ from components.storage import as_path, copy_tree
 
 
 def card(version):
-    return {CARD_JSON: f'{{"version": {version.name}}}', CARD_MARKDOWN: f"# {version.name}, ä"}
+    return {
+        CARD_JSON: f'{{"version": {version.name}}}'.encode(),
+        CARD_MARKDOWN: f"# {version.name}, ä".encode(),
+    }
 
 
 @pytest.fixture
@@ -109,7 +112,7 @@ def test_the_digest_is_the_served_versions(tmp_path, model):
 
 def test_the_card_is_in_the_version_and_no_part_of_its_digest(tmp_path, model):
     serving = tmp_path / "serving"
-    numbers = [add_version(model, serving, 8, card=card).name for _ in range(2)]
+    numbers = [add_version(model, serving, 8, extras=card).name for _ in range(2)]
     for number in numbers:
         assert (serving / number / CARD_JSON).read_text() == f'{{"version": {number}}}'
         assert (serving / number / CARD_MARKDOWN).read_text(encoding="utf-8") == f"# {number}, ä"
@@ -119,7 +122,7 @@ def test_the_card_is_in_the_version_and_no_part_of_its_digest(tmp_path, model):
 
 
 @pytest.mark.parametrize(
-    "other", ["assets.extra/tf_serving_warmup_requests", "model_card.json", "assets/model_card.md"]
+    "other", ["assets.extra/labels.txt", "model_card.json", "assets/model_card.md"]
 )
 def test_the_digest_leaves_out_the_card_and_nothing_else(model, other):
     before = model_digest(model)
@@ -134,10 +137,10 @@ def test_the_digest_leaves_out_the_card_and_nothing_else(model, other):
 
 def test_the_models_own_extras_are_served_beside_the_card(tmp_path, model):
     (model / "assets.extra").mkdir()
-    (model / "assets.extra" / "tf_serving_warmup_requests").write_text("warm up")
-    target = add_version(model, tmp_path / "serving", 8, card=card)
+    (model / "assets.extra" / "labels.txt").write_text("warm up")
+    target = add_version(model, tmp_path / "serving", 8, extras=card)
     names = sorted(path.name for path in (target / "assets.extra").iterdir())
-    assert names == ["model_card.json", "model_card.md", "tf_serving_warmup_requests"]
+    assert names == ["labels.txt", "model_card.json", "model_card.md"]
 
 
 def test_a_number_that_another_push_took_is_not_on_the_card(tmp_path, model):
@@ -145,7 +148,7 @@ def test_a_number_that_another_push_took_is_not_on_the_card(tmp_path, model):
 
     def push_another_first(target):
         if not versions(serving):
-            add_version(model, serving, 8, card=card)
+            add_version(model, serving, 8, extras=card)
 
     target = add_version(model, serving, 8, push_another_first, card)
     assert target.name == "9"
@@ -155,9 +158,9 @@ def test_a_number_that_another_push_took_is_not_on_the_card(tmp_path, model):
 
 def test_a_card_that_cannot_be_made_leaves_serving_as_it_was(tmp_path, model):
     serving = tmp_path / "serving"
-    add_version(model, serving, 7, card=card)
+    add_version(model, serving, 7, extras=card)
     with pytest.raises(ZeroDivisionError):
-        add_version(model, serving, 8, card=lambda _: 1 / 0)
+        add_version(model, serving, 8, extras=lambda _: 1 / 0)
     assert versions(serving) == [7]
 
 
@@ -173,7 +176,7 @@ def test_in_a_store_the_card_is_there_before_a_server_can_see_the_version(
         copy(source, target, **more)
 
     monkeypatch.setattr(tf.io.gfile, "copy", look)
-    target = add_version(model, serving, 8, card=card)
+    target = add_version(model, serving, 8, extras=card)
     assert there == [True]
     assert (target / CARD_MARKDOWN).read_text(encoding="utf-8") == "# 8, ä"
     assert served_digest(serving) == digest_of_folder(model)

@@ -1,0 +1,93 @@
+"""What a served model's answers cost over its network: one request after the other, in turns.
+
+    TF_USE_LEGACY_KERAS=1 .venv/bin/python -m benchmarks.serving --model runs/digits/serving/1
+
+`predict_image` against decoding and resizing the same images and asking `predict_pixels`, which is
+what a client would do without it; and with one image of a request that cannot be decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from benchmarks.measure import arguments, conditions, table, tell
+from components.transform.config import WHITE
+from components.transform.preprocessing import decode_and_resize
+
+BATCHES = (1, 16, 64)
+KINDS = {"PNG 64 x 64": ("PNG", (64, 64)), "JPEG 500 x 375": ("JPEG", (500, 375))}
+BAD = b"\xff\xd8\xff\xe0 no image"
+
+
+def images(kind: str, count: int) -> list[bytes]:
+    """Encoded images that look like photographs to an encoder."""
+    name, size = KINDS[kind]
+    random, found = np.random.default_rng(0), []
+    for _ in range(count):
+        coarse = random.integers(0, 256, (24, 32, 3), np.uint8)
+        picture = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+        noise = random.normal(0, 6, (*size[::-1], 3))
+        pixels = np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8)
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, name, quality=90)
+        found.append(stream.getvalue())
+    return found
+
+
+def in_turns(sides: Sequence[Callable[[], object]], rounds: int) -> list[float]:
+    """Median seconds of each, one call of each a round."""
+    times: list[list[float]] = [[] for _ in sides]
+    for _ in range(rounds):
+        for place, side in enumerate(sides):
+            started = time.perf_counter()
+            side()
+            times[place].append(time.perf_counter() - started)
+    return [statistics.median(each) for each in times]
+
+
+def main() -> None:
+    """Measures, and prints a table."""
+    parser = arguments(__doc__, repeats=100)
+    parser.add_argument("--model", required=True, help="folder of a pushed version")
+    options = parser.parse_args()
+    before = conditions()
+    model = tf.saved_model.load(options.model)
+    by_image, by_pixels = (model.signatures[f"predict_{name}"] for name in ("image", "pixels"))
+    side = by_pixels.structured_input_signature[1]["pixels"].shape[1]
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def decode(encoded: tf.Tensor) -> tf.Tensor:
+        return decode_and_resize(encoded, side, WHITE)[0]
+
+    rows, raw = [], []
+    for kind in KINDS:
+        for batch in BATCHES:
+            encoded = images(kind, batch)
+            given, spoiled = tf.constant(encoded), tf.constant([*encoded[:-1], BAD])
+            pixels = decode(given)
+            sides = (
+                lambda pixels=pixels: by_pixels(pixels=pixels),
+                lambda given=given: decode(given),
+                lambda given=given: by_pixels(pixels=decode(given)),
+                lambda given=given: by_image(image_bytes=given),
+                lambda spoiled=spoiled: by_image(image_bytes=spoiled),
+            )
+            in_turns(sides, 5)
+            network, decoding, both, ours, bad = in_turns(sides, max(10, options.repeats // batch))
+            raw.append([kind, batch, network, decoding, both, ours, bad])
+            shown = (f"{1_000 * each:.2f} ms" for each in (network, decoding, both, ours, bad))
+            rows.append([kind, batch, *shown, f"{ours / both:.3f}", f"{bad / both:.3f}"])
+    header = ["images", "batch", "network", "decode", "both", "predict_image", "one bad"]
+    text = table([*header, "ratio", "ratio, one bad"], rows)
+    tell(options, before, text, raw)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""ModelCheck: a blessed model is loaded and asked by a process of TensorFlow alone."""

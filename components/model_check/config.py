@@ -1,0 +1,47 @@
+"""The `serving` section, and the settings of ModelCheck.
+
+>>> ServingConfig(max_latency_ms=200).max_memory_mb is None
+True
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from components.section import Names, Section
+
+
+class ServingConfig(Section):
+    """What a model must do to be served; ModelCheck measures it before the push."""
+
+    max_latency_ms: float | None = Field(
+        None,
+        gt=0,
+        description="The longest time that the model may take for one image, in milliseconds: the "
+        "99th percentile of 50 requests on the machine that runs ModelCheck. null measures it "
+        "without a limit.",
+    )
+    max_memory_mb: float | None = Field(
+        None,
+        gt=0,
+        description="The most memory that a process with TensorFlow and the model may take, in MB, "
+        "when it is asked for 64 images at once. null measures it without a limit.",
+    )
+
+
+class ModelCheckSettings(Section):
+    """The settings of ModelCheck.
+
+    Attributes:
+      serving: the section of the configuration.
+      split: the split that the Evaluator judged, from which the images are taken.
+      class_names: names by class index.
+      side: of the images that the network sees, in pixels.
+      pipeline: the name by which a server knows the model.
+    """
+
+    serving: ServingConfig
+    split: str
+    class_names: Names
+    side: int
+    pipeline: str
