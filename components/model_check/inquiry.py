@@ -24,6 +24,7 @@ from components.model_check.answers import Outputs, RefusedError, check_answers,
 from components.model_check.findings import Check, Findings, write_findings
 from components.model_check.job import Expected, Job
 from components.model_check.queries import BAD_IMAGE, BATCHES, Query, read_arrays
+from components.process import end_with_parent
 from components.signatures import (
     ERROR,
     LABELS,
@@ -330,4 +331,5 @@ def main(folder: str, job: str, queries: str, findings: str) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     main(*sys.argv[1:])

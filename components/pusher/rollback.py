@@ -27,7 +27,14 @@ from components.commands import bit_tfx
 from components.durable import make_folder, rename, unfinished_folder
 from components.errors import UserError
 from components.finite import read_json, write_json
-from components.pusher.versions import UNFINISHED, WITHDRAWN, model_digest, numbers_in, versions
+from components.pusher.versions import (
+    UNFINISHED,
+    WITHDRAWN,
+    model_digest,
+    numbers_in,
+    served_digest,
+    versions,
+)
 from components.storage import SAVED_MODEL, AnyPath, copy_tree, remove_tree
 
 _PIN = ".pin.json"
@@ -141,6 +148,16 @@ def unpin(serving: AnyPath) -> Pin | None:
         if found:
             (serving / _PIN).unlink()
     return found
+
+
+def serving_state(serving: AnyPath) -> str:
+    """What decides whether a model would be pushed: the served model, the pin, what was withdrawn.
+
+    The same text as long as nothing of it has changed; empty where there is no version.
+    """
+    pinned = pin_of(serving)
+    parts = [served_digest(serving), *(["pinned"] if pinned else []), *withdrawn(serving)]
+    return " ".join(map(str, parts))
 
 
 def why_not(serving: AnyPath, digest: str) -> str:

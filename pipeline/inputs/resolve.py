@@ -26,7 +26,7 @@ from components.evaluator.config import EvaluationConfig
 from components.example_gen.config import SplitsConfig
 from components.example_gen.sources.source import Source, open_source
 from components.progress import report
-from components.pusher.versions import served_digest
+from components.pusher.rollback import serving_state
 from components.storage import AnyPath
 from components.trainer.hyperrule import resolution
 from components.transform.config import KERAS_IO_SIZES, ImageSizes
@@ -52,7 +52,7 @@ class Inputs:
       sizes: of images, in training and evaluation.
       schema: the curated schema's file, named by its digest; None infers a schema.
       code: digest of the code of each step of this configuration.
-      served: digest of the served model; empty if there is none.
+      served: `components.pusher.rollback.serving_state`; empty if there is no version.
       key: digest of everything that a run depends on, except the served model.
       image: the container image of the steps and its commit; empty outside of a container.
     """
@@ -104,7 +104,7 @@ def resolve(config: Config, layout: Layout) -> Inputs:
         sizes=settle_sizes(config, source),
         schema=schema,
         code={step: digest for step, digest in step_digests().items() if step in graph_of(config)},
-        served=served_digest(layout.serving),
+        served=serving_state(layout.serving),
         key=hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest(),
         image=(os.environ.get("BIT_IMAGE", ""), os.environ.get("BIT_COMMIT", "")),
     )

@@ -80,9 +80,11 @@ _REPEATED = (
     "quarantine",
     "metrics",
     "baseline_metrics",
+    "model_check",
     "blessed",
     "reasons",
     "warnings",
+    "not_pushed",
     "report",
 )
 

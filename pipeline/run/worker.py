@@ -28,7 +28,7 @@ from typing import Any
 from components.errors import UserError
 from components.process import end_with_parent, importing, leave
 from components.progress import LOGGER, EventHandler, report
-from components.pusher.versions import served_digest
+from components.pusher.rollback import serving_state
 from components.terminal import settle_streams
 from pipeline.config import Config, dump_config
 from pipeline.inputs.resolve import Inputs, resolve
@@ -112,7 +112,7 @@ def _run(config: Config, folder: RunFolder, use_cache: bool) -> None:
         outcome=outcome,
         key=inputs.key,
         steps=digests(inputs),
-        served=served_digest(layout.serving),
+        served=serving_state(layout.serving),
         files=files_of(outputs, layout),
     )
 

@@ -15,7 +15,7 @@ CHANGES = [
     ("training.precision=mixed_bfloat16", {"Trainer"}),
     ("backbone.mode=head_only", {"Trainer"}),
     ("preprocessing.background=[0, 0, 0]", {"DataGate", "Transform", "Pictures"}),
-    ("preprocessing.resize=40", {"Transform", "Pictures", "Trainer"}),
+    ("preprocessing.resize=40", {"Transform", "Pictures", "Trainer", "ModelCheck"}),
     ("data.screen.max_bytes=100000", {"ImageExampleGen", "Trainer", "Evaluator"}),
     ("data.curated_schema=null", {"StatisticsGen", "SchemaGen"}),
     ("data_gate.max_reject_fraction=0.5", {"DataGate"}),
@@ -61,7 +61,7 @@ def test_what_reads_of_a_step_that_runs_runs_too():
     before = dict.fromkeys(set(steps_of(config)) - NOT_CACHED, "a")
     assert will_run(config, before, before) == {"Pusher", "Report"}
     after = {**before, "Trainer": "b"}
-    trained = {"Trainer", "BaselineModel", "Evaluator", "Pusher", "Report"}
+    trained = {"Trainer", "BaselineModel", "Evaluator", "ModelCheck", "Pusher", "Report"}
     assert will_run(config, before, after) == trained
     # Transform waits for DataGate, and reads nothing of it.
     assert will_run(config, before, {**before, "DataGate": "b"}) == {"DataGate", "Pusher", "Report"}

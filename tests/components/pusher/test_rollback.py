@@ -21,6 +21,7 @@ from components.pusher.rollback import (
     pin,
     pin_of,
     roll_back,
+    serving_state,
     unpin,
     why_not,
     withdrawn,
@@ -98,6 +99,18 @@ def test_a_model_that_was_rolled_back_is_not_pushed_again_until_it_is_put_back(s
     assert why_not(serving, model_digest(tmp_path / "model1")) == ""
     roll_back(serving, 3)
     assert why_not(serving, digest) == ""
+
+
+def test_the_state_changes_with_what_decides_about_a_push(serving, tmp_path):
+    states = [serving_state(serving)]
+    pin(serving, 3, "ada", "2026-11-30T10:00:00+00:00")
+    states.append(serving_state(serving))
+    unpin(serving)
+    assert serving_state(serving) == states[0]
+    roll_back(serving)
+    states.append(serving_state(serving))
+    assert len(set(states)) == 3
+    assert serving_state(tmp_path / "nowhere") == ""
 
 
 def test_a_pinned_version_serves_until_it_is_let_go(serving, tmp_path):

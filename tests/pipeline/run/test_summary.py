@@ -21,7 +21,8 @@ from pipeline.run.unchanged import is_unchanged, repeat, write_last_run
 
 CONTRACT = {
     "pipeline", "run_id", "exit_code", "config", "steps", "span", "counts", "quarantine",
-    "metrics", "baseline_metrics", "blessed", "reasons", "warnings", "pushed", "report",
+    "metrics", "baseline_metrics", "model_check", "blessed", "reasons", "warnings", "pushed",
+    "not_pushed", "report",
 }  # fmt: skip
 
 STEPS = [step.id for step in Summary().steps]
