@@ -5,7 +5,7 @@ those of the last run.
 
 >>> from pipeline.config import load_config
 >>> sorted(will_run(load_config("digits"), {"Evaluator": "a"}, {"Evaluator": "b"}))
-['Evaluator', 'Pusher', 'Report']
+['Evaluator', 'ModelCheck', 'Pusher', 'Report']
 """
 
 from __future__ import annotations

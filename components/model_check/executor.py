@@ -4,7 +4,8 @@ TFX calls it with the artifacts of the step `ModelCheck`:
 
     from components.model_check.executor import Executor
 
-    inputs = {"examples": [examples], "model": [model], "evaluation": [evaluation], ...}
+    inputs = {"examples": [examples], "model": [model], "evaluation": [evaluation]}
+    inputs["model_blessing"] = [model_blessing]
     Executor().Do(inputs, {"blessing": [blessing]}, {"settings": settings.model_dump_json()})
 """
 

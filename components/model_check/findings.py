@@ -3,6 +3,7 @@
 The process that asks the model writes it, the executor judges it, the report and the card show it.
 
 >>> import tempfile
+>>> from pathlib import Path
 >>> findings = Findings(checks=(Check("load", True, "it loads"),), load_s=1.25, memory_mb=612.0)
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     write_findings(findings, Path(folder, FINDINGS))

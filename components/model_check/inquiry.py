@@ -1,9 +1,13 @@
 """Asks a served model in a process of TensorFlow alone, as a server would.
 
 `components.model_check.executor` starts it: with the folder of the model, the job (`Job`, JSON),
-the queries (`components.model_check.queries`) and where the findings go.
+the queries (`components.model_check.queries`) and where the findings go. In it:
 
-    python -m components.model_check.inquiry serving/1764497700 job.json queries.npz findings.json
+    from components.model_check.inquiry import Inquiry
+    from components.model_check.queries import every_format
+
+    inquiry = Inquiry("serving/1764497700", job, records, list(every_format(image)))
+    [check.sentence for check in inquiry.findings().checks if not check.passed]
 """
 
 from __future__ import annotations

@@ -2,9 +2,12 @@
 
 `export` writes it; clients call it through its signatures (`components.signatures`):
 
-    model = tf.saved_model.load("/out/serving/1764497700")
-    answers = model.signatures["predict_image"](image_bytes=tf.constant([encoded]))
-    answers[CLASS_NAME], answers["valid"], answers["error"]
+    from components.trainer.served_model import export
+
+    export(model, graph, ("daisy", "rose"), "/out/serving/1764497700", Bounds())
+    loaded = tf.saved_model.load("/out/serving/1764497700")
+    answers = loaded.signatures["predict_image"](image_bytes=tf.constant([encoded]))
+    answers["class_name"], answers["valid"], answers["error"]
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """What `bit-tfx rollback` and `bit-tfx pin` do: change which version serves, and record it.
 
-from pipeline.run.serving import Place, roll_back
+The verbs print what these functions return:
 
-print(roll_back(Place.of_output("runs/digits"), version=None))
+    from pipeline.run.serving import Place, roll_back
+
+    print(roll_back(Place.of_output("runs/digits"), version=None))
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from tests.e2e.conftest import QUICK
 
 STEPS = {
     "ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "PassedSpan",
-    "DataGate", "Transform", "Pictures", "Trainer", "BaselineModel", "Evaluator", "Pusher",
-    "Report",
+    "DataGate", "Transform", "Pictures", "Trainer", "BaselineModel", "Evaluator",
+    "ModelCheck", "Pusher", "Report",
 }  # fmt: skip
 
 

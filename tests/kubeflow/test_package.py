@@ -123,7 +123,7 @@ def test_the_golden_file_is_what_is_compiled(packages, name):
 
 @pytest.mark.parametrize("name", ["digits", "flowers", "everything", "sqlite"])
 def test_every_pod_is_one_that_kubernetes_takes(pods, name):
-    assert len(pods[name]) == 16
+    assert len(pods[name]) == 17
 
 
 def test_the_tuner_is_a_task_before_the_trainer_and_its_pod_the_same(packages, pods):
@@ -160,7 +160,7 @@ def test_sqlite_makes_the_steps_wait_for_each_other(packages):
     ] or ([] if len(row) > 1 else ["imageexamplegen"]):
         assert len(followers) == 1
         row += followers
-    assert len(row) == 14
+    assert len(row) == 15
 
 
 def test_only_the_trainer_asks_for_a_gpu_and_is_told_of_it(pods):

@@ -86,7 +86,7 @@ def test_the_version_is_that_of_the_project():
 @pytest.mark.parametrize(
     ("words", "complete"),
     [
-        ("bit-tfx r", ["run", "runs", "report"]),
+        ("bit-tfx r", ["run", "runs", "report", "rollback"]),
         ("bit-tfx run --preset f", ["flowers", "flowers-full", "flowers102"]),
         ("bit-tfx kubeflow ", ["compile", "submit"]),
         ("bit-tfx run --no", ["--no-cache"]),
