@@ -40,7 +40,7 @@ from components.pusher.versions import (
     model_digest,
     served,
 )
-from components.storage import AnyPath, as_path, copy_tree, write_whole
+from components.storage import AnyPath, as_path, copy_tree, io_errors, write_whole
 from components.trainer.model_run import read_history, read_hyperparameters
 
 _logger = logging.getLogger(__name__)
@@ -69,8 +69,8 @@ class Executor(tfx_pusher.Executor):
         # Beside the artifact, which a retry of this execution empties. No name begins with another:
         # TensorFlow's ram:// counts such a file as one of the folder.
         note = copy.parent / f"version-{copy.name}"
-        current = served(serving)
-        if current and model_digest(current) == model_digest(model):
+        current, digest = served(serving), model_digest(model)
+        if current and model_digest(current) == digest:
             if not note.exists() or note.read_text(encoding="utf-8") != str(current):
                 _logger.info("%s is this model already", current)
                 self._MarkNotPushed(pushed_model)
@@ -80,6 +80,8 @@ class Executor(tfx_pusher.Executor):
             _logger.info("an earlier attempt pushed to %s", current)
             copy_tree(current, copy)
             target = current
+        elif self._is_held_back(pushed_model, serving, digest):
+            return
         else:
             now = int(time.time())
             extras = _extras(input_dict, exec_properties, now)
@@ -91,19 +93,35 @@ class Executor(tfx_pusher.Executor):
                 write_whole(note, str(version))
 
             with changing(serving):
-                reason = why_not(serving, model_digest(model))
-                if reason:
-                    _logger.warning("not pushed: %s", reason)
-                    self._MarkNotPushed(pushed_model)
-                    pushed_model.set_string_custom_property(NOT_PUSHED, reason)
+                # Again: somebody may have pinned a version meanwhile.
+                if self._is_held_back(pushed_model, serving, digest):
                     return
                 target = add_version(model, serving, now, chosen, extras)
             _logger.info("pushed to %s", target)
-        keep = CardSettings.model_validate_json(exec_properties["card"]).keep_last
-        if keep and (gone := keep_last(serving, keep)):
-            _logger.info("removed the versions %s: push.keep_last is %d", gone, keep)
         self._MarkPushed(pushed_model, str(target), target.name)
         _note_served(pushed_model, input_dict, target)
+        _remove_oldest(serving, CardSettings.model_validate_json(exec_properties["card"]))
+
+    def _is_held_back(self, pushed_model: Any, serving: AnyPath, digest: str) -> bool:
+        """Whether a pin or a rollback keeps the model out; marks the artifact if so."""
+        reason = why_not(serving, digest)
+        if reason:
+            _logger.warning("not pushed: %s", reason)
+            self._MarkNotPushed(pushed_model)
+            pushed_model.set_string_custom_property(NOT_PUSHED, reason)
+        return bool(reason)
+
+
+def _remove_oldest(serving: AnyPath, settings: CardSettings) -> None:
+    """Keeps `push.keep_last` versions; what cannot be removed fails no push."""
+    if settings.keep_last is None:
+        return
+    try:
+        gone = keep_last(serving, settings.keep_last)
+    except io_errors() as error:
+        _logger.warning("push.keep_last: old versions in %s stay: %s", serving, error)
+    else:
+        _logger.info("push.keep_last is %d: removed versions %s", settings.keep_last, gone)
 
 
 def _note_served(pushed_model: Any, input_dict: dict[str, list[Any]], version: AnyPath) -> None:
