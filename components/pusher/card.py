@@ -24,7 +24,6 @@ from typing import Any
 
 from components.evaluator.gates import OVERALL, TOLERANCE, Gate, Measured, Slice
 from components.evaluator.ranking import LEAST_PROBABILITY
-from components.model_check.findings import Findings
 from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
 from components.signatures import signatures
 from components.transform.features import LABEL
@@ -48,7 +47,6 @@ class Evidence:
       baseline: the baseline's; {} where there was none.
       gates: as they were applied.
       clipped: images whose loss is clipped.
-      served: what ModelCheck found; None where it did not run.
     """
 
     counts: Mapping[str, int]
@@ -58,7 +56,6 @@ class Evidence:
     baseline: Figures
     gates: Sequence[Gate]
     clipped: int = 0
-    served: Findings | None = None
 
 
 @dataclass(frozen=True)
@@ -142,8 +139,6 @@ class ModelCard:
       metrics: of the model on that split.
       baseline_metrics: the same of the model before it; None where there was none.
       gates: every gate that was applied.
-      serving: what ModelCheck measured: seconds to load, memory in MB, milliseconds an image; None
-        where it did not run.
       code: what ran.
     """
 
@@ -162,7 +157,6 @@ class ModelCard:
     metrics: Judgement
     baseline_metrics: Judgement | None
     gates: tuple[Gate, ...]
-    serving: Findings | None
     code: CodeFacts
 
 
@@ -199,7 +193,6 @@ def make_card(settings: CardSettings, evidence: Evidence, version: int, pushed: 
         metrics=metrics,
         baseline_metrics=_judgement(evidence.baseline, names) if evidence.baseline else None,
         gates=tuple(evidence.gates),
-        serving=evidence.served,
         code=settings.code,
     )
 

@@ -25,7 +25,6 @@ from components.evaluator import results
 from components.example_gen.counts import counts_of
 from components.lineage.served import MODEL_PROPERTY, NOT_PUSHED, VERSION_PROPERTY
 from components.model_check import findings as model_check
-from components.model_check.findings import read_findings
 from components.pusher.card import Evidence, make_card
 from components.pusher.card_text import render_json, render_markdown
 from components.pusher.rollback import changing, keep_last, why_not
@@ -155,7 +154,6 @@ def _extras(
         baseline=findings.baseline,
         gates=results.read_gates(evaluation),
         clipped=findings.clipped,
-        served=read_findings(check / model_check.FINDINGS),
     )
     warm_up = (check / model_check.WARM_UP).read_bytes()
     pushed = datetime.datetime.fromtimestamp(now, datetime.timezone.utc).isoformat()

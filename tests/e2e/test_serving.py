@@ -3,7 +3,6 @@
 The tests build on each other in their order, as in test_digits.
 """
 
-import json
 from pathlib import Path
 
 import pytest
@@ -39,9 +38,6 @@ def test_a_model_is_asked_before_it_is_pushed(first):
     assert measured.keys() == {"load_s", "memory_mb", "p50_ms", "p99_ms", "images_per_s", "images"}
     assert measured["images"] == 64
     assert "Serving   loads in" in first.out
-    card = json.loads((Path(first.summary["pushed"]) / "assets.extra/model_card.json").read_text())
-    assert card["serving"]["p99_ms"] == measured["p99_ms"]
-    assert all(check["passed"] for check in card["serving"]["checks"])
 
 
 def test_the_pushed_version_has_requests_that_it_answers(first):
