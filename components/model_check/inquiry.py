@@ -17,7 +17,7 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -184,10 +184,12 @@ class Inquiry:
         self._p50_s = statistics.median(times)
         return 1_000 * self._p50_s, 1_000 * float(np.quantile(times, 0.99))
 
-    def _asked_batches(self) -> Iterator[int]:
-        for size in BATCHES:
-            if size == 1 or self._p50_s * size < _BUDGET_S:
-                yield size
+    def _asked_batches(self) -> list[int]:
+        return [size for size in BATCHES if size == 1 or self._p50_s * size < _BUDGET_S]
+
+    def _request_of(self, size: int) -> list[bytes]:
+        """So many images, again from the first where there are fewer."""
+        return [self._images[place % len(self._images)] for place in range(size)]
 
     def _batches(self) -> str:
         """The same answers whatever else is in the request."""
@@ -195,10 +197,9 @@ class Inquiry:
         alone = np.concatenate(
             [self._ask(PREDICT_IMAGE, [image])[PROBABILITIES] for image in self._images[:few]]
         )
-        asked = list(self._asked_batches())
+        asked = self._asked_batches()
         for size in asked:
-            rows = [self._images[place % len(self._images)] for place in range(size)]
-            outputs = self._ask(PREDICT_IMAGE, rows)
+            outputs = self._ask(PREDICT_IMAGE, self._request_of(size))
             self._hold_to_contract(PREDICT_IMAGE, outputs, size)
             same = min(size, few)
             self._compare(
@@ -209,8 +210,8 @@ class Inquiry:
         return f"requests of {', '.join(map(str, asked))} images have the same answers"
 
     def _rate(self) -> float:
-        size = list(self._asked_batches())[-1]
-        rows = [self._images[place % len(self._images)] for place in range(size)]
+        size = self._asked_batches()[-1]
+        rows = self._request_of(size)
         started = time.perf_counter()
         self._ask(PREDICT_IMAGE, rows)
         return size / (time.perf_counter() - started)
@@ -218,7 +219,7 @@ class Inquiry:
     def _predictions(self) -> str:
         """The Evaluator's answers for these very records, from the table that it stored."""
         expected = self._job.expected
-        size = list(self._asked_batches())[-1]
+        size = self._asked_batches()[-1]
         for name, rows in ((SERVING_DEFAULT, self._records), (PREDICT_IMAGE, self._images)):
             for start in range(0, len(rows), size):
                 outputs = self._ask(name, rows[start : start + size])

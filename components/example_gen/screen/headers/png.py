@@ -76,7 +76,7 @@ def _pixel_bytes(image: bytes, width: int, height: int) -> int:
     return sum(rows * (1 + -(-columns * bits // 8)) for columns, rows in sizes if columns > 0)
 
 
-def _check_pixel_data(parts: list[bytes], pixel_bytes: int) -> None:
+def _check_pixel_data(parts: list[memoryview], pixel_bytes: int) -> None:
     """Refuses pixel data that unpack to far more than the pixels of the header."""
     most = pixel_bytes + _MAX_UNSEEN
     if sum(map(len, parts)) * _MOST_UNPACKED <= most:
@@ -84,7 +84,7 @@ def _check_pixel_data(parts: list[bytes], pixel_bytes: int) -> None:
     unpacker, total = zlib.decompressobj(), 0
     try:
         for part in parts:
-            data = part
+            data: bytes | memoryview = part
             while data:
                 total += len(unpacker.decompress(data, _PIECE))
                 # As much as is unpacked of most images, which have nothing behind their pixels.
@@ -98,10 +98,10 @@ def _check_pixel_data(parts: list[bytes], pixel_bytes: int) -> None:
         pass  # Decoding finds the damage.
 
 
-def _check_chunks(image: bytes) -> list[bytes]:
-    """Checks the number of chunks and their texts; returns the pixel data."""
+def _check_chunks(image: bytes) -> list[memoryview]:
+    """Checks the number of chunks and their texts; returns the pixel data, without a copy."""
     position, chunks, others, unpacked = 8, 0, 0, 0
-    pixel_data = []
+    view, pixel_data = memoryview(image), []
     most = _MAX_VISITED if any(each in image for each in _METADATA) else _MAX_CHUNKS
     while position + 8 <= len(image):
         length, name = struct.unpack_from(">I4s", image, position)
@@ -109,7 +109,7 @@ def _check_chunks(image: bytes) -> list[bytes]:
             break
         chunks += 1
         if name == b"IDAT":
-            pixel_data.append(image[position + 8 : position + 8 + length])
+            pixel_data.append(view[position + 8 : position + 8 + length])
         others += name != b"IDAT"
         if chunks > most or others > _MAX_OTHER_CHUNKS:
             raise too_costly(
