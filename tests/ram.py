@@ -28,6 +28,16 @@ class _Backend(backend._TfBackend):
             self.remove(dst)
         super().copy(path, dst, overwrite)
 
+    def walk(self, top, *, top_down=True, on_error=None):
+        return _walk(top, topdown=top_down, onerror=on_error)
+
+
+def _walk(top, **options):
+    """tf.io.gfile.walk without a ghost: ram:// lists "assets.extra" as ".extra" of "assets" too."""
+    for root, folders, names in tf.io.gfile.walk(top, **options):
+        there = [name for name in names if tf.io.gfile.exists(posixpath.join(root, name))]
+        yield root, folders, there
+
 
 def take_ram_for_a_store(patch):
     """Lets `components.storage` and etils take ram:// as they take gs://.
@@ -50,7 +60,7 @@ def files():
     """Names of all files in the store."""
     return {
         posixpath.join(root, name).removeprefix(f"{URI}/")
-        for root, _, names in tf.io.gfile.walk(URI)
+        for root, _, names in _walk(URI)
         for name in names
     }
 

@@ -36,7 +36,8 @@ class Check:
     """One thing that a served model must do.
 
     Attributes:
-      name: load, signatures, labels, answers, batches, predictions, formats, bad_image or empty.
+      name: load, signatures, labels, answers, latency, batches, predictions, formats, bad_image or
+        empty.
       passed: whether it does.
       sentence: what was found.
     """

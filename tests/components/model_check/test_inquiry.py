@@ -83,8 +83,8 @@ def test_a_whole_model_passes_every_check_and_is_measured(whole):
     assert refused(whole) == {}
     names = [each.name for each in whole.checks]
     assert names == [
-        "load", "signatures", "labels", "answers", "batches", "predictions", "formats", "bad_image",
-        "empty",
+        "load", "signatures", "labels", "answers", "latency", "batches", "predictions", "formats",
+        "bad_image", "empty",
     ]  # fmt: skip
     assert whole.images == IMAGES
     assert 0 < whole.p50_ms <= whole.p99_ms
