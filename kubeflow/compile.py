@@ -52,6 +52,22 @@ def check_config(config: Config) -> None:
             f"{lost} is on no volume that every step mounts: no pod could read it. Put it on one "
             "of kubeflow.volumes."
         )
+    _check_signing_key(config)
+
+
+def _check_signing_key(config: Config) -> None:
+    """The Pusher's pod alone signs: a Secret of its own will do."""
+    key, pod = config.push.signing_key, config.kubeflow.step("Pusher")
+    if not key or config.kubeflow.lost_path({"push.signing_key": key}) is None:
+        return
+    folders = [Path(files.path) for files in pod.secret_files or ()]
+    if not any(folder in Path(key).parents for folder in folders):
+        raise UserError(
+            f"push.signing_key {key}: the pod of Pusher has no such file. Put the key into a "
+            "Secret, `kubectl create secret generic signing --from-file=signing.pem`, and give "
+            "--set 'kubeflow.steps={Pusher: {secret_files: [{secret: signing, path: /signing}]}}' "
+            "--set push.signing_key=/signing/signing.pem"
+        )
 
 
 def compile_package(config: Config, path: Path) -> None:

@@ -50,6 +50,7 @@ NEED_A_RUN = {
     "pipeline.run.outlook",
     "pipeline.run.serving",
     "pipeline.run.step_logs",
+    "pipeline.run.verify",
     "pipeline.run.worker",
 }
 """Modules that only work in a run, on a cluster or with a server: they show a block of code."""

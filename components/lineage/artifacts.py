@@ -20,7 +20,7 @@ from components.storage import SAVED_MODEL, as_path
 DAMAGED = "damaged"
 """Output of a Resolver: what it would have taken, had its files been whole."""
 
-_MANIFEST = "manifest"
+MANIFEST = "manifest"
 _MODEL = "Model"
 SERVING_MODEL = "Format-Serving"
 """Where TFX's Trainer writes the SavedModel in a Model artifact."""
@@ -37,12 +37,12 @@ def add_manifest(artifact: Any, type_name: str) -> None:
     folder = as_path(artifact.uri)
     if folder.is_dir():
         files = list_files(folder, every_digest=type_name == _MODEL)
-        artifact.custom_properties[_MANIFEST].string_value = to_text(files)
+        artifact.custom_properties[MANIFEST].string_value = to_text(files)
 
 
 def manifest_text(artifact: Any) -> str:
     """The manifest of a TFX artifact as `components.digests.to_text` wrote it; "" for none."""
-    return str(artifact.get_string_custom_property(_MANIFEST))
+    return str(artifact.get_string_custom_property(MANIFEST))
 
 
 def damage_of(artifact: Any, every_digest: bool = False) -> str:

@@ -16,6 +16,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tfx.components.pusher import executor as tfx_pusher
@@ -25,6 +26,7 @@ from components.evaluator import results
 from components.example_gen.counts import counts_of
 from components.lineage.served import MODEL_PROPERTY, NOT_PUSHED, VERSION_PROPERTY
 from components.model_check import findings as model_check
+from components.pusher import signature
 from components.pusher.card import Evidence, make_card
 from components.pusher.card_text import render_json, render_markdown
 from components.pusher.rollback import changing, keep_last, why_not
@@ -32,6 +34,7 @@ from components.pusher.settings import CardSettings
 from components.pusher.versions import (
     CARD_JSON,
     CARD_MARKDOWN,
+    SIGNATURE,
     WARM_UP,
     Extras,
     add_extras,
@@ -68,10 +71,12 @@ class Executor(tfx_pusher.Executor):
         # Beside the artifact, which a retry of this execution empties. No name begins with another:
         # TensorFlow's ram:// counts such a file as one of the folder.
         note = copy.parent / f"version-{copy.name}"
+        settings = CardSettings.model_validate_json(exec_properties["card"])
         current, digest = served(serving), model_digest(model)
         if current and model_digest(current) == digest:
             if not note.exists() or note.read_text(encoding="utf-8") != str(current):
                 _logger.info("%s is this model already", current)
+                _warn_unsigned(current, settings)
                 self._MarkNotPushed(pushed_model)
                 # The push that made it may have been killed before ML Metadata recorded it.
                 _note_served(pushed_model, input_dict, current)
@@ -83,7 +88,7 @@ class Executor(tfx_pusher.Executor):
             return
         else:
             now = int(time.time())
-            extras = _extras(input_dict, exec_properties, now)
+            extras = _extras(input_dict, settings, now)
             # Serving comes last: what fails before it leaves it as it was.
             copy_tree(model, copy)
 
@@ -95,11 +100,13 @@ class Executor(tfx_pusher.Executor):
                 # Again: somebody may have pinned a version meanwhile.
                 if self._is_held_back(pushed_model, serving, digest):
                     return
-                target = add_version(model, serving, now, chosen, extras)
+                target = add_version(model, serving, now, chosen, extras, _signer(settings))
+                if settings.signing_key:
+                    (copy / SIGNATURE).write_bytes((target / SIGNATURE).read_bytes())
             _logger.info("pushed to %s", target)
         self._MarkPushed(pushed_model, str(target), target.name)
         _note_served(pushed_model, input_dict, target)
-        _remove_oldest(serving, CardSettings.model_validate_json(exec_properties["card"]))
+        _remove_oldest(serving, settings)
 
     def _is_held_back(self, pushed_model: Any, serving: AnyPath, digest: str) -> bool:
         """Whether a pin or a rollback keeps the model out; marks the artifact if so."""
@@ -109,6 +116,28 @@ class Executor(tfx_pusher.Executor):
             self._MarkNotPushed(pushed_model)
             pushed_model.set_string_custom_property(NOT_PUSHED, reason)
         return bool(reason)
+
+
+def _signer(settings: CardSettings) -> Callable[[Path], None] | None:
+    key = settings.signing_key
+    if not key:
+        return None
+    # Before anything is written to `serving`: a key may be gone since the run started.
+    signature.check_private_key(key)
+    return lambda version: signature.sign(version, key)
+
+
+def _warn_unsigned(version: AnyPath, settings: CardSettings) -> None:
+    """A model is never pushed twice, and so gets no signature when a key is given later."""
+    if settings.signing_key and not (version / SIGNATURE).exists():
+        _logger.warning(
+            "%s is this model already, and is not signed: type `model_signing sign key %s "
+            "--private_key %s --signature %s`",
+            version,
+            version,
+            settings.signing_key,
+            version / SIGNATURE,
+        )
 
 
 def _remove_oldest(serving: AnyPath, settings: CardSettings) -> None:
@@ -131,16 +160,15 @@ def _note_served(pushed_model: Any, input_dict: dict[str, list[Any]], version: A
 
 
 def _extras(
-    input_dict: dict[str, list[Any]], exec_properties: dict[str, Any], now: int
+    input_dict: dict[str, list[Any]], settings: CardSettings, now: int
 ) -> Callable[[AnyPath], Extras]:
     """Makes the card and the warm-up requests of a version's folder, from what is read once.
 
     Args:
       input_dict: the step's inputs.
-      exec_properties: the step's properties.
+      settings: of the card.
       now: seconds since 1970.
     """
-    settings = CardSettings.model_validate_json(exec_properties["card"])
     model_run = artifact_utils.get_single_uri(input_dict["model_run"])
     evaluation = artifact_utils.get_single_uri(input_dict["evaluation"])
     findings = results.read_findings(evaluation)

@@ -71,6 +71,7 @@ class CardSettings(Section):
       code: what ran.
       training: the section of the configuration.
       keep_last: versions that stay in `serving`; None for all.
+      signing_key: file of the private key; None signs nothing.
     """
 
     pipeline: str
@@ -82,3 +83,4 @@ class CardSettings(Section):
     code: CodeFacts
     training: dict[str, Any]
     keep_last: int | None = None
+    signing_key: str | None = None

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import errno
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -26,8 +27,11 @@ CARD_MARKDOWN = "assets.extra/model_card.md"
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 """Requests that TensorFlow Serving replays before a version takes others."""
 
-ADDED = (CARD_JSON, CARD_MARKDOWN, WARM_UP)
-"""What a push adds to the model's own files; TensorFlow loads nothing from `assets.extra`."""
+SIGNATURE = "model.sig"
+"""The signature of all other files (`components.pusher.signature`), where there is a key."""
+
+ADDED = (CARD_JSON, CARD_MARKDOWN, WARM_UP, SIGNATURE)
+"""What a push adds to the model's own files; TensorFlow loads none of it."""
 
 Extras = Mapping[str, bytes]
 """Content by the file's relative name, of `ADDED`; {} for none."""
@@ -91,6 +95,7 @@ def add_version(
     now: int,
     chosen: Callable[[AnyPath], object] = lambda _: None,
     extras: Callable[[AnyPath], Extras] = lambda _: {},
+    sign: Callable[[Path], object] | None = None,
 ) -> AnyPath:
     """Copies a SavedModel into `serving` as a new highest version.
 
@@ -104,6 +109,7 @@ def add_version(
       now: seconds since 1970; the number, unless a higher one is there.
       chosen: is given the new version's folder just before a server can see it.
       extras: makes what is added to the new version's folder; a server never sees that without it.
+      sign: adds `SIGNATURE` to a whole version, in a folder of its name on this machine.
 
     Returns:
       The new version's folder.
@@ -113,7 +119,7 @@ def add_version(
       OSError: it cannot be written; then no server sees it.
     """
     if isinstance(serving, Path):
-        return _rename_into_place(model, serving, now, chosen, extras)
+        return _rename_into_place(model, serving, now, chosen, extras, sign)
     serving.mkdir(parents=True, exist_ok=True)
     numbers = numbers_in(serving)
     for unfinished in set(numbers) - set(versions(serving)):
@@ -122,11 +128,22 @@ def add_version(
     target = serving / str(_next(_taken(serving), now))
     chosen(target)
     add_extras(target, extras(target))
+    if sign is not None:
+        _sign_in_store(model, target, sign)
     # A store cannot rename a folder. Its saved_model.pb is written last, when all other files are
     # known to be whole: a server that sees the number before fails to load it, goes on with the
     # version that it has, and tries again.
     copy_tree(model, target)
     return target
+
+
+def _sign_in_store(model: AnyPath, target: AnyPath, sign: Callable[[Path], object]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch, target.name)
+        copy_tree(model, copy)
+        copy_tree(target, copy)
+        sign(copy)
+        (target / SIGNATURE).write_bytes((copy / SIGNATURE).read_bytes())
 
 
 def remove_dead_pushes(serving: AnyPath) -> None:
@@ -145,15 +162,21 @@ def _rename_into_place(
     now: int,
     chosen: Callable[[AnyPath], object],
     extras: Callable[[AnyPath], Extras],
+    sign: Callable[[Path], object] | None,
 ) -> Path:
     """The folder gets its number by a rename, when it is whole and on the disk."""
-    with unfinished_folder(serving, UNFINISHED) as unfinished:
+    with unfinished_folder(serving, UNFINISHED) as scratch:
+        unfinished = scratch / "0"
         copy_tree(model, unfinished)
         if model_digest(unfinished) != model_digest(model):
             raise RuntimeError(f"{unfinished} is not a whole copy of {model}; push again")
         while True:
             target = serving / str(_next(_taken(serving), now))
+            # A signature states the folder's name.
+            unfinished = unfinished.rename(scratch / target.name)
             add_extras(unfinished, extras(target))
+            if sign is not None:
+                sign(unfinished)
             sync_tree(unfinished)
             chosen(target)
             try:

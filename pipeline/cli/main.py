@@ -25,6 +25,7 @@ VERBS = (
     "quarantine",
     "rollback",
     "pin",
+    "verify",
     "tfma",
     "weights",
     "worker",

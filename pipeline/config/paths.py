@@ -91,6 +91,7 @@ _PATHS: tuple[tuple[tuple[str, ...], Callable[[str, Path], bool]], ...] = (
     (("data", "curated_schema"), _is_schema_file),
     (("data", "write_schema"), lambda text, base: True),
     (("backbone", "handle"), _is_folder),
+    (("push", "signing_key"), lambda text, base: True),
     (("beam", "setup_file"), lambda text, base: text != AUTO),
 )
 """Keys, in which `*` stands for any, and whether a value there is a path."""

@@ -36,7 +36,7 @@ from pipeline.run.claim import claim
 from pipeline.run.error_line import one_line
 from pipeline.run.layout import Layout
 from pipeline.run.metadata_file import check_metadata
-from pipeline.run.preflight import check_output
+from pipeline.run.preflight import check_output, check_signing_key
 from pipeline.run.record import Record
 from pipeline.run.report import on_the_page, publish_runs
 from pipeline.run.summary import (
@@ -98,6 +98,7 @@ def _look_ahead(layout: Layout, config: Config) -> list[str]:
       UserError: the run would fail at its end; the summary says so too, where it can be written.
     """
     try:
+        check_signing_key(config)
         warnings = check_output(layout, config)
         check_metadata(Path(layout.metadata), Path(layout.artifacts))
     except UserError as error:

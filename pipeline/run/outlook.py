@@ -24,7 +24,7 @@ from pipeline.inputs.resolve import Inputs, resolve
 from pipeline.properties import digests, will_run
 from pipeline.run.layout import Layout
 from pipeline.run.metadata_file import check_metadata
-from pipeline.run.preflight import check_output
+from pipeline.run.preflight import check_output, check_signing_key
 from pipeline.run.unchanged import is_unchanged
 from pipeline.steps import steps_of
 
@@ -46,6 +46,7 @@ def outlook(config: Config, output: Path) -> Iterator[tuple[str, str]]:
       UserError: an input is missing, inputs do not fit together, or the output's metadata cannot
         be used.
     """
+    check_signing_key(config)
     layout = Layout(output)
     if output.exists():
         for warning in check_output(layout, config):

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.errors import UserError
+from components.pusher.signature import check_private_key
 from components.storage import AnyPath, as_path, io_errors, is_local, try_writing
 from pipeline.config import Config
 from pipeline.run.layout import Layout
@@ -50,6 +51,16 @@ def check_output(layout: Layout, config: Config) -> list[str]:
                 raise UserError(f"{file} is a folder, and the run writes a file there: move it.")
     _check_temporary()
     return _check_space([path for _, path in places])
+
+
+def check_signing_key(config: Config) -> None:
+    """Tries `push.signing_key`, where this machine signs.
+
+    Raises:
+      UserError: it cannot sign.
+    """
+    if config.push.signing_key:
+        check_private_key(config.push.signing_key)
 
 
 def check_stores(layout: Layout, config: Config) -> None:

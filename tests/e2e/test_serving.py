@@ -3,13 +3,16 @@
 The tests build on each other in their order, as in test_digits.
 """
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
 from components.lineage.changes import changes
-from components.pusher.versions import versions
+from components.pusher.signature import make_keys, sign
+from components.pusher.versions import CARD_JSON, SIGNATURE, versions
 from pipeline.run.metadata_file import connection_of
 from tests.command import bit_tfx
 from tests.e2e.conftest import QUICK
@@ -27,8 +30,19 @@ def output(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def first(run, output):
-    return run(output, *SHORT)
+def keys(tmp_path_factory):
+    return make_keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="module")
+def first(run, output, keys):
+    return run(output, *SHORT, f"push.signing_key={keys[0]}")
+
+
+def verify(path, keys, *arguments):
+    ran = bit_tfx("verify", str(path), "--key", keys[1], *arguments)
+    failed = [line.split(":")[0].split()[1] for line in ran.stdout.splitlines() if "FAIL" in line]
+    return ran.returncode, failed, ran.stdout + ran.stderr
 
 
 def test_a_model_is_asked_before_it_is_pushed(first):
@@ -59,6 +73,80 @@ def test_the_pushed_version_has_requests_that_it_answers(first):
         assert answers["valid"].numpy().all()
         asked.add((request.model_spec.signature_name, len(answers["valid"])))
     assert asked == {(name, n) for name in ("predict_image", "serving_default") for n in (1, 7, 64)}
+
+
+def test_the_version_is_signed_and_is_what_the_lineage_says(first, output, keys):
+    code, failed, said = verify(output / "serving", keys)
+    assert (code, failed) == (0, []), said
+    names = [line.split(":")[0].split()[1] for line in said.splitlines() if line.startswith("ok")]
+    lineage = ["push", "card", "model", "backbone", "data", "code"]
+    assert names == ["name", "signature", *lineage]
+
+
+def spoiled_card(folder, change):
+    card = json.loads((folder / CARD_JSON).read_text(encoding="utf-8"))
+    change(card)
+    (folder / CARD_JSON).write_text(json.dumps(card), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "failed"),
+    [
+        (lambda card: card["backbone"].update(sha256="0" * 64), ["card", "backbone"]),
+        (lambda card: card["data"].update(fingerprint="0" * 64), ["card", "data"]),
+        (lambda card: card["code"]["steps"].update(Trainer="0" * 64), ["card", "code"]),
+        (lambda card: card["model"].update(version=7), ["name", "push"]),
+        (lambda card: card["metrics"].update(images=10**6), ["card"]),
+    ],
+)
+def test_a_card_that_differs_from_the_lineage_is_found(
+    first, output, keys, tmp_path, change, failed
+):
+    """Signed again, by somebody who has the key: the lineage still knows."""
+    name = Path(first.summary["pushed"]).name
+    copy = shutil.copytree(first.summary["pushed"], tmp_path / name)
+    spoiled_card(copy, change)
+    code, found, said = verify(copy, keys, "--output", str(output))
+    assert (code, found) == (
+        3,
+        [*failed[:1], "signature", *failed[1:]] if "name" in failed else ["signature", *failed],
+    ), said
+    sign(copy, keys[0])
+    assert verify(copy, keys, "--output", str(output))[:2] == (3, failed)
+
+
+def test_weights_of_another_training_are_found_even_signed(first, output, keys, tmp_path):
+    name = Path(first.summary["pushed"]).name
+    copy = shutil.copytree(first.summary["pushed"], tmp_path / name)
+    data = copy / "variables" / "variables.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[:-1] + b"\x00")
+    sign(copy, keys[0])
+    code, failed, said = verify(copy, keys, "--output", str(output))
+    assert (code, failed) == (3, ["model"])
+    assert "files that are not those that the Trainer wrote: variables/" in said
+
+
+def test_outside_of_an_output_the_signature_alone_is_checked(first, keys, tmp_path):
+    copy = shutil.copytree(first.summary["pushed"], tmp_path / Path(first.summary["pushed"]).name)
+    code, failed, said = verify(copy, keys)
+    assert (code, failed) == (0, []), said
+    assert "lineage: not compared" in said
+    older = copy.rename(tmp_path / "99999999999")
+    assert verify(older, keys)[:2] == (3, ["name"])
+    (older / SIGNATURE).unlink()
+    assert verify(older, keys)[:2] == (3, ["name", "signature"])
+    unkeyed = bit_tfx("verify", str(older))
+    assert (unkeyed.returncode, unkeyed.stdout) == (2, "")
+    assert "nothing to check it by" in unkeyed.stderr
+
+
+def test_a_key_that_cannot_sign_stops_the_run_before_it_starts(run, output, first, tmp_path):
+    refused = run(output, *SHORT, f"push.signing_key={tmp_path / 'none.pem'}")
+    assert refused.exit_code == 2
+    assert "push.signing_key" in refused.err
+    assert "cannot be read: No such file" in refused.err
+    checked = bit_tfx("check", "--set", f"push.signing_key={tmp_path / 'none.pem'}")
+    assert checked.returncode == 2
 
 
 def test_a_model_that_is_too_slow_is_rejected_and_what_serves_stays(run, output, first):

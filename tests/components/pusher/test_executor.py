@@ -20,10 +20,12 @@ from components.model_check.findings import FINDINGS, Check, Findings, write_fin
 from components.pusher.executor import Executor
 from components.pusher.rollback import pin, roll_back, unpin
 from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
+from components.pusher.signature import fault_of, make_keys
 from components.pusher.versions import (
     ADDED,
     CARD_JSON,
     CARD_MARKDOWN,
+    SIGNATURE,
     model_digest,
     versions,
 )
@@ -102,7 +104,7 @@ def push(tmp_path, judged):
         shutil.rmtree(model.uri, ignore_errors=True)
         shutil.copytree(models[number].uri, model.uri)
 
-    def start(execution, blessed=1, run_id="a-run", keep_last=None, **others):
+    def start(execution, blessed=1, card=CARD, **others):
         blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, blessed)
         pushed = standard_artifacts.PushedModel()
         pushed.uri = str(tmp_path / "pushed_model" / str(execution))
@@ -114,9 +116,7 @@ def push(tmp_path, judged):
             {"pushed_model": [pushed]},
             {
                 "push_destination": json.dumps(destination),
-                "card": CARD.model_copy(
-                    update={"run_id": run_id, "keep_last": keep_last}
-                ).model_dump_json(),
+                "card": card.model_dump_json(),
                 "code": "",
             },
         )
@@ -140,7 +140,7 @@ def card_in(folder):
 def test_the_same_model_is_pushed_once(push):
     assert was_pushed(push(1))
     before = card_in(next(push.serving.iterdir()))
-    assert not was_pushed(push(2, run_id="another-run"))
+    assert not was_pushed(push(2, card=CARD.model_copy(update={"run_id": "another-run"})))
     assert len(versions(push.serving)) == 1
     assert card_in(next(push.serving.iterdir())) == before
 
@@ -186,12 +186,35 @@ def test_the_card_is_in_the_version_and_in_the_artifact_and_not_in_the_model(pus
     before = model_digest(push.model)
     pushed = push(1)
     version = Path(pushed.get_string_custom_property("pushed_destination"))
-    for name in ADDED:
+    for name in set(ADDED) - {SIGNATURE}:
         assert (version / name).read_bytes() == (Path(pushed.uri) / name).read_bytes()
         assert not (push.model / name).exists()
     assert model_digest(push.model) == model_digest(version) == before
     assert card_in(version)["model"]["version"] == int(version.name)
     assert f"version {version.name}" in (version / CARD_MARKDOWN).read_text(encoding="utf-8")
+
+
+def test_with_a_key_the_version_and_the_artifact_are_signed_alike(push, tmp_path, caplog):
+    private, public = make_keys(tmp_path)
+    signed = CARD.model_copy(update={"signing_key": private})
+    pushed = push(1, card=signed)
+    version = Path(pushed.get_string_custom_property("pushed_destination"))
+    assert fault_of(version, public) == fault_of(Path(pushed.uri), public) == ""
+    assert not was_pushed(push(2, card=signed))
+    assert "is not signed" not in caplog.text
+
+
+def test_a_model_that_serves_unsigned_is_named_with_the_command_that_signs_it(
+    push, tmp_path, caplog
+):
+    private, public = make_keys(tmp_path)
+    version = Path(push(1).get_string_custom_property("pushed_destination"))
+    assert not was_pushed(push(2, card=CARD.model_copy(update={"signing_key": private})))
+    (line,) = [each for each in caplog.messages if "is not signed" in each]
+    command = line.partition("type `")[2].rstrip("`").split()
+    bin_folder = Path(sys.executable).parent
+    subprocess.run([bin_folder / command[0], *command[1:]], check=True, capture_output=True)
+    assert fault_of(version, public) == ""
 
 
 def test_the_card_says_what_the_steps_found(push, judged):
@@ -302,7 +325,7 @@ def test_a_model_that_was_rolled_back_stays_away(push):
 def test_the_oldest_versions_go_with_a_push(push):
     for execution, number in enumerate((0, 1, 0), 1):
         push.take(number)
-        push(execution, keep_last=2)
+        push(execution, card=CARD.model_copy(update={"keep_last": 2}))
     assert len(versions(push.serving)) == 2
 
 

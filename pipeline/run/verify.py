@@ -1,0 +1,137 @@
+"""What `bit-tfx verify` does: checks a version's signature, and compares it with its lineage.
+
+The verb prints what it finds:
+
+    from pipeline.run.verify import verify
+
+    for check in verify("runs/digits/serving/1764497700", key="public.pem"):
+        print(check.passed, check.sentence)
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from components.digests import digests_of_files
+from components.errors import UserError
+from components.model_check.findings import Check
+from components.pusher.signature import check_public_key, fault_of
+from components.pusher.versions import CARD_JSON, SIGNATURE, served
+from components.storage import SAVED_MODEL, AnyPath, as_path, copy_tree
+from pipeline.run.metadata_file import connection_of
+from pipeline.run.serving import Place
+
+
+def verify(path: str, key: str | None, output: str | None = None) -> list[Check]:
+    """Checks one version.
+
+    Args:
+      path: its folder, or the folder of versions, of which the served one is checked; also gs://.
+      key: file of the public key; None leaves the signature out.
+      output: the output folder that it was pushed from; None takes the one that `path` is in, and
+        leaves the lineage out where it is in none.
+
+    Returns:
+      The checks in order; those that could not be made are not among them.
+
+    Raises:
+      UserError: nothing is there to check, or nothing to check it by.
+    """
+    if key is not None:
+        check_public_key(key)
+    version = _version(path)
+    place = _place(version, output)
+    if key is None and place.metadata is None:
+        raise UserError(
+            f"{version}: there is nothing to check it by. Give --key FILE, the public key of its "
+            "signature, or --output DIR, the output folder that it was pushed from."
+        )
+    with _local(version) as folder:
+        checks = [_name(folder)] if (folder / CARD_JSON).exists() else []
+        if key is not None:
+            fault = fault_of(folder, key)
+            checks.append(Check("signature", not fault, fault or f"{key} belongs to its signature"))
+        if place.metadata is not None:
+            checks += _of_lineage(folder, place.metadata)
+        return checks
+
+
+def left_out(path: str, key: str | None, output: str | None) -> list[str]:
+    """Sentences on what `verify` does not check."""
+    version = _version(path)
+    sentences = []
+    if key is None:
+        signed = (version / SIGNATURE).exists()
+        state = "is signed" if signed else "is not signed"
+        sentences.append(f"signature: not checked, the version {state} and no --key was given")
+    if _place(version, output).metadata is None:
+        sentences.append("lineage: not compared, no ML Metadata is beside it and no --output given")
+    return sentences
+
+
+def _version(path: str) -> AnyPath:
+    folder = as_path(path)
+    if (folder / SAVED_MODEL).exists():
+        return folder
+    found = served(folder) if folder.is_dir() else None
+    if found is None:
+        raise UserError(
+            f"{path} is neither a version (it has no {SAVED_MODEL}) nor a folder of versions: give "
+            "runs/NAME/serving or one of its versions."
+        )
+    return found
+
+
+def _place(version: AnyPath, output: str | None) -> Place:
+    if output is None:
+        return Place.of_serving(str(version.parent))
+    place = Place.of_output(output)
+    if place.metadata is None:
+        raise UserError(f"--output {output}: no run has left ML Metadata there.")
+    return place
+
+
+@contextmanager
+def _local(version: AnyPath) -> Iterator[Path]:
+    """The version's folder on this machine, by its name."""
+    if isinstance(version, Path):
+        yield version.resolve()
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch, version.name)
+        copy_tree(version, copy)
+        yield copy
+
+
+def _name(folder: Path) -> Check:
+    """An older version, signed as it is, must not come back under a higher number."""
+    number = str(_card(folder)["model"]["version"])
+    if folder.name == number:
+        return Check("name", True, f"it is version {number}, as its card says")
+    return Check("name", False, f"its folder is {folder.name}, and its card says version {number}")
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    try:
+        card: dict[str, Any] = json.loads((folder / CARD_JSON).read_text(encoding="utf-8"))
+        int(card["model"]["version"])
+        _ = card["backbone"]["sha256"], card["data"]["fingerprint"], card["code"]["steps"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / CARD_JSON} is not a model card: {error!r}.") from error
+    return card
+
+
+def _of_lineage(folder: Path, metadata: Path) -> list[Check]:
+    from ml_metadata.metadata_store import metadata_store
+
+    from components.lineage.provenance import provenance
+
+    if not (folder / CARD_JSON).exists():
+        return [Check("card", False, f"it has no {CARD_JSON}: no run pushed it")]
+    store = metadata_store.MetadataStore(connection_of(metadata))
+    return provenance(store, digests_of_files(folder), _card(folder))
