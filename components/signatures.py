@@ -76,8 +76,12 @@ def signatures(classes: int, side: int) -> tuple[Signature, ...]:
     """
     answers = {
         PROBABILITIES: Tensor("float32", (None, classes), "the probability of each class"),
-        CLASS_INDEX: Tensor("int64", (None,), "the most probable class, from 0"),
-        CLASS_NAME: Tensor("string", (None,), "its name"),
+        CLASS_INDEX: Tensor(
+            "int64",
+            (None,),
+            "the most probable class, from 0; -1 below serving.min_confidence",
+        ),
+        CLASS_NAME: Tensor("string", (None,), "its name; empty where the index is -1"),
     }
     checked = {
         **answers,

@@ -44,5 +44,6 @@ def card_settings(config: Config, inputs: Inputs, run_id: str) -> CardSettings:
         code=CodeFacts(steps=inputs.code, image=image, commit=commit, libraries=library_versions()),
         training=sections["training"],
         keep_last=config.push.keep_last,
+        min_confidence=config.serving.min_confidence,
         signing_key=config.push.signing_key,
     )

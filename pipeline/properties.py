@@ -77,6 +77,7 @@ def trainer_settings(config: Config, inputs: Inputs) -> TrainerSettings:
         num_train=inputs.source.num_examples("train"),
         num_eval=inputs.source.num_examples("eval"),
         bounds=Bounds(pixels=config.data.screen.max_pixels, size=config.data.screen.max_bytes),
+        min_confidence=config.serving.min_confidence,
     )
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.signatures import CLASS_INDEX, CLASS_NAME, ERROR, PROBABILITIES, VALID, Signature
+from components.transform.features import NO_CLASS
 
 Outputs = dict[str, NDArray[Any]]
 """Arrays by the name of the output."""
@@ -34,7 +35,11 @@ class RefusedError(Exception):
 
 
 def check_answers(
-    signature: Signature, outputs: Outputs, rows: int, class_names: Sequence[str]
+    signature: Signature,
+    outputs: Outputs,
+    rows: int,
+    class_names: Sequence[str],
+    min_confidence: float | None = None,
 ) -> None:
     """Checks the answers for images that can be decoded.
 
@@ -43,6 +48,7 @@ def check_answers(
       outputs: what it gave.
       rows: images that it was asked for.
       class_names: names by class index.
+      min_confidence: the least probability with which it names a class; None names always.
 
     Raises:
       RefusedError: shapes are not those of the contract, an image has no answer, probabilities are
@@ -64,9 +70,13 @@ def check_answers(
     if not np.allclose(probabilities.sum(axis=1), 1.0, atol=_SUM_TOLERANCE):
         raise RefusedError(f"{name} gives probabilities that do not add up to 1")
     index = probabilities.argmax(axis=1)
+    if min_confidence is not None:
+        sure = probabilities.max(axis=1) >= np.float32(min_confidence)
+        index = np.where(sure, index, NO_CLASS)
+    below = "" if min_confidence is None else f", or -1 below {min_confidence:g}"
     if (outputs[CLASS_INDEX] != index).any():
-        raise RefusedError(f"class_index of {name} is not the most probable class")
-    names = [class_names[each] for each in index]
+        raise RefusedError(f"class_index of {name} is not the most probable class{below}")
+    names = ["" if each == NO_CLASS else class_names[each] for each in index]
     if [each.decode("utf-8", "replace") for each in outputs[CLASS_NAME]] != names:
         raise RefusedError(f"class_name of {name} is not the name of its class_index")
 

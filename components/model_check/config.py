@@ -21,6 +21,14 @@ class ServingConfig(Section):
         "99th percentile of 50 requests on the machine that runs ModelCheck. null measures it "
         "without a limit.",
     )
+    min_confidence: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="The least probability of the first class with which the model names a class; "
+        "below it `class_index` is -1 and `class_name` is empty. It is part of the model: another "
+        "value trains again. null always names one.",
+    )
     max_memory_mb: float | None = Field(
         None,
         gt=0,

@@ -90,6 +90,7 @@ class Executor(SettingsExecutor[ModelCheckSettings]):
             class_names=settings.class_names,
             side=settings.side,
             split=settings.split,
+            min_confidence=settings.serving.min_confidence,
             expected=tuple(_expected(rows[example_key(record)]) for record in known),
         )
         example = tf.train.Example.FromString(known[0])

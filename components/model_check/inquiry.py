@@ -172,7 +172,8 @@ class Inquiry:
         return f"both signatures of encoded images answer for images of the {self._job.split} split"
 
     def _hold_to_contract(self, name: str, outputs: Outputs, rows: int) -> None:
-        check_answers(self._by_name[name], outputs, rows, self._job.class_names)
+        job = self._job
+        check_answers(self._by_name[name], outputs, rows, job.class_names, job.min_confidence)
 
     def _latency(self) -> str:
         """p50 and p99 of requests of one image, once the model is warm."""

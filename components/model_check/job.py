@@ -43,12 +43,14 @@ class Job(Section):
       side: of the images that the network sees, in pixels.
       split: the split that the images are from.
       expected: a row for each record of the queries.
+      min_confidence: the least probability with which the model names a class; None names always.
     """
 
     class_names: Names
     side: int
     split: str
     expected: Annotated[tuple[Expected, ...], Field(strict=False)]
+    min_confidence: float | None = None
 
     @classmethod
     def read(cls, path: Path) -> Job:

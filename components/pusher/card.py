@@ -35,6 +35,23 @@ Figures = Mapping[Slice, Mapping[str, Measured]]
 
 
 @dataclass(frozen=True)
+class Abstention:
+    """What a threshold does on the judged split.
+
+    Attributes:
+      min_confidence: the least probability with which the model names a class.
+      images: of the judged split that have an answer.
+      named: those for which it names a class.
+      accuracy: share of these that are right; None where there are none.
+    """
+
+    min_confidence: float
+    images: int
+    named: int
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What the steps recorded about the model.
 
@@ -47,6 +64,7 @@ class Evidence:
       baseline: the baseline's; {} where there was none.
       gates: as they were applied.
       clipped: images whose loss is clipped.
+      abstention: what `min_confidence` does; None without it.
     """
 
     counts: Mapping[str, int]
@@ -56,6 +74,7 @@ class Evidence:
     baseline: Figures
     gates: Sequence[Gate]
     clipped: int = 0
+    abstention: Abstention | None = None
 
 
 @dataclass(frozen=True)
@@ -135,9 +154,12 @@ class ModelCard:
         from the backbone.
       hyperparameters: how it was trained.
       training: its epochs in short.
+      calibration: the temperature and what it does (`components.trainer.calibration`); None where
+        the logits are not divided.
       split: the split that was judged.
       metrics: of the model on that split.
       baseline_metrics: the same of the model before it; None where there was none.
+      abstention: when it names no class; None where it always names one.
       gates: every gate that was applied.
       code: what ran.
     """
@@ -153,9 +175,11 @@ class ModelCard:
     base_model: str | None
     hyperparameters: Hyperparameters
     training: TrainingSummary
+    calibration: Mapping[str, Any] | None
     split: str
     metrics: Judgement
     baseline_metrics: Judgement | None
+    abstention: Abstention | None
     gates: tuple[Gate, ...]
     code: CodeFacts
 
@@ -189,9 +213,11 @@ def make_card(settings: CardSettings, evidence: Evidence, version: int, pushed: 
             settings.training, _tuned(settings, evidence.trained), evidence.trained.get("plan", {})
         ),
         training=training,
+        calibration=evidence.trained.get("calibration"),
         split=settings.split,
         metrics=metrics,
         baseline_metrics=_judgement(evidence.baseline, names) if evidence.baseline else None,
+        abstention=evidence.abstention,
         gates=tuple(evidence.gates),
         code=settings.code,
     )
@@ -276,6 +302,12 @@ def _limits(
             f"Its weights are those of epoch {training.restored_epoch} of {training.epochs}, "
             f"chosen by the accuracy on the {split} split, which judged it too: on images that "
             "nothing was chosen by it may do worse."
+        )
+    calibration = evidence.trained.get("calibration")
+    if calibration and calibration["temperature"] != 1.0 and split == "eval":
+        found.append(
+            f"Its temperature {calibration['temperature']:.4g} was fitted on the eval split, which "
+            "judged it too: on images that nothing was fitted on its loss may be higher."
         )
     if evidence.clipped:
         least = f"{LEAST_PROBABILITY:g}"

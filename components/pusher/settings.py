@@ -71,6 +71,7 @@ class CardSettings(Section):
       code: what ran.
       training: the section of the configuration.
       keep_last: versions that stay in `serving`; None for all.
+      min_confidence: the least probability with which the model names a class; None names always.
       signing_key: file of the private key; None signs nothing.
     """
 
@@ -83,4 +84,5 @@ class CardSettings(Section):
     code: CodeFacts
     training: dict[str, Any]
     keep_last: int | None = None
+    min_confidence: float | None = None
     signing_key: str | None = None

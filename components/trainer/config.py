@@ -146,6 +146,12 @@ class TrainingConfig(Section):
     xla: bool = Field(
         False, description="Whether to compile the forward and backward pass with XLA."
     )
+    calibration: Literal["none", "temperature"] = Field(
+        "none",
+        description="`temperature`: after the training the logits are divided by one number, "
+        "fitted on the eval split, so that probabilities are shares of right answers; the classes "
+        "stay the same (docs/how-to/calibration.md).",
+    )
     checkpoint_seconds: int = Field(
         60,
         ge=0,

@@ -19,6 +19,7 @@ from typing import Any
 import tensorflow as tf
 
 from components import progress
+from components.trainer.calibration import Calibration
 from components.trainer.plan import Plan
 from components.trainer.settings import Job
 
@@ -67,15 +68,17 @@ def _writer(folder: str | None, name: str) -> tf.summary.SummaryWriter:
     return tf.summary.create_file_writer(os.path.join(folder, name))
 
 
-def hyperparameters(job: Job, plan: Plan) -> dict[str, Any]:
+def hyperparameters(job: Job, plan: Plan, calibration: Calibration | None) -> dict[str, Any]:
     """What was trained with, what a search chose included, by key.
 
-    `mode`, `training` with every key of that section, `plan`, which follows from it, and
-    `base_model`, the folder of the model that it started from; None for the backbone alone.
+    `mode`, `training` with every key of that section, `plan`, which follows from it,
+    `base_model`, the folder of the model that it started from, None for the backbone alone, and
+    `calibration`, None without one.
     """
     return {
         "mode": job.settings.mode,
         "training": job.settings.training.model_dump(mode="json"),
         "plan": asdict(plan),
         "base_model": job.base_model,
+        "calibration": asdict(calibration) if calibration else None,
     }

@@ -4,7 +4,7 @@
 
     from components.trainer.served_model import export
 
-    export(model, graph, ("daisy", "rose"), "/out/serving/1764497700", Bounds())
+    export(model, graph, Answers(("daisy", "rose")), "/out/serving/1764497700", Bounds())
     loaded = tf.saved_model.load("/out/serving/1764497700")
     answers = loaded.signatures["predict_image"](image_bytes=tf.constant([encoded]))
     answers["class_name"], answers["valid"], answers["error"]
@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -42,6 +43,21 @@ _NOT_FINITE = "the network gives NaN or infinity for it"
 Outputs = dict[str, tf.Tensor]
 
 
+@dataclass(frozen=True)
+class Answers:
+    """How logits become an answer.
+
+    Attributes:
+      class_names: names by class index.
+      temperature: divides the logits (`components.trainer.calibration`).
+      min_confidence: the least probability with which a class is named; None names always.
+    """
+
+    class_names: Sequence[str]
+    temperature: float = 1.0
+    min_confidence: float | None = None
+
+
 class ServedClassifier(tf.Module):
     """Encoded images to class probabilities, by the transform graph that training used."""
 
@@ -49,7 +65,7 @@ class ServedClassifier(tf.Module):
         self,
         model: BiTClassifier,
         graph: tft.TFTransformOutput,
-        class_names: Sequence[str],
+        answers: Answers,
         bounds: Bounds,
     ):
         super().__init__(name="bit_classifier")
@@ -59,7 +75,8 @@ class ServedClassifier(tf.Module):
         # The graph has no variables or tables; saving would fail if it had.
         self._transform = graph.transform_features_layer().__call__
         self._image_spec = graph.raw_feature_spec()[IMAGE]
-        self._class_names = tf.constant(list(class_names))
+        self._class_names = tf.constant(list(answers.class_names))
+        self._temperature, self._min_confidence = answers.temperature, answers.min_confidence
         self._bounds = bounds
         side = graph.transformed_feature_spec()[IMAGE].shape
         self._row_specs = (tf.TensorSpec(side, tf.float32), tf.TensorSpec((), tf.string))
@@ -99,7 +116,7 @@ class ServedClassifier(tf.Module):
 
         It decodes and resizes nothing: for converters, and for clients that do it themselves.
         """
-        return self._named(tf.nn.softmax(self._model(pixels)))
+        return self._named(self._probabilities(pixels))
 
     @tf.function(input_signature=[], autograph=False)
     def labels(self) -> Outputs:
@@ -111,7 +128,7 @@ class ServedClassifier(tf.Module):
     ) -> Outputs:
         (images, error), decoded = each_alone(pixels, rows, self._row_specs)
         error = tf.where(decoded, error, _DAMAGED)
-        answers = self._named(tf.nn.softmax(self._model(images)))
+        answers = self._named(self._probabilities(images))
         finite = tf.reduce_all(tf.math.is_finite(answers[PROBABILITIES]), axis=1)
         error = tf.where(tf.equal(error, "") & ~finite, _NOT_FINITE, error)
         valid = tf.equal(error, "")
@@ -130,19 +147,23 @@ class ServedClassifier(tf.Module):
         shaped = tf.reshape(encoded, [-1, *self._image_spec.shape])
         return self._transform({IMAGE: shaped})[IMAGE], refused
 
+    def _probabilities(self, images: tf.Tensor) -> tf.Tensor:
+        logits = self._model(images)
+        return tf.nn.softmax(logits if self._temperature == 1.0 else logits / self._temperature)
+
     def _named(self, probabilities: tf.Tensor) -> Outputs:
         index = tf.argmax(probabilities, axis=1)
-        return {
-            PROBABILITIES: probabilities,
-            CLASS_INDEX: index,
-            CLASS_NAME: tf.gather(self._class_names, index),
-        }
+        name = tf.gather(self._class_names, index)
+        if self._min_confidence is not None:
+            sure = tf.reduce_max(probabilities, axis=1) >= self._min_confidence
+            index, name = tf.where(sure, index, NO_CLASS), tf.where(sure, name, "")
+        return {PROBABILITIES: probabilities, CLASS_INDEX: index, CLASS_NAME: name}
 
 
 def export(
     model: BiTClassifier,
     graph: tft.TFTransformOutput,
-    class_names: Sequence[str],
+    answers: Answers,
     directory: str,
     bounds: Bounds,
 ) -> None:
@@ -154,11 +175,11 @@ def export(
     Args:
       model: from images to logits.
       graph: the Transform step's output.
-      class_names: names by class index.
+      answers: names of the classes, and how sure the model must be of one.
       directory: for the SavedModel.
       bounds: of the images that it decodes.
     """
-    served = ServedClassifier(model, graph, class_names, bounds)
+    served = ServedClassifier(model, graph, answers, bounds)
     functions: dict[str, Any] = {
         SERVING_DEFAULT: served.serving_default,
         PREDICT_IMAGE: served.predict_image,
@@ -169,4 +190,4 @@ def export(
     tf.saved_model.save(served, directory, signatures=signatures)
     labels = as_path(directory) / LABELS_FILE
     labels.parent.mkdir(parents=True, exist_ok=True)
-    labels.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
+    labels.write_text("".join(f"{name}\n" for name in answers.class_names), encoding="utf-8")

@@ -38,6 +38,8 @@ class TrainerSettings(Section):
         screen.
       num_eval: the same for the eval split.
       bounds: of the images that the served model decodes.
+      min_confidence: the least probability with which the served model names a class; None names
+        always.
     """
 
     backbone_path: str
@@ -50,6 +52,7 @@ class TrainerSettings(Section):
     num_train: int
     num_eval: int
     bounds: Bounds = Bounds()
+    min_confidence: float | None = None
 
     def with_counts(self, counts: Counts) -> TrainerSettings:
         """These settings with the numbers of images that passed the screen."""
@@ -92,5 +95,13 @@ class Job(Section):
     @property
     def own_checkpoints(self) -> str:
         """The folder of this training's checkpoints, named by the digest of its inputs."""
-        values = self.model_dump_json(exclude={"model_run", "serving_model", "checkpoints"})
+        # The threshold is a part of the served model alone.
+        values = self.model_dump_json(
+            exclude={
+                "settings": {"min_confidence"},
+                "model_run": True,
+                "serving_model": True,
+                "checkpoints": True,
+            }
+        )
         return f"{self.checkpoints}/{hashlib.sha256(values.encode()).hexdigest()[:32]}"

@@ -36,6 +36,7 @@ import tensorflow_transform as tft
 
 from components.backbone.handle import load_backbone
 from components.trainer.cache import SplitCache
+from components.trainer.calibration import calibrate
 from components.trainer.checkpoint import Checkpoints, NoCheckpoints, remove_checkpoints
 from components.trainer.history import Record, hyperparameters
 from components.trainer.input_pipeline import Draws, one_pass, seed_tensorflow, train_batches
@@ -44,7 +45,7 @@ from components.trainer.model import BiTClassifier, make_optimizer
 from components.trainer.model_run import write_history, write_hyperparameters
 from components.trainer.network_inputs import NetworkInputs, make_inputs
 from components.trainer.plan import Plan, make_plan
-from components.trainer.served_model import export
+from components.trainer.served_model import Answers, export
 from components.trainer.settings import Job, TrainerSettings
 from components.trainer.strategy import Workers, make_strategy, spread, sum_of_workers, worker
 from components.trainer.train_step import Steps
@@ -82,18 +83,22 @@ def train(job: Job, workers: Workers | None = None) -> list[Row]:
         inputs = make_inputs(job, plan, model, graph, cache)
         index, _ = worker()
         record = Record(job.model_run if index == 0 else None, plan.epochs)
-        rows = Fit(settings, plan.mixup, model, inputs).run(plan, record.tell, job.own_checkpoints)
+        fit = Fit(settings, plan.mixup, model, inputs)
+        rows = fit.run(plan, record.tell, job.own_checkpoints)
         record.close()
-    if index > 0:
-        return rows
+        if index > 0:
+            return rows
+        calibration = calibrate(*fit.answers()) if training.calibration == "temperature" else None
     write_history(rows, job.model_run)
     # Altair takes a second to import, and most processes that import this module draw nothing.
     from components.trainer.curves import write_curves
 
     write_curves(rows, job.model_run)
-    write_hyperparameters(hyperparameters(job, plan), job.model_run)
+    write_hyperparameters(hyperparameters(job, plan, calibration), job.model_run)
     model.backbone.compute_in_float32()
-    export(model, graph, settings.class_names, job.serving_model, settings.bounds)
+    temperature = calibration.temperature if calibration else 1.0
+    answers = Answers(settings.class_names, temperature, settings.min_confidence)
+    export(model, graph, answers, job.serving_model, settings.bounds)
     remove_checkpoints(job.own_checkpoints)
     return rows
 
@@ -214,6 +219,13 @@ class Fit:
                 checkpoints_folder, every_s, self.changed, loop.best, self.optimizer
             )
         return loop.run(lambda step: iter(self._batches(step)), checkpoints, on_epoch)
+
+    def answers(self) -> tuple[np.ndarray, np.ndarray]:
+        """Logits float32 [N, C] and labels int64 [N] of the eval split, of this worker's part."""
+        forward = tf.function(lambda inputs: self._eval_inputs.forward(inputs, False))
+        batches = one_pass(self._eval_inputs.split, self._training.batch_size)
+        found = [(forward(inputs).numpy(), labels.numpy()) for inputs, labels in batches]
+        return tuple(np.concatenate(each) for each in zip(*found, strict=True))
 
     def _make_batches(self, step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
         device_batch = (

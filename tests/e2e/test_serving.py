@@ -7,12 +7,13 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
 from components.lineage.changes import changes
 from components.pusher.signature import make_keys, sign
-from components.pusher.versions import CARD_JSON, SIGNATURE, versions
+from components.pusher.versions import CARD_JSON, CARD_MARKDOWN, SIGNATURE, versions
 from pipeline.run.metadata_file import connection_of
 from tests.command import bit_tfx
 from tests.e2e.conftest import QUICK
@@ -20,6 +21,7 @@ from tests.e2e.conftest import QUICK
 pytestmark = pytest.mark.slow
 
 SHORT = (*QUICK, "training.schedule={steps: 20, boundaries: [15]}", "evaluation.min_accuracy=0.01")
+SHORT = (*SHORT, "training.calibration=temperature", "serving.min_confidence=0.3")
 OTHER = (*SHORT, "training.base_learning_rate=0.002", "evaluation.max_regression=1.0")
 WORST = (*SHORT, "training.base_learning_rate=0.00001", "evaluation.max_regression=0.1")
 
@@ -147,6 +149,26 @@ def test_a_key_that_cannot_sign_stops_the_run_before_it_starts(run, output, firs
     assert "cannot be read: No such file" in refused.err
     checked = bit_tfx("check", "--set", f"push.signing_key={tmp_path / 'none.pem'}")
     assert checked.returncode == 2
+
+
+def test_the_card_has_the_temperature_and_what_the_threshold_does(first, output):
+    pushed = Path(first.summary["pushed"])
+    card = json.loads((pushed / CARD_JSON).read_text(encoding="utf-8"))
+    calibration, abstention = card["calibration"], card["abstention"]
+    assert calibration["images"] == abstention["images"] == card["metrics"]["images"]
+    assert calibration["loss"] < calibration["loss_before"]
+    # What the Evaluator measured is what the temperature was fitted for.
+    assert card["metrics"]["overall"]["loss"]["value"] <= calibration["loss"] + 0.01
+    assert any("was fitted on the eval split" in each for each in card["limits"])
+    (table,) = (output / "artifacts" / "Evaluator" / "evaluation").rglob("part-*.parquet")
+    rows = pq.read_table(table).to_pylist()
+    named = [row for row in rows if row["top_probabilities"][0] >= 0.3]
+    assert 0 < len(named) < len(rows)
+    right = [row["label"] == row["top_classes"][0] for row in named]
+    assert abstention["named"] == len(named)
+    assert abstention["accuracy"] == pytest.approx(sum(right) / len(right))
+    text = (pushed / CARD_MARKDOWN).read_text(encoding="utf-8")
+    assert f"names one for\n{len(named)} of {len(rows)} images, with an accuracy of" in text
 
 
 def test_a_model_that_is_too_slow_is_rejected_and_what_serves_stays(run, output, first):
