@@ -65,7 +65,7 @@ def _check_signing_key(config: Config) -> None:
         raise UserError(
             f"push.signing_key {key}: the pod of Pusher has no such file. Put the key into a "
             "Secret, `kubectl create secret generic signing --from-file=signing.pem`, and give "
-            "--set 'kubeflow.steps={Pusher: {secret_files: [{secret: signing, path: /signing}]}}' "
+            "--set 'kubeflow.steps.Pusher.secret_files=[{secret: signing, path: /signing}]' "
             "--set push.signing_key=/signing/signing.pem"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -317,6 +318,27 @@ def test_a_mistake_is_one_sentence_and_writes_nothing(tmp_path, arguments, sente
     assert sentence in ran.stderr
     assert "Traceback" not in ran.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_pod_that_signs_has_the_key(tmp_path):
+    """The command of the error, as it is typed."""
+    output = tmp_path / "package.yaml"
+    refused = compile_(output, "--image", IMAGE, "--set", "push.signing_key=/home/me/signing.pem")
+    assert refused.returncode == 2
+    assert (
+        "push.signing_key /home/me/signing.pem: the pod of Pusher has no such file"
+        in refused.stderr
+    )
+    options = shlex.split(refused.stderr.partition("and give ")[2])
+    ran = compile_(output, "--image", IMAGE, *options)
+    assert ran.returncode == 0, ran.stderr
+    _, platform = read(output)
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    mounted = {
+        name: [each["mountPath"] for each in pod.get("secretAsVolume", [])]
+        for name, pod in pods.items()
+    }
+    assert {name for name, paths in mounted.items() if "/signing" in paths} == {"exec-pusher"}
 
 
 def test_a_tag_is_warned_of(tmp_path):
