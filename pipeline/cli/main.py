@@ -25,6 +25,7 @@ VERBS = (
     "quarantine",
     "rollback",
     "pin",
+    "export",
     "tfma",
     "weights",
     "worker",
