@@ -68,7 +68,11 @@ def of_folder(folder: Path, class_names: Sequence[str]) -> Iterator[Labelled]:
     Raises:
       UserError: it holds no image, other classes, or splits.
     """
-    found = list_images(folder)
+    try:
+        found = list_images(folder)
+    except UserError as error:
+        # Its sentences name the key of the configuration.
+        raise UserError(str(error).replace("data.folder", "--examples")) from error
     if list(found.splits) != [FLAT_SPLIT]:
         inner = folder / sorted(found.splits)[0]
         raise UserError(

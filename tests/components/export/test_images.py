@@ -69,6 +69,11 @@ def test_a_folder_may_lack_classes_and_not_bring_others(tmp_path):
         list(of_folder(tmp_path, CLASSES))
 
 
+def test_a_folder_without_images_is_refused_by_the_name_of_the_option(tmp_path):
+    with pytest.raises(UserError, match=f"^--examples {tmp_path} holds no image"):
+        list(of_folder(tmp_path, CLASSES))
+
+
 def test_a_folder_of_splits_is_refused_with_what_to_type(tmp_path):
     write(tmp_path, "test/3/a.png", "train/3/b.png")
     with pytest.raises(UserError, match=f"--examples {tmp_path}/test"):
