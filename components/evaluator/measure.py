@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from components.evaluator import intervals, ranking
 from components.evaluator.gates import OVERALL, Measured, Slice
+from components.evaluator.prediction_table import rows_by_slice
 from components.evaluator.predictions import slice_of
 from components.evaluator.results import (
     ACCURACY,
@@ -33,7 +34,7 @@ from components.evaluator.results import (
     Findings,
     Metrics,
 )
-from components.transform.features import LABEL, NO_CLASS
+from components.transform.features import NO_CLASS
 
 _HIGHEST_LOSS = -math.log(ranking.LEAST_PROBABILITY)
 _DECIMALS = 12
@@ -109,7 +110,7 @@ def _with_share(measured: Measured) -> Measured:
 def _with_losses(metrics: Metrics, table: Any, losses: NDArray[np.float64]) -> Metrics:
     """With the bootstrap's intervals of the mean loss of every slice."""
     by_count: dict[int, list[Slice]] = defaultdict(list)
-    rows = {key: found for key, found in _rows_of(table) if LOSS in metrics.get(key, {})}
+    rows = {key: found for key, found in rows_by_slice(table) if LOSS in metrics.get(key, {})}
     for key, of_slice in rows.items():
         by_count[len(of_slice)].append(key)
     found = dict(metrics)
@@ -122,21 +123,3 @@ def _with_losses(metrics: Metrics, table: Any, losses: NDArray[np.float64]) -> M
                 loss = replace(metrics[key][LOSS], lower=ends[0], upper=ends[1])
                 found[key] = {**metrics[key], LOSS: loss}
     return found
-
-
-def _rows_of(table: Any) -> Iterator[tuple[Slice, NDArray[np.int64]]]:
-    """The rows of every slice that has some."""
-    if not len(table):
-        return
-    yield OVERALL, np.arange(len(table))
-    labels = table["label"].to_numpy()
-    order = np.argsort(labels, kind="stable")
-    classes, starts = np.unique(labels[order], return_index=True)
-    for index, rows in zip(classes, np.split(order, starts[1:]), strict=True):
-        yield (LABEL, str(index)), rows
-    others: dict[Slice, list[int]] = defaultdict(list)
-    for row, slices in enumerate(table["slices"].to_pylist()):
-        for each in slices:
-            others[each["feature"], each["value"]].append(row)
-    for key, of_slice in others.items():
-        yield key, np.array(of_slice)

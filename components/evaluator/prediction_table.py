@@ -9,16 +9,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from components.errors import UserError
-from components.evaluator.gates import Slice
+from components.evaluator.gates import OVERALL, Slice
 from components.evaluator.ranking import label_ranks, predicted_classes
 from components.storage import as_path
-from components.transform.features import NO_CLASS
+from components.transform.features import LABEL, NO_CLASS
 
 FOLDER = "predictions"
 TOP = 5
@@ -93,3 +95,21 @@ def read_predictions(evaluation: str) -> pa.Table:
     tables = [pq.read_table(pa.BufferReader(file.read_bytes())) for file in files]
     table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
     return table.take(pa.compute.sort_indices(table, [("example", "ascending")]))
+
+
+def rows_by_slice(table: pa.Table) -> Iterator[tuple[Slice, NDArray[np.int64]]]:
+    """The rows, int64 [n], of every slice that has some: all images, each class, each slice."""
+    if not len(table):
+        return
+    yield OVERALL, np.arange(len(table))
+    labels = table["label"].to_numpy()
+    order = np.argsort(labels, kind="stable")
+    classes, starts = np.unique(labels[order], return_index=True)
+    for index, rows in zip(classes, np.split(order, starts[1:]), strict=True):
+        yield (LABEL, str(index)), rows
+    others: dict[Slice, list[int]] = defaultdict(list)
+    for row, slices in enumerate(table["slices"].to_pylist()):
+        for each in slices:
+            others[each["feature"], each["value"]].append(row)
+    for key, of_slice in others.items():
+        yield key, np.array(of_slice)

@@ -26,6 +26,7 @@ VERBS = (
     "rollback",
     "pin",
     "verify",
+    "export",
     "tfma",
     "weights",
     "worker",

@@ -37,6 +37,11 @@ class Layout:
         return self.output / "serving"
 
     @property
+    def exports(self) -> AnyPath:
+        """Served models converted for other runtimes: `<version>/<format>`."""
+        return self.output / "exports"
+
+    @property
     def checkpoints(self) -> AnyPath:
         """Checkpoints of trainings that are not done, by the digest of what they depend on."""
         return self.output / "checkpoints"

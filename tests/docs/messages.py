@@ -85,6 +85,12 @@ AREAS = (
         ("components/evaluator", "components/lineage", "components/pusher", "components/report"),
     ),
     Area(
+        "Export",
+        "[export.md](../how-to/export.md) has the formats, what judges a conversion, and what a "
+        "model outside its output folder needs.",
+        ("components/export", "pipeline/run/export"),
+    ),
+    Area(
         "Output, disk and metadata database",
         "Nothing has trained yet. Give another `--output`, free the place or the database that is "
         "named, and run again: what is done is cached.",

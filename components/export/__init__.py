@@ -1,0 +1,1 @@
+"""A served model converted for other runtimes, judged like any other before it is written."""
