@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -109,16 +110,17 @@ def _of_folder(root: AnyPath, settings: ScoreSettings) -> Images:
 def _walk(root: AnyPath, litter: list[str]) -> Iterator[tuple[tuple[str, ...], Entry]]:
     """(place of its folder, entry) of every file below a folder; each folder once."""
     seen = set()
-    folders: list[tuple[str, ...]] = [()]
+    folders: deque[tuple[str, ...]] = deque([()])
     while folders:
-        place = folders.pop()
+        place = folders.popleft()
         folder = root.joinpath(*place)
         # A link may lead back to a folder above it.
         real = os.path.realpath(folder) if is_local(folder) else str(folder)
         if real in seen:
             continue
         seen.add(real)
-        for entry in list_folder(folder, KEY):
+        # In one order, or two links to one folder would take turns.
+        for entry in sorted(list_folder(folder, KEY)):
             if entry.is_litter:
                 litter.append("/".join((*place, entry.name)))
             elif entry.is_folder:

@@ -1,8 +1,10 @@
 """The model that scores: its folder, version, class names and digest, before it is loaded.
 
-from components.scoring.model import find_model
+Of the output of a run:
 
-find_model("runs/digits/serving").class_names
+    from components.scoring.model import find_model
+
+    find_model("runs/digits/serving").class_names
 """
 
 from __future__ import annotations

@@ -1,8 +1,12 @@
 """A scoring from its settings to its tables: begun, gone on with, or found done.
 
-from components.scoring.run import Watch, score
+In Python:
 
-score(settings, ["--runner=FnApiRunner"], Watch(print))
+    from components.scoring.run import Watch, score
+    from components.scoring.settings import ScoreSettings
+
+    settings = ScoreSettings(model="serving", images="photos", output="predictions.parquet")
+    score(settings, ["--runner=FnApiRunner"], Watch(print))
 """
 
 from __future__ import annotations

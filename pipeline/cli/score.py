@@ -65,6 +65,8 @@ docs/how-to/scoring.md has the columns, and what is refused.
     show_default=True,
     help="full: decode each image first, as training does, and refuse what training refuses.",
 )
+@click.option("--max-bytes", type=click.IntRange(min=1), help="As data.screen.max_bytes.")
+@click.option("--max-pixels", type=click.IntRange(min=1), help="As data.screen.max_pixels.")
 @click.option(
     "--convert",
     metavar="KIND",
@@ -82,11 +84,18 @@ docs/how-to/scoring.md has the columns, and what is refused.
     help="Processes, each with a model of its own.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the tables of another command.")
-def command(workers: int, convert: tuple[str, ...], **given: Any) -> int:
+def command(
+    workers: int,
+    convert: tuple[str, ...],
+    max_bytes: int | None,
+    max_pixels: int | None,
+    **given: Any,
+) -> int:
     """Score many images with a served model.
 
     Killed and started again with the same command it goes on with what is done.
     """
     from pipeline.run.score import perform, settings_of
 
-    return perform(settings_of(convert, **given), workers)
+    limits = {"convert": convert, "max_bytes": max_bytes, "max_pixels": max_pixels}
+    return perform(settings_of(limits, **given), workers)

@@ -1,8 +1,12 @@
 """What `bit-tfx score` does: the scoring with Beam's flags, and one line of progress on a terminal.
 
-from pipeline.run.score import perform
+The verb passes on what it was given:
 
-perform(settings, workers=1)
+    from pipeline.run.score import perform, settings_of
+
+    limits = {"convert": ("webp",)}
+    settings = settings_of(limits, model="serving", images="photos", output="p.parquet")
+    perform(settings, workers=1)
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from rich.console import Console
@@ -94,14 +99,19 @@ def _bar(console: Console) -> Progress:
     )
 
 
-def settings_of(convert: tuple[str, ...], **given: Any) -> ScoreSettings:
+def settings_of(limits: Mapping[str, Any], **given: Any) -> ScoreSettings:
     """The settings that a command line gives.
+
+    Args:
+      limits: values of `data.screen`; None takes the default.
+      given: the other settings.
 
     Raises:
       UserError: --convert names no kind that can be converted.
     """
     known = get_args(Convertible)
-    unknown = [kind for kind in convert if kind not in known]
+    unknown = [kind for kind in limits["convert"] if kind not in known]
     if unknown:
         raise UserError(f"--convert {unknown[0]}: give one of {', '.join(known)}.")
-    return ScoreSettings(limits=ScreenConfig.model_validate({"convert": convert}), **given)
+    set_ones = {key: value for key, value in limits.items() if value is not None}
+    return ScoreSettings(limits=ScreenConfig(**set_ones), **given)
