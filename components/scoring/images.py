@@ -1,6 +1,7 @@
 """The images of `--images`: a folder, a pattern, a table of paths, or a data set of tfds.
 
 >>> import tempfile
+>>> from pathlib import Path
 >>> with tempfile.TemporaryDirectory() as folder:
 ...     for name in ("b.jpg", "a.png", "notes.txt"):
 ...         Path(folder, name).touch()

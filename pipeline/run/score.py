@@ -61,9 +61,11 @@ def perform(settings: ScoreSettings, workers: int) -> int:
             counts = score(settings, flags, watch)
     except UserError:
         raise
-    except Exception as error:  # Whatever a worker raises: its parts are kept.
-        said = f"error: {one_line(error)}. The same command goes on with what is done."
-        print(said, file=sys.stderr)
+    except (Exception, KeyboardInterrupt) as error:  # Whatever a worker raises.
+        text = one_line(error)
+        # Beam makes an error of its own of Ctrl-C.
+        said = "interrupted" if KeyboardInterrupt.__name__ in text else f"error: {text}"
+        print(f"{said}. The same command goes on with what is done.", file=sys.stderr)
         return FAILED
     for line in summary(settings, counts, time.monotonic() - started):
         watch.say(line)

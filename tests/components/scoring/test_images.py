@@ -9,6 +9,7 @@ import pytest
 from components.errors import UserError
 from components.scoring.images import open_images
 from components.scoring.settings import ScoreSettings
+from components.storage import as_path
 
 
 def settings(images, **given):
@@ -184,3 +185,19 @@ def test_the_fingerprint_is_of_names_and_content(photos):
     changed = fingerprint()
     os.rename(photos / "b.jpg", photos / "c.jpg")
     assert len({first, changed, fingerprint()}) == 3
+
+
+def test_images_in_an_object_store(store):
+    for name in ("b.jpg", "a/1.png", "t.txt"):
+        path = as_path(f"{store}/photos/{name}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    assert names(f"{store}/photos") == ["a/1.png", "b.jpg"]
+    assert contents(f"{store}/photos") == [b"a/1.png", b"b.jpg"]
+    assert names(f"{store}/photos/*/*.png") == ["a/1.png"]
+    assert contents(f"{store}/photos/*.jpg") == [b"b.jpg"]
+    as_path(f"{store}/photos/t.csv").write_text(f"path\na/1.png\n{store}/photos/b.jpg\n")
+    assert contents(f"{store}/photos/t.csv") == [b"a/1.png", b"b.jpg"]
+    first = open_images(settings(f"{store}/photos")).fingerprint
+    as_path(f"{store}/photos/b.jpg").write_text("changed")
+    assert open_images(settings(f"{store}/photos")).fingerprint != first

@@ -26,6 +26,7 @@ from components.scoring.model import find_model
 from components.scoring.run import Watch, score
 from components.scoring.settings import ScoreSettings
 from components.scoring.table import Columns, entropies
+from components.storage import as_path, copy_tree
 from components.trainer.train import train
 from tests import poison
 from tests.command import BIT_TFX, bit_tfx
@@ -152,11 +153,11 @@ def test_columns_and_metadata(settings, serving):
         assert known[b"bit_tfx.model_digest"].decode() == find_model(str(serving)).digest
 
 
-def test_the_most_uncertain_come_first(settings, monkeypatch):
-    _, by_name, _ = scored(settings())
+def test_the_most_uncertain_come_first(settings, whole, monkeypatch):
+    by_name = pq.read_table(pa.BufferReader(whole[0]))
     # Rows from many groups, as of a large table.
     monkeypatch.setattr("components.scoring.assemble._GROUP_ROWS", 7)
-    _, by_entropy, _ = scored(settings(sort="entropy", output=settings().output + ".parquet"))
+    _, by_entropy, _ = scored(settings(sort="entropy"))
     order = np.argsort(-by_name["entropy"].to_numpy(), kind="stable")
     assert by_entropy.to_pylist() == by_name.take(pa.array(order)).to_pylist()
 
@@ -186,9 +187,19 @@ def test_the_full_screen_refuses_what_training_refuses(settings, spoiled):
     assert np.isfinite(table["entropy"].to_numpy()).all()
 
 
-def test_the_header_and_the_model_refuse_nearly_as_much(settings, spoiled):
-    folder, reasons = spoiled
-    _, table, rejects = scored(settings(images=str(folder), limits=poison.LIMITS))
+@pytest.fixture(scope="module")
+def by_header(serving, spoiled, tmp_path_factory):
+    """The two tables of the spoiled folder with the screen that is the default."""
+    output = tmp_path_factory.mktemp("by_header") / "p.parquet"
+    told = ScoreSettings(
+        model=str(serving), images=str(spoiled[0]), output=str(output), limits=poison.LIMITS
+    )
+    return scored(told)[1:]
+
+
+def test_the_header_and_the_model_refuse_nearly_as_much(by_header, spoiled):
+    _, reasons = spoiled
+    table, rejects = by_header
     found = dict(zip(*rejects.select(["name", "reason"]).to_pydict().values(), strict=True))
     # Decoders fill them with grey, and say nothing that a program could hear.
     silent = {name for name in reasons if "ended" in name}
@@ -198,9 +209,8 @@ def test_the_header_and_the_model_refuse_nearly_as_much(settings, spoiled):
     assert table.num_rows >= len(reasons)
 
 
-def test_a_bad_image_changes_no_other_row(settings, spoiled, tmp_path):
-    folder, reasons = spoiled
-    _, mixed, _ = scored(settings(images=str(folder), limits=poison.LIMITS))
+def test_a_bad_image_changes_no_other_row(settings, spoiled, by_header, tmp_path):
+    (folder, reasons), (mixed, _) = spoiled, by_header
     good = tmp_path / "good"
     shutil.copytree(folder, good, ignore=lambda _, names: set(names) & set(reasons))
     output = str(tmp_path / "good.parquet")
@@ -456,3 +466,12 @@ def test_killed_three_times_it_ends_with_the_same_bytes(settings, tmp_path):
     assert ran.stdout.startswith("Going on: ")
     assert files_of(told) == files_of(unbroken)
     assert not told.parts.exists()
+
+
+def test_a_model_and_images_of_an_object_store(settings, serving, digits, store, tmp_path):
+    copy_tree(serving, as_path(f"{store}/serving"))
+    copy_tree(digits / "0", as_path(f"{store}/photos"))
+    told = settings(model=f"{store}/serving", images=f"{store}/photos")
+    _, remote, _ = scored(told)
+    local = settings(images=str(digits / "0"), output=str(tmp_path / "local.parquet"))
+    assert remote.to_pylist() == scored(local)[1].to_pylist()
