@@ -30,7 +30,7 @@ from components.scoring.images import Images, open_images
 from components.scoring.model import ServedModel, find_model
 from components.scoring.settings import ScoreSettings
 from components.scoring.table import REASON, Columns
-from components.storage import is_uri
+from components.storage import is_uri, try_writing
 
 _COMMAND, _JOB = "bit_tfx.command", "bit_tfx.job"
 """Keys of a table's metadata: what was typed, and the digests of what it was about."""
@@ -108,6 +108,13 @@ def _check_targets(settings: ScoreSettings) -> None:
         )
     if target.suffix != _SUFFIX or target.is_dir():
         raise UserError(f"--output {target}: give a file that ends in {_SUFFIX}.")
+    try:
+        try_writing(target.parent)
+    except OSError as error:
+        raise UserError(
+            f"--output {target}: nothing can be written there: {error.strerror or error}. Give a "
+            "file in a folder of yours."
+        ) from error
     for path in (target, settings.rejects):
         written_by = _metadata(path).get(_COMMAND.encode(), b"").decode()
         if path.exists() and not settings.overwrite and written_by != settings.command():

@@ -377,6 +377,9 @@ def test_a_place_that_is_no_file_of_ours(settings, tmp_path):
     for output in (tmp_path, tmp_path / "p.csv", "gs://bucket/p.parquet"):
         with pytest.raises(UserError, match="--output"):
             score(settings(output=str(output)), FLAGS, Watch(print))
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="nothing can be written there: Not a directory"):
+        score(settings(output=str(tmp_path / "file" / "p.parquet")), FLAGS, Watch(print))
 
 
 _SHOWS_IMPORTS = """
