@@ -85,11 +85,20 @@ class FolderShard(Shard):
 
 def _read(path: AnyPath, limit_bytes: int) -> tuple[bytes, int]:
     """The content of a file and 0; of a file beyond the limit, its beginning and its length."""
-    # Reading a pipe would block for ever.
-    if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(0, "It is not a regular file")
+    most = limit_bytes + 1
+    first = most
+    if isinstance(path, Path):
+        there = path.stat()
+        # Reading a pipe would block for ever.
+        if not stat.S_ISREG(there.st_mode):
+            raise OSError(0, "It is not a regular file")
+        # Python takes memory for all that is asked for, which costs more than the reading.
+        first = min(there.st_size + 1, most)
     with path.open("rb") as stream:
-        image = stream.read(limit_bytes + 1)
+        image = stream.read(first)
+        if len(image) == first < most:
+            # It has grown meanwhile.
+            image += stream.read(most - first)
     if len(image) <= limit_bytes:
         return image, 0
     found = path.stat()
