@@ -156,12 +156,14 @@ def hushed() -> Iterator[None]:
 
     Some of it comes from C++, whatever its log level is.
     """
+    sys.stderr.flush()
     before = os.dup(2)
     try:
         with open(os.devnull, "w", encoding="utf-8") as nowhere:
             os.dup2(nowhere.fileno(), 2)
         yield
     finally:
+        sys.stderr.flush()
         os.dup2(before, 2)
         os.close(before)
 

@@ -3,8 +3,8 @@
 >>> shards = [SplitCounts(5, 4, {"empty": 1}), SplitCounts(3, 1, {"empty": 1, "truncated": 1})]
 >>> total(shards)
 SplitCounts(read=8, kept=5, rejected={'empty': 2, 'truncated': 1})
->>> total(shards).num_rejected
-3
+>>> total(shards).num_rejected, by_reason(total(shards).rejected)
+(3, '2 empty, 1 truncated')
 """
 
 from __future__ import annotations
@@ -55,6 +55,12 @@ Counts = dict[str, SplitCounts]
 def total(counts: Iterable[SplitCounts]) -> SplitCounts:
     """The sum over splits or shards."""
     return sum(counts, SplitCounts())
+
+
+def by_reason(rejected: Mapping[str, int]) -> str:
+    """`12 truncated, 3 empty`, the most frequent first."""
+    ordered = sorted(rejected.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in ordered)
 
 
 def write_counts(counts: Mapping[str, SplitCounts], examples_uri: str) -> None:

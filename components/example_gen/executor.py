@@ -1,8 +1,6 @@
 """Screens stored records and copies those that pass, byte for byte, one file per shard.
 
 >>> from components.example_gen.counts import SplitCounts
->>> by_reason(SplitCounts(20, 17, {"empty": 1, "too_many_bytes": 2}))
-'2 too many bytes, 1 empty'
 >>> class _Shard:
 ...     split, num_records = "train", 20
 >>> check_counts({"train": SplitCounts(read=19, kept=19)}, [_Shard()])
@@ -25,7 +23,14 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from components.example_gen.config import DataConfig, ScreenConfig
-from components.example_gen.counts import Counts, SplitCounts, set_counts, total, write_counts
+from components.example_gen.counts import (
+    Counts,
+    SplitCounts,
+    by_reason,
+    set_counts,
+    total,
+    write_counts,
+)
 from components.example_gen.draw import Drawer
 from components.example_gen.record_stats import RecordStats, check_first_label
 from components.example_gen.screening import screen_shard
@@ -208,12 +213,6 @@ def check_counts(counts: Mapping[str, SplitCounts], shards: Sequence[Shard]) -> 
             )
 
 
-def by_reason(counts: SplitCounts) -> str:
-    """`12 truncated, 3 empty`, the most frequent first."""
-    ordered = sorted(counts.rejected.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in ordered)
-
-
 def _describe(artifacts: Mapping[str, Any], source: Source, counts: Counts) -> None:
     for artifact in artifacts.values():
         artifact.set_string_custom_property("source", source.full_name)
@@ -239,6 +238,6 @@ def _log(counts: Counts) -> None:
     if everything.num_rejected:
         text = (
             f"{everything.num_rejected:,} of {everything.read:,} images set aside: "
-            f"{by_reason(everything)}"
+            f"{by_reason(everything.rejected)}"
         )
         report(text, event="finding", text=text)

@@ -66,7 +66,7 @@ def screen_shard(
     threads = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
     with ThreadPoolExecutor(threads) as pool:
         records = shard.records()
-        yield from _in_order(
+        yield from in_order(
             pool, lambda stored: screen_record(stored, limits, classes), records, threads * _AHEAD
         )
 
@@ -128,13 +128,13 @@ def _refused(
     return check_label(next(iter(labels), None), classes)
 
 
-def _in_order(
+def in_order(
     pool: ThreadPoolExecutor,
     function: Callable[[Item], Result],
     items: Iterable[Item],
     ahead: int,
 ) -> Iterator[Result]:
-    """`map` with at most `ahead` items in progress."""
+    """The results of `map` in order, by a pool's threads, with at most `ahead` in progress."""
     pending: deque[Future[Any]] = deque()
     for item in items:
         pending.append(pool.submit(function, item))

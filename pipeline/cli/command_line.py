@@ -76,6 +76,8 @@ def _stray(word: str, known: set[str]) -> str:
       known: options of the command.
     """
     means = ""
+    if "--images" in known and Path(word).is_file():
+        return f"Unexpected word {word!r}. If the shell filled in a pattern, put it in quotes."
     if "--preset" in known and word in preset_names():
         means = "--preset"
     elif "--config" in known and word.endswith((".yaml", ".yml")):

@@ -23,6 +23,7 @@ VERBS = (
     "runs",
     "report",
     "quarantine",
+    "score",
     "rollback",
     "pin",
     "verify",

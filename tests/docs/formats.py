@@ -168,13 +168,16 @@ def columns(schema: Any) -> str:
 
 
 def tables() -> dict[str, str]:
-    """The generated blocks of formats.md: columns of the index, the predictions; signatures."""
+    """The generated blocks of formats.md: columns of the tables; signatures."""
     from components.evaluator.predictions import SCHEMA
     from components.example_gen.index import schema
+    from components.scoring.table import REJECT, ROW
 
     return {
         "index": columns(schema()),
         "predictions": columns(SCHEMA),
+        "scored": columns(ROW),
+        "score_rejects": columns(REJECT),
         "signatures": _signature_table(),
     }
 

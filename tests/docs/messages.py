@@ -91,6 +91,12 @@ AREAS = (
         ("components/export", "pipeline/run/export"),
     ),
     Area(
+        "Scoring",
+        "Correct the option that is named. Nothing is lost: what is done is in the parts beside "
+        "the output. [scoring.md](../how-to/scoring.md) says what each option takes.",
+        ("components/scoring", "pipeline/run/score", "pipeline/cli/score"),
+    ),
+    Area(
         "Output, disk and metadata database",
         "Nothing has trained yet. Give another `--output`, free the place or the database that is "
         "named, and run again: what is done is cached.",

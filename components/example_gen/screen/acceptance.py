@@ -54,6 +54,30 @@ def screen(image: bytes, limits: ScreenConfig) -> Accepted | Refused:
         return unfit.refused
 
 
+def screen_header(image: bytes, limits: ScreenConfig) -> Header | Refused:
+    """What `screen` finds without decoding a pixel, in some microseconds.
+
+    Args:
+      image: the encoded image.
+      limits: the `data.screen` section.
+
+    Returns:
+      The header of an image that decoding, or converting (`is_converted`), may still refuse.
+    """
+    try:
+        header, wrong = _examine(image, limits)
+        if wrong and header.convert not in limits.convert:
+            return wrong.refused
+        return header
+    except UnfitError as unfit:
+        return unfit.refused
+
+
+def is_converted(header: Header, limits: ScreenConfig) -> bool:
+    """Whether `screen` may return such an image as a PNG."""
+    return header.format in CONVERTIBLE or header.convert in limits.convert
+
+
 def check_label(label: int | None, classes: int) -> Refused | None:
     """Refuses a label that is not that of a class.
 
@@ -70,6 +94,20 @@ def check_label(label: int | None, classes: int) -> Refused | None:
 
 
 def _accept(image: bytes, limits: ScreenConfig) -> Accepted:
+    header, wrong = _examine(image, limits)
+    if not wrong and header.format not in CONVERTIBLE:
+        pixels = decode(image, header)
+        found = find_flaw(image, header, pixels)
+        if not found:
+            return _accepted(image, header.format, pixels)
+        wrong = _unfit(Reason.DAMAGED, found, header.convert)
+    if wrong and header.convert not in limits.convert:
+        raise wrong
+    return _converted(image, header, limits)
+
+
+def _examine(image: bytes, limits: ScreenConfig) -> tuple[Header, UnfitError | None]:
+    """The header, and what is wrong with it that a conversion may mend."""
     _check_bytes(image, limits)
     kind = format_of(image)
     if kind in CONVERTIBLE and kind not in limits.convert:
@@ -82,15 +120,7 @@ def _accept(image: bytes, limits: ScreenConfig) -> Accepted:
         raise wrong
     if header.obstacle:
         wrong = _unfit(Reason.UNSUPPORTED, header.obstacle, header.convert)
-    if not wrong and kind not in CONVERTIBLE:
-        pixels = decode(image, header)
-        found = find_flaw(image, header, pixels)
-        if not found:
-            return _accepted(image, kind, pixels)
-        wrong = _unfit(Reason.DAMAGED, found, header.convert)
-    if wrong and header.convert not in limits.convert:
-        raise wrong
-    return _converted(image, header, limits)
+    return header, wrong
 
 
 def _converted(image: bytes, header: Header, limits: ScreenConfig) -> Accepted:

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from components.example_gen.sources.shard import Shard
-from components.example_gen.sources.stored import Stored
-from components.storage import AnyPath, as_path, io_errors
+from components.example_gen.sources.stored import Stored, StoredImage
+from components.storage import AnyPath, as_path, io_errors, is_uri
 from components.transform.features import IMAGE, LABEL
 
 
@@ -53,18 +53,30 @@ class FolderShard(Shard):
         # The protocol buffer of TensorFlow, without TensorFlow.
         from tensorflow_datasets.proto import tf_example_pb2
 
-        for place in range(self.take) if self.drawn is None else self.drawn:
-            name, error = self.names[place], ""
-            try:
-                image, size_bytes = _read(as_path(os.path.join(self.path, name)), self.limit_bytes)
-            except io_errors() as problem:
-                image, size_bytes = b"", 0
-                error = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+        for place, stored in zip(self._places(), self.images(), strict=True):
             example = tf_example_pb2.Example()
             features = example.features.feature
-            features[IMAGE].bytes_list.value.append(image)
+            features[IMAGE].bytes_list.value.append(stored.image)
             features[LABEL].int64_list.value.append(self.classes[place])
-            yield Stored(name, example.SerializeToString(deterministic=True), error, size_bytes)
+            record = example.SerializeToString(deterministic=True)
+            yield Stored(stored.source, record, stored.error, stored.size_bytes)
+
+    def images(self) -> Iterator[StoredImage]:
+        """The files as they are, in the order of the shard."""
+        return (self._image(self.names[place]) for place in self._places())
+
+    def _places(self) -> Sequence[int]:
+        return range(self.take) if self.drawn is None else self.drawn
+
+    def _image(self, name: str) -> StoredImage:
+        # A table may name files of several stores.
+        path = as_path(name if is_uri(name) else os.path.join(self.path, name))
+        try:
+            image, size_bytes = _read(path, self.limit_bytes)
+        except io_errors() as problem:
+            error = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+            return StoredImage(name, b"", error)
+        return StoredImage(name, image, size_bytes=size_bytes)
 
     def labels(self) -> Iterator[int]:
         """The classes of all its files."""
@@ -73,11 +85,20 @@ class FolderShard(Shard):
 
 def _read(path: AnyPath, limit_bytes: int) -> tuple[bytes, int]:
     """The content of a file and 0; of a file beyond the limit, its beginning and its length."""
-    # Reading a pipe would block for ever.
-    if isinstance(path, Path) and not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(0, "It is not a regular file")
+    most = limit_bytes + 1
+    first = most
+    if isinstance(path, Path):
+        there = path.stat()
+        # Reading a pipe would block for ever.
+        if not stat.S_ISREG(there.st_mode):
+            raise OSError(0, "It is not a regular file")
+        # Python takes memory for all that is asked for, which costs more than the reading.
+        first = min(there.st_size + 1, most)
     with path.open("rb") as stream:
-        image = stream.read(limit_bytes + 1)
+        image = stream.read(first)
+        if len(image) == first < most:
+            # It has grown meanwhile.
+            image += stream.read(most - first)
     if len(image) <= limit_bytes:
         return image, 0
     found = path.stat()

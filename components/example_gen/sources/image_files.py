@@ -82,7 +82,16 @@ class ImageFiles:
     notes: tuple[str, ...] = ()
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
+    """A file or folder in a folder.
+
+    Attributes:
+      name: of itself.
+      is_folder: whether it is one, or a link to one.
+      size_bytes: of a file; 0 for a dangling link.
+      changed: modification time, in the storage's unit.
+    """
+
     name: str
     is_folder: bool
     size_bytes: int = 0
@@ -90,6 +99,7 @@ class _Entry(NamedTuple):
 
     @property
     def is_litter(self) -> bool:
+        """Whether an operating system left it, or it is hidden."""
         return self.name.startswith(".") or self.name.lower() in _LITTER
 
 
@@ -106,8 +116,8 @@ def list_images(root: AnyPath) -> ImageFiles:
     """
     litter: list[str] = []
 
-    def listed(*place: str) -> list[_Entry]:
-        entries = _entries(root.joinpath(*place))
+    def listed(*place: str) -> list[Entry]:
+        entries = list_folder(root.joinpath(*place))
         litter.extend("/".join((*place, entry.name)) for entry in entries if entry.is_litter)
         return [entry for entry in entries if not entry.is_litter]
 
@@ -124,14 +134,14 @@ def list_images(root: AnyPath) -> ImageFiles:
     above = [*_files(top)]
     if has_splits:
         above += [f"{name}/{file}" for name, found in middle.items() for file in _files(found)]
-        folders: dict[str, dict[tuple[str, ...], list[_Entry]]] = {
+        folders: dict[str, dict[tuple[str, ...], list[Entry]]] = {
             split: {place: found for place, found in bottom.items() if place[0] == split}
             for split in middle
         }
     else:
         folders = {FLAT_SPLIT: {(name,): found for name, found in middle.items()}}
-    notes = [*_unread(root, "beside the class folders", above)]
-    notes += _unread(root, "hidden or system files", litter)
+    notes = [*unread(root, "beside the class folders", above)]
+    notes += unread(root, "hidden or system files", litter)
     if not has_splits and all(role_of(name) for name in middle):
         notes.append(
             f"The classes of {display(str(root))} are named like splits: "
@@ -141,7 +151,8 @@ def list_images(root: AnyPath) -> ImageFiles:
     return _sorted({display(split): places for split, places in folders.items()}, tuple(notes))
 
 
-def _unread(root: AnyPath, what: str, names: Sequence[str]) -> Iterator[str]:
+def unread(root: AnyPath, what: str, names: Sequence[str]) -> Iterator[str]:
+    """A sentence about files that are not read, if there are any."""
     if names:
         shown = ", ".join(display(name) for name in sorted(names)[:_SHOWN])
         more = ", ..." if len(names) > _SHOWN else ""
@@ -154,7 +165,7 @@ def display(name: str) -> str:
 
 
 def _sorted(
-    folders: dict[str, dict[tuple[str, ...], list[_Entry]]], notes: tuple[str, ...]
+    folders: dict[str, dict[tuple[str, ...], list[Entry]]], notes: tuple[str, ...]
 ) -> ImageFiles:
     """Numbers the classes and sorts the files.
 
@@ -192,9 +203,9 @@ def _order(file: ImageFile) -> bytes:
 
 def _check_layout(
     root: AnyPath,
-    top: list[_Entry],
-    middle: dict[str, list[_Entry]],
-    bottom: dict[tuple[str, str], list[_Entry]],
+    top: list[Entry],
+    middle: dict[str, list[Entry]],
+    bottom: dict[tuple[str, str], list[Entry]],
     has_splits: bool,
 ) -> None:
     layouts = f"{root}/<class>/* or {root}/<split>/<class>/*"
@@ -216,7 +227,7 @@ def _check_layout(
     for place, entries in bottom.items():
         for entry in entries:
             folder = root.joinpath(*place, entry.name)
-            if entry.is_folder and not all(found.is_litter for found in _entries(folder)):
+            if entry.is_folder and not all(found.is_litter for found in list_folder(folder)):
                 raise UserError(
                     f"data.folder: {display(str(folder))} is too deep below {root}. Move its "
                     f"files: images must be {layouts}."
@@ -225,20 +236,33 @@ def _check_layout(
         raise UserError(f"data.folder {root} holds no image; images must be {layouts}.")
 
 
-def _files(entries: Iterable[_Entry]) -> Iterator[str]:
+def _files(entries: Iterable[Entry]) -> Iterator[str]:
     return (entry.name for entry in entries if not entry.is_folder)
 
 
-def _images(entries: Iterable[_Entry]) -> Iterator[str]:
+def _images(entries: Iterable[Entry]) -> Iterator[str]:
     """Files above the class folders that are not documentation of the data."""
     for name in _files(entries):
-        path = PurePosixPath(name.lower())
-        if path.suffix not in _NOTES and path.stem not in _NOTES_NAMED:
+        if not is_note(name):
             yield name
 
 
-def _entries(folder: AnyPath) -> list[_Entry]:
-    """The content of a folder."""
+def is_note(name: str) -> bool:
+    """Whether a file documents images, by its name."""
+    path = PurePosixPath(name.lower())
+    return path.suffix in _NOTES or path.stem in _NOTES_NAMED
+
+
+def list_folder(folder: AnyPath, key: str = "data.folder") -> list[Entry]:
+    """The content of a folder.
+
+    Args:
+      folder: on a disk or in an object store.
+      key: what gave it, for errors.
+
+    Raises:
+      UserError: it cannot be listed.
+    """
     try:
         if isinstance(folder, Path):
             with os.scandir(folder) as found:
@@ -251,19 +275,17 @@ def _entries(folder: AnyPath) -> list[_Entry]:
             return list(pool.map(_remote, paths))
     except io_errors() as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(
-            f"data.folder {display(str(folder))} cannot be listed: {reason}."
-        ) from error
+        raise UserError(f"{key} {display(str(folder))} cannot be listed: {reason}.") from error
 
 
-def _local(entry: os.DirEntry[str]) -> _Entry:
+def _local(entry: os.DirEntry[str]) -> Entry:
     try:
         found = entry.stat()
     except OSError:  # A dangling or circular link: ExampleGen will reject it.
-        return _Entry(entry.name, False)
-    return _Entry(entry.name, stat.S_ISDIR(found.st_mode), found.st_size, found.st_mtime_ns)
+        return Entry(entry.name, False)
+    return Entry(entry.name, stat.S_ISDIR(found.st_mode), found.st_size, found.st_mtime_ns)
 
 
-def _remote(path: AnyPath) -> _Entry:
+def _remote(path: AnyPath) -> Entry:
     found = path.stat()
-    return _Entry(path.name, found.is_directory, found.length, found.mtime)  # type: ignore
+    return Entry(path.name, found.is_directory, found.length, found.mtime)  # type: ignore

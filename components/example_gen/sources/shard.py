@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from components.example_gen.sources.stored import Stored
+from components.example_gen.sources.stored import Stored, StoredImage, image_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,11 @@ class Shard(abc.ABC):
     @abc.abstractmethod
     def labels(self) -> Iterator[int]:
         """The labels of the whole run, in its order; NO_LABEL if a record has none."""
+
+    def images(self) -> Iterator[StoredImage]:
+        """The images of `records`, for whoever needs no label."""
+        for stored in self.records():
+            yield image_of(stored)
 
     def glance(self) -> Iterator[bytes]:
         """The records, for a check before the run; without TensorFlow if possible."""

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from components.example_gen.screen.result import Refused
-from components.transform.features import LABEL
+from components.example_gen.screen.result import Reason, Refused
+from components.transform.features import IMAGE, LABEL
 
 
 class Stored(NamedTuple):
@@ -35,6 +35,32 @@ class Stored(NamedTuple):
     error: str = ""
     size_bytes: int = 0
     refused: Refused | None = None
+
+
+class StoredImage(NamedTuple):
+    """The image of a record; attributes as in `Stored`.
+
+    Attributes:
+      image: as it is encoded.
+    """
+
+    source: str
+    image: bytes
+    error: str = ""
+    size_bytes: int = 0
+    refused: Refused | None = None
+
+
+def image_of(stored: Stored) -> StoredImage:
+    """The image of a record; one that is not a tf.Example with one image is refused."""
+    example = parsed(stored.record)
+    images = list(example.features.feature[IMAGE].bytes_list.value) if example else []
+    refused = stored.refused
+    if len(images) != 1 and not refused:
+        detail = f"{len(images)} images instead of one" if example else "not a tf.Example"
+        refused = Refused(Reason.MALFORMED, detail, cure="")
+    image = images[0] if len(images) == 1 else b""
+    return StoredImage(stored.source, image, stored.error, stored.size_bytes, refused)
 
 
 NO_LABEL = -1

@@ -24,7 +24,7 @@ from components.errors import UserError
 from components.example_gen.config import DataConfig
 from components.example_gen.sources.file_stat import records_digest, size_and_time
 from components.example_gen.sources.slices import Run, first_lines
-from components.example_gen.sources.tfds_features import class_names
+from components.example_gen.sources.tfds_features import check_image, class_names
 from components.example_gen.sources.tfds_shard import TfdsShard
 from components.progress import report
 from components.storage import AnyPath, as_path, io_errors, try_writing
@@ -139,6 +139,23 @@ def open_tfds(config: DataConfig) -> TfdsData:
       UserError: there is no such data set, it cannot be prepared here, or it holds no images with
         classes.
     """
+    builder = prepared_builder(config)
+    return TfdsData(builder, class_names(builder.info.features, builder.info.full_name))
+
+
+def open_unlabelled(config: DataConfig) -> TfdsData:
+    """`open_tfds` for the images alone: without classes, and any label will do.
+
+    Raises:
+      UserError: there is no such data set, it cannot be prepared here, or it holds no images.
+    """
+    builder = prepared_builder(config)
+    check_image(builder.info.features, builder.info.full_name)
+    return TfdsData(builder, ())
+
+
+def prepared_builder(config: DataConfig) -> Any:
+    """The tfds builder of a data set, prepared."""
     import tensorflow_datasets as tfds
 
     from components.example_gen.sources import digits as _digits  # noqa: F401
@@ -147,7 +164,7 @@ def open_tfds(config: DataConfig) -> TfdsData:
     builder = _find_builder(tfds, config)
     if not builder.is_prepared():
         _prepare(tfds, builder)
-    return TfdsData(builder, class_names(builder.info.features, builder.info.full_name))
+    return builder
 
 
 def _find_builder(tfds: Any, config: DataConfig) -> Any:

@@ -39,9 +39,33 @@ def class_names(features: Any, full_name: str) -> tuple[str, ...]:
     """
     import tensorflow_datasets as tfds
 
+    _check_kinds(features, full_name, {IMAGE: tfds.features.Image, LABEL: tfds.features.ClassLabel})
+    label = features[LABEL]
+    if not label.num_classes:
+        raise UserError(
+            f"data.name {full_name}: its feature 'label' has neither the names nor the number of "
+            "its classes. Write the data set with ClassLabel(names=[...])."
+        )
+    return tuple(label.names)
+
+
+def check_image(features: Any, full_name: str) -> None:
+    """Checks that a data set has an `image` whose stored bytes are the picture.
+
+    Raises:
+      UserError: it has none.
+    """
+    import tensorflow_datasets as tfds
+
+    _check_kinds(features, full_name, {IMAGE: tfds.features.Image})
+
+
+def _check_kinds(features: Any, full_name: str, wanted: dict[str, Any]) -> None:
+    import tensorflow_datasets as tfds
+
     is_dict = isinstance(features, tfds.features.FeaturesDict)
     kinds = {name: _kind(feature) for name, feature in features.items()} if is_dict else {}
-    for key, kind in ((IMAGE, tfds.features.Image), (LABEL, tfds.features.ClassLabel)):
+    for key, kind in wanted.items():
         # A feature of another class may decode the stored bytes differently.
         if key not in kinds or type(features[key]) is not kind:
             has = ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
@@ -52,13 +76,6 @@ def class_names(features: Any, full_name: str) -> tuple[str, ...]:
     wrong = _wrong_image(features[IMAGE])
     if wrong:
         raise UserError(f"data.name {full_name}: its feature 'image' is {wrong} {_CURE}")
-    label = features[LABEL]
-    if not label.num_classes:
-        raise UserError(
-            f"data.name {full_name}: its feature 'label' has neither the names nor the number of "
-            "its classes. Write the data set with ClassLabel(names=[...])."
-        )
-    return tuple(label.names)
 
 
 def _kind(feature: Any) -> str:

@@ -14,7 +14,6 @@ components.errors.UserError: data.tfrecords.files.train: no file matches /data/n
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import itertools
 import os
@@ -22,13 +21,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from components.errors import UserError
 from components.example_gen.config import TfRecordsConfig
 from components.example_gen.sources.example_label import KINDS, kinds_of
 from components.example_gen.sources.file_stat import size_and_time
+from components.example_gen.sources.patterns import matching
 from components.example_gen.sources.shard import first_records
 from components.example_gen.sources.slices import Run, split_infos
 from components.example_gen.sources.stored import parsed
@@ -37,7 +36,6 @@ from components.example_gen.sources.tfrecords_shard import ExamplesShard, single
 from components.storage import as_path, io_errors, is_uri
 
 _FILES_AT_A_TIME = 8
-_WILD = set("*?[")
 _LOOKED_AT = 1000
 """Records to search for the image and the label; nearly always the first has both."""
 
@@ -131,7 +129,10 @@ def open_tfrecords(section: TfRecordsConfig) -> TfRecordsData:
         class is named twice, or no record has the image or the label.
     """
     _check_names(section.class_names)
-    files = {split: _find(split, pattern) for split, pattern in section.files.items()}
+    files = {
+        split: matching(pattern, f"data.tfrecords.files.{split}")
+        for split, pattern in section.files.items()
+    }
     _check_apart(files)
     flat = [(split, path) for split, paths in files.items() for path in paths]
     with ThreadPoolExecutor(_FILES_AT_A_TIME) as pool:
@@ -142,24 +143,6 @@ def open_tfrecords(section: TfRecordsConfig) -> TfRecordsData:
     data = TfRecordsData(section, splits, files)
     _check_features(data)
     return data
-
-
-def _find(split: str, pattern: str) -> tuple[str, ...]:
-    """The files that match a pattern, sorted."""
-    if is_uri(pattern):
-        parts = PurePosixPath(pattern.partition("://")[2]).parts
-        fixed = list(itertools.takewhile(lambda part: not _WILD & set(part), parts[:-1]))
-        folder = as_path(f"{pattern.partition('://')[0]}://{'/'.join(fixed)}")
-        try:
-            found = [str(path) for path in folder.glob("/".join(parts[len(fixed) :]))]
-        except io_errors() as error:
-            raise UserError(f"data.tfrecords.files.{split} {pattern}: {error}.") from error
-    else:
-        named = glob.glob(pattern, recursive=True) or [pattern]
-        found = [path for path in named if os.path.lexists(path) and not os.path.isdir(path)]
-    if not found:
-        raise UserError(f"data.tfrecords.files.{split}: no file matches {pattern}.")
-    return tuple(sorted(found))
 
 
 def _check_apart(files: Mapping[str, Sequence[str]]) -> None:

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from PIL import Image
 from components.errors import UserError
 from components.example_gen.config import DataConfig, ScreenConfig, SplitsConfig
 from components.example_gen.sources import folder as folder_source
+from components.example_gen.sources.folder_shard import FolderShard
 from components.example_gen.sources.image_files import list_images
 from components.example_gen.sources.shard import first_records
 from components.example_gen.sources.source import open_source
@@ -279,3 +281,14 @@ def test_a_folder_in_an_object_store_is_read_too(store):
     assert (len(image_and_label(first.record)[0]), first.size_bytes) == (100, 200)
     assert second.error
     assert open_source(config).fingerprint != source.fingerprint
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_whole():
+    """The kernel's files say that they are empty."""
+    path = Path("/proc/self/cmdline")
+    assert path.stat().st_size == 0
+    shard = FolderShard("train", 0, 1, "/proc/self", 0, 1, names=("cmdline",), limit_bytes=100_000)
+    (stored,) = shard.images()
+    assert stored.image == path.read_bytes() != b""
+    (cut,) = replace(shard, limit_bytes=4).images()
+    assert len(cut.image) == 5

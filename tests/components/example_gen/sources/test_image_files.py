@@ -140,7 +140,7 @@ def test_the_order_is_that_of_the_names_alone(tmp_path_factory, chance):
     root = tmp_path_factory.getbasetemp() / "ordered"
     if not root.exists():
         write_classes(root, {"a": 20, "b": 20})
-    entries = image_files._entries
+    entries = image_files.list_folder
 
     def shuffled(folder):
         found = entries(folder)
@@ -149,7 +149,7 @@ def test_the_order_is_that_of_the_names_alone(tmp_path_factory, chance):
 
     expected = list_images(root)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(image_files, "_entries", shuffled)
+        patch.setattr(image_files, "list_folder", shuffled)
         assert list_images(root) == expected
 
 
