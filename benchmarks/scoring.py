@@ -85,11 +85,14 @@ def plain(model: str, images: str) -> measure.Figures:
 
 def ours(model: str, images: str) -> measure.Figures:
     """Everything that `bit-tfx score` does after its imports."""
-    import apache_beam  # noqa: F401
-    import tensorflow  # noqa: F401
+    from components.process import importing
 
-    from components.scoring.run import Watch, score
-    from components.scoring.settings import ScoreSettings
+    with importing():
+        import apache_beam  # noqa: F401
+        import tensorflow  # noqa: F401
+
+        from components.scoring.run import Watch, score
+        from components.scoring.settings import ScoreSettings
 
     with tempfile.TemporaryDirectory() as folder:
         settings = ScoreSettings(
