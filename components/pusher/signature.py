@@ -28,7 +28,7 @@ from typing import Any
 
 from components.digests import digests_of_files
 from components.errors import UserError
-from components.pusher.versions import SIGNATURE
+from components.pusher.versions import CARD_JSON, SIGNATURE
 
 PASSWORD = "BIT_TFX_SIGNING_PASSWORD"
 """The environment variable with the password of an encrypted private key."""
@@ -129,6 +129,25 @@ def fault_of(version: Path, public_key: str) -> str:
     except Exception as error:  # A hostile file makes the parsers below raise anything.
         return _reason(version, error)
     return ""
+
+
+def number_fault_of(version: Path) -> str:
+    """Why a version has another number than the push gave it, as a clause; "" where it has not.
+
+    A signature does not hold the folder's name: without this an older version, signed as it is,
+    could come back under a higher number. The card, which is signed, has the number.
+
+    Args:
+      version: a version's folder on a local disk.
+    """
+    try:
+        card = json.loads((version / CARD_JSON).read_text(encoding="utf-8"))
+        number = str(card["model"]["version"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return f"it has no {CARD_JSON} with its number"
+    if version.name == number:
+        return ""
+    return f"its folder is {version.name}, and its card says version {number}"
 
 
 def make_keys(folder: Path) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from typing import Any
 from components.digests import digests_of_files
 from components.errors import UserError
 from components.model_check.findings import Check
-from components.pusher.signature import check_public_key, fault_of
+from components.pusher.signature import check_public_key, fault_of, number_fault_of
 from components.pusher.versions import CARD_JSON, SIGNATURE, served
 from components.storage import SAVED_MODEL, AnyPath, as_path, copy_tree
 from pipeline.run.metadata_file import connection_of
@@ -52,7 +52,8 @@ def verify(path: str, key: str | None, output: str | None = None) -> list[Check]
             "signature, or --output DIR, the output folder that it was pushed from."
         )
     with _local(version) as folder:
-        checks = [_name(folder)] if (folder / CARD_JSON).exists() else []
+        fault = number_fault_of(folder)
+        checks = [Check("name", not fault, fault or "its number is that of its card")]
         if key is not None:
             fault = fault_of(folder, key)
             checks.append(Check("signature", not fault, fault or f"{key} belongs to its signature"))
@@ -76,6 +77,8 @@ def left_out(path: str, key: str | None, output: str | None) -> list[str]:
 
 def _version(path: str) -> AnyPath:
     folder = as_path(path)
+    if isinstance(folder, Path):
+        folder = folder.resolve()  # `.` has no name.
     if (folder / SAVED_MODEL).exists():
         return folder
     found = served(folder) if folder.is_dir() else None
@@ -100,20 +103,12 @@ def _place(version: AnyPath, output: str | None) -> Place:
 def _local(version: AnyPath) -> Iterator[Path]:
     """The version's folder on this machine, by its name."""
     if isinstance(version, Path):
-        yield version.resolve()
+        yield version
         return
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch, version.name)
         copy_tree(version, copy)
         yield copy
-
-
-def _name(folder: Path) -> Check:
-    """An older version, signed as it is, must not come back under a higher number."""
-    number = str(_card(folder)["model"]["version"])
-    if folder.name == number:
-        return Check("name", True, f"it is version {number}, as its card says")
-    return Check("name", False, f"its folder is {folder.name}, and its card says version {number}")
 
 
 def _card(folder: Path) -> dict[str, Any]:
@@ -132,6 +127,6 @@ def _of_lineage(folder: Path, metadata: Path) -> list[Check]:
     from components.lineage.provenance import provenance
 
     if not (folder / CARD_JSON).exists():
-        return [Check("card", False, f"it has no {CARD_JSON}: no run pushed it")]
+        return [Check("card", False, "it has no card: no run pushed it")]
     store = metadata_store.MetadataStore(connection_of(metadata))
     return provenance(store, digests_of_files(folder), _card(folder))

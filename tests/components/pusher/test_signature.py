@@ -16,6 +16,7 @@ from components.pusher.signature import (
     check_public_key,
     fault_of,
     make_keys,
+    number_fault_of,
     sign,
 )
 from components.pusher.versions import (
@@ -254,3 +255,16 @@ def test_a_version_in_an_object_store_has_the_same_signature(version, keys, monk
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         (copy / name).write_bytes((target / name).read_bytes())
     assert fault_of(copy, keys[1]) == ""
+
+
+def test_a_version_under_another_number_is_found_though_its_signature_holds(version, tmp_path):
+    text = json.dumps({"model": {"version": int(version.name)}})
+    (version / CARD_JSON).write_text(text, encoding="utf-8")
+    assert number_fault_of(version) == ""
+    above = shutil.copytree(version, tmp_path / "9764497700")
+    assert number_fault_of(above) == (
+        "its folder is 9764497700, and its card says version 1764497700"
+    )
+    for content in (b"", b"\xff", b"{}", b'{"model": 3}'):
+        (above / CARD_JSON).write_bytes(content)
+        assert number_fault_of(above).startswith("it has no assets.extra/model_card.json")
