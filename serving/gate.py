@@ -169,7 +169,9 @@ def _error(status: int, sentence: str) -> JSONResponse:
     headers = (
         {"retry-after": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
     )
-    return JSONResponse({"error": sentence}, status, headers)
+    # A sentence may repeat what was sent, half a character of UTF-16 included.
+    text = sentence.encode("utf-8", "backslashreplace").decode()
+    return JSONResponse({"error": text}, status, headers)
 
 
 async def _refused(_: Any, error: Refused) -> Response:

@@ -150,7 +150,7 @@ class ServedModel(Model):
                 # The SDK leaves a body alone whose header does not call it JSON.
                 body = json_of(payload) if isinstance(payload, bytes) else payload
                 return _Asked(images_of_v1(body, most), None, at)
-            _check_outputs(payload)
+            _check_v2(payload)
             images = images_of_v2(payload.inputs, most, grpc=payload.from_grpc)
             return _Asked(images, payload, at)
         except BadRequestError as error:
@@ -203,7 +203,10 @@ class ServedModel(Model):
         )
 
 
-def _check_outputs(request: InferRequest) -> None:
+def _check_v2(request: InferRequest) -> None:
+    """What the SDK would fail to write in the answer."""
+    if request.id is not None and not request.id.isprintable():
+        raise BadRequestError("the id holds characters that cannot be printed")
     known = signatures(classes=1, side=1)[1].outputs
     for output in request.request_outputs or ():
         if output.name not in known:
