@@ -32,6 +32,7 @@ def warm_up_requests(version: AnyPath) -> Iterator[tuple[str, dict[str, Any]]]:
       tf.errors.DataLossError, google.protobuf.message.DecodeError: the file is damaged.
     """
     import tensorflow as tf
+    from tensorflow.core.framework.tensor_pb2 import TensorProto
 
     file = version / WARM_UP
     if not file.exists():
@@ -40,60 +41,51 @@ def warm_up_requests(version: AnyPath) -> Iterator[tuple[str, dict[str, Any]]]:
     records = tf.data.TFRecordDataset(str(file)).take(MAX_REQUESTS)
     for record in records.as_numpy_iterator():
         request = log_type.FromString(record).predict_log.request
-        inputs = {name: tf.make_ndarray(each) for name, each in request.inputs.items()}
-        yield (
-            request.model_spec.signature_name,
-            {name: tf.constant(values) for name, values in inputs.items()},
-        )
+        tensors = {name: TensorProto.FromString(each) for name, each in request.inputs.items()}
+        inputs = {name: tf.constant(tf.make_ndarray(each)) for name, each in tensors.items()}
+        yield request.model_spec.signature_name, inputs
 
 
 def _prediction_log() -> Any:
-    """A message with the field numbers of tensorflow.serving.PredictionLog, and no more of them."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-    from tensorflow.core.framework import tensor_pb2
+    """A message with the field numbers of tensorflow.serving.PredictionLog, and no more of them.
 
-    pool = descriptor_pool.Default()
-    try:
-        found = pool.FindMessageTypeByName(f"{_PACKAGE}.PredictionLog")
-    except KeyError:
-        file = descriptor_pb2.FileDescriptorProto(
-            name="bit_tfx/serving/prediction_log.proto",
-            package=_PACKAGE,
-            syntax="proto3",
-            dependency=[tensor_pb2.DESCRIPTOR.name],
-        )
-        tensor = tensor_pb2.TensorProto.DESCRIPTOR.full_name
-        _add(file.message_type.add(name="ModelSpec"), ("signature_name", 3, ""))
-        request = file.message_type.add(name="PredictRequest")
-        entry = request.nested_type.add(name="InputsEntry")
-        entry.options.map_entry = True
-        _add(entry, ("key", 1, ""), ("value", 2, tensor))
-        _add(request, ("model_spec", 1, f"{_PACKAGE}.ModelSpec"))
-        _add(request, ("inputs", 2, f"{_PACKAGE}.PredictRequest.InputsEntry"))
-        request.field[-1].label = descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED
-        log = file.message_type.add(name="PredictLog")
-        _add(log, ("request", 1, f"{_PACKAGE}.PredictRequest"))
-        _add(
-            file.message_type.add(name="PredictionLog"),
-            ("predict_log", 6, f"{_PACKAGE}.PredictLog"),
-        )
-        pool.AddSerializedFile(file.SerializeToString())
-        found = pool.FindMessageTypeByName(f"{_PACKAGE}.PredictionLog")
+    Its tensors are bytes, which look the same on the wire: a second class of TensorProto would take
+    the place of TensorFlow's own.
+    """
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    pool = descriptor_pool.DescriptorPool()
+    file = descriptor_pb2.FileDescriptorProto(
+        name="prediction_log.proto", package=_PACKAGE, syntax="proto3"
+    )
+    spec = file.message_type.add(name="ModelSpec")
+    spec.field.add(name="signature_name", number=3, **_STRING)
+    request = file.message_type.add(name="PredictRequest")
+    request.field.add(name="model_spec", number=1, **_message("ModelSpec"))
+    entry = request.nested_type.add(name="InputsEntry")
+    entry.options.map_entry = True
+    entry.field.add(name="key", number=1, **_STRING)
+    entry.field.add(name="value", number=2, **_BYTES)
+    request.field.add(
+        name="inputs", number=2, **{**_message("PredictRequest.InputsEntry"), "label": _REPEATED}
+    )
+    log = file.message_type.add(name="PredictLog")
+    log.field.add(name="request", number=1, **_message("PredictRequest"))
+    logs = file.message_type.add(name="PredictionLog")
+    logs.field.add(name="predict_log", number=6, **_message("PredictLog"))
+    pool.AddSerializedFile(file.SerializeToString())
+    found = pool.FindMessageTypeByName(f"{_PACKAGE}.PredictionLog")
     # protobuf 3.20, which the tests have beside TFX 1.16, has another function.
     if hasattr(message_factory, "GetMessageClass"):
         return message_factory.GetMessageClass(found)
     return message_factory.MessageFactory(pool).GetPrototype(found)
 
 
-def _add(message: Any, *fields: tuple[str, int, str]) -> None:
-    """Adds fields (name, number, type of message or "" for a string)."""
-    from google.protobuf.descriptor_pb2 import FieldDescriptorProto
+# Numbers of google.protobuf.FieldDescriptorProto: Label and Type.
+_OPTIONAL, _REPEATED = 1, 3
+_STRING = {"label": _OPTIONAL, "type": 9}
+_BYTES = {"label": _OPTIONAL, "type": 12}
 
-    for name, number, kind in fields:
-        message.field.add(
-            name=name,
-            number=number,
-            label=FieldDescriptorProto.LABEL_OPTIONAL,
-            type=FieldDescriptorProto.TYPE_MESSAGE if kind else FieldDescriptorProto.TYPE_STRING,
-            type_name=f".{kind}" if kind else None,
-        )
+
+def _message(name: str) -> dict[str, Any]:
+    return {"label": _OPTIONAL, "type": 11, "type_name": f".{_PACKAGE}.{name}"}
