@@ -5,6 +5,8 @@ from serving.client import Client
 client = Client("http://localhost:8080")
 for answer in client.predict([Path("tulip.jpg"), Path("rose.jpg").read_bytes()]):
     print(answer.class_name, answer.probability, answer.error)
+
+It tries again where the server is busy, or has closed the connection.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ settings = Settings(Path("runs/digits/serving"))
 switch = Switch(settings.folder)
 switch.look()
 model = ServedModel("digits", settings, switch)
+
+`serving.server` registers it with the SDK's ModelServer, which calls its hooks for every request.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """The request log: a row an image in Parquet files, written by a thread that no request waits for.
 
 >>> import tempfile
+>>> from pathlib import Path
+>>> answers = Answers.of({"probabilities": [[0.25, 0.75]], "class_index": [1], "valid": [True],
+...                       "class_name": [b"tulip"], "error": [b""]}, version=7)
 >>> with tempfile.TemporaryDirectory() as name:
 ...     log = RequestLog(LogSettings(Path(name)))
-...     log.add(Answers.of({"probabilities": [[0.25, 0.75]], "class_index": [1], "valid": [True],
-...                         "class_name": [b"tulip"], "error": [b""]}, 7), [b"GIF89a"], 0.004)
+...     log.add(answers, [b"GIF89a"], latency_s=0.004)
 ...     log.close()
 ...     (file,) = Path(name).glob("*.parquet")
 ...     (row,) = pq.read_table(file).to_pylist()

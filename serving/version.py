@@ -4,6 +4,8 @@ from serving.version import load
 
 version = load(Path("runs/digits/serving/1796063183"))
 version.answer([Path("seven.png").read_bytes()]).rows()
+
+`serving.switch` decides which version is loaded, and when.
 """
 
 from __future__ import annotations
