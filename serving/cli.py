@@ -3,8 +3,8 @@
     bit-tfx serve runs/digits/serving --port 8080
     bit-tfx serve --output runs/digits --log-requests requests --sample 0.1
 
-It starts this module again in `.venv-serve`; there, `.venv-serve/bin/python -m serving.cli` does the
-same.
+It starts this module again in `.venv-serve`; there, `.venv-serve/bin/python -m serving.cli` does
+the same.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Asks a server for the classes of images, with Python's standard library alone.
 
-from serving.client import Client
+    from serving.client import Client
 
-client = Client("http://localhost:8080")
-for answer in client.predict([Path("tulip.jpg"), Path("rose.jpg").read_bytes()]):
-    print(answer.class_name, answer.probability, answer.error)
+    client = Client("http://localhost:8080")
+    for answer in client.predict([Path("tulip.jpg"), Path("rose.jpg").read_bytes()]):
+        print(answer.class_name, answer.probability, answer.error)
 
 It tries again where the server is busy, or has closed the connection.
 """

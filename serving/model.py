@@ -1,13 +1,13 @@
 """The model as KServe's SDK asks for it, by V1, V2 and gRPC alike.
 
-from serving.model import ServedModel
-from serving.settings import Settings
-from serving.switch import Switch
+    from serving.model import ServedModel
+    from serving.settings import Settings
+    from serving.switch import Switch
 
-settings = Settings(Path("runs/digits/serving"))
-switch = Switch(settings.folder)
-switch.look()
-model = ServedModel("digits", settings, switch)
+    settings = Settings(Path("runs/digits/serving"))
+    switch = Switch(settings.folder)
+    switch.look()
+    model = ServedModel("digits", settings, switch)
 
 `serving.server` registers it with the SDK's ModelServer, which calls its hooks for every request.
 """

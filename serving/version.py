@@ -1,9 +1,9 @@
 """One version of the model in memory: loaded, held to the contract, warmed up, asked.
 
-from serving.version import load
+    from serving.version import load
 
-version = load(Path("runs/digits/serving/1796063183"))
-version.answer([Path("seven.png").read_bytes()]).rows()
+    version = load(Path("runs/digits/serving/1796063183"))
+    version.answer([Path("seven.png").read_bytes()]).rows()
 
 `serving.switch` decides which version is loaded, and when.
 """

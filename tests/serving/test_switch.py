@@ -34,7 +34,8 @@ class Crowd:
     `request` makes the body of the request of a number.
     """
 
-    def __init__(self, server, request, clients=CLIENTS):
+    def __init__(self, server, request, clients=CLIENTS, pause_s=0.0):
+        self._pause_s = pause_s
         self.found, self.enough = {}, 0
         self._numbers, self._lock = itertools.count(), threading.Lock()
         self._request, self._server = request, server
@@ -59,6 +60,7 @@ class Crowd:
                 connection.close()
                 answer = type(error), {}, error
             self.found[number] = (*answer, time.perf_counter() - started)
+            time.sleep(self._pause_s)
 
     def wait_for(self, count):
         while len(self.found) < count:
@@ -88,7 +90,10 @@ def test_no_request_fails_while_versions_come_and_go(serving, models, images, an
     try:
         before = server.memory_mb()
         good, bad = [body(each) for each in images], body(BAD)
-        crowd = Crowd(server, lambda n: bad if n % 100 == 50 else good[n % len(images)])
+        # The pauses leave the two cores of a small machine something to load a version with.
+        crowd = Crowd(
+            server, lambda n: bad if n % 100 == 50 else good[n % len(images)], pause_s=0.05
+        )
         crowd.wait_for(REQUESTS // 8)
         assert push(models[1], serving, now=200) == 200
         server.wait_for("version 200 answers now")
