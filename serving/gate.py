@@ -1,10 +1,11 @@
 """What stands before KServe's routes: bounds, and an error for every mistake that is the caller's.
 
     from fastapi import FastAPI
-    from serving.gate import Gate
+    from serving.gate import Gate, settle_errors
 
     app = FastAPI()
     app.add_middleware(Gate, max_body_bytes=32_000_000)
+    settle_errors(app)
 
 What the SDK raises before it hands a request to the model (a KeyError for a tensor without a name,
 a ValueError for a header) it would answer with 500 and a traceback in the log: here it is a 400.
@@ -21,6 +22,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from kserve.errors import InferenceError, InvalidInput, ModelNotFound, UnsupportedProtocol
 from starlette.exceptions import HTTPException
 
 from serving.model import REFUSED, RETRY_AFTER_S, Refused, entered
@@ -36,11 +38,13 @@ _DRAINED = 4
 
 _CURL = b"application/x-www-form-urlencoded"
 
+_ONE_VERSION = "one version answers at a time, and the answer says which; ask without a version"
+
 _NOT_SERVED = (
     (re.compile(r"^/v[12]/models/[^/]*:explain$"), "this model does not explain"),
     (
         re.compile(r"^/v[12]/models/[^/]+/versions(/|$)"),
-        "one version answers at a time, and the answer says which; ask without /versions",
+        _ONE_VERSION,
     ),
     (
         re.compile(r"^/v2/repository(/|$)"),
@@ -148,7 +152,7 @@ class Gate:
         except Exception as error:
             if begun:
                 raise
-            if mark:
+            if mark or scope["method"] != "POST":
                 _logger.exception("a request failed")
                 answer = _error(500, f"{type(error).__name__}")
             else:
@@ -188,13 +192,33 @@ async def _http(_: Any, error: HTTPException) -> Response:
     return _error(error.status_code, str(error.detail))
 
 
-def add_gate(app: FastAPI, max_body_bytes: int) -> None:
-    """Puts the gate before an application's routes, and our words on its errors."""
-    app.add_middleware(Gate, max_body_bytes=max_body_bytes)
+async def _not_found(_: Any, error: Exception) -> Response:
+    return _error(404, str(error))
+
+
+async def _mistaken(_: Any, error: Exception) -> Response:
+    return _error(400, str(error))
+
+
+async def _no_versions(_: Any, __: NotImplementedError) -> Response:
+    """Of the SDK, for `?model_version=`: it would answer 501."""
+    return _error(404, _ONE_VERSION)
+
+
+def settle_errors(app: FastAPI) -> None:
+    """Our words, and no traceback in the log, for what is the caller's mistake.
+
+    After the SDK's own handlers, whose place these take.
+    """
     handlers: dict[Any, Any] = {
         Refused: _refused,
         RequestValidationError: _not_valid,
         HTTPException: _http,
+        InvalidInput: _mistaken,
+        InferenceError: _mistaken,
+        UnsupportedProtocol: _mistaken,
+        ModelNotFound: _not_found,
+        NotImplementedError: _no_versions,
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)

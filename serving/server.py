@@ -77,7 +77,7 @@ def _run(settings: Settings, switch: Switch, log: RequestLog | None) -> None:
         from kserve.model_repository import ModelRepository
         from kserve.model_server import app
 
-    from serving.gate import add_gate
+    from serving.gate import Gate, settle_errors
     from serving.model import ServedModel
 
     class Server(ModelServer):
@@ -86,6 +86,7 @@ def _run(settings: Settings, switch: Switch, log: RequestLog | None) -> None:
         async def _serve(self) -> None:
             rest = self._rest_server
             rest.create_application()
+            settle_errors(app)
             # `rest.start` would make it a second time.
             rest.create_application = lambda: None
             await model.warm_up()
@@ -102,7 +103,7 @@ def _run(settings: Settings, switch: Switch, log: RequestLog | None) -> None:
 
     name = settings.name or name_of(settings.folder / str(switch.current.number)) or "model"
     model = ServedModel(name, settings, switch, log)
-    add_gate(app, settings.max_body_bytes)
+    app.add_middleware(Gate, max_body_bytes=settings.max_body_bytes)
     _add_page(app, name, switch)
     server = Server(
         http_port=settings.port,
@@ -139,10 +140,10 @@ def _add_page(app: Any, name: str, switch: Switch) -> None:
 
     text = (importlib.resources.files("serving") / "page.html").read_text(encoding="utf-8")
 
-    async def page() -> HTMLResponse:
+    async def page() -> Any:
         return HTMLResponse(text, headers={"content-security-policy": _POLICY})
 
-    async def about() -> JSONResponse:
+    async def about() -> Any:
         current = switch.current
         return JSONResponse(
             {"name": name, "version": str(current.number), "labels": current.labels}

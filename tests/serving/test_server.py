@@ -140,6 +140,9 @@ def test_it_says_what_it_serves_and_how_it_is(server, images):
         -1,
         10,
     ]
+    assert {PREDICT.replace("digits", "{model_name}"), "/model"} <= server.ask("/openapi.json")[
+        "paths"
+    ].keys()
     labels = [str(each) for each in range(10)]
     assert server.ask("/model") == {"name": "digits", "version": "100", "labels": labels}
 
@@ -185,7 +188,10 @@ WRONG = {
     "another model": ("/v1/models/cats:predict", '{"instances": []}', 404, "cats"),
     "unload": ("/v2/repository/models/digits/unload", "", 404, "serving folder"),
     "explain": ("/v1/models/digits:explain", "{}", 404, "explain"),
-    "a version": ("/v2/models/digits/versions/3/infer", "{}", 404, "/versions"),
+    "a version": ("/v2/models/digits/versions/3/infer", "{}", 404, "one version"),
+    "a version by query": (
+        f"{INFER}?model_version=3", json.dumps({"inputs": [v2([b"a"])]}), 404, "one version",
+    ),
     "too large": (PREDICT, "x" * 3_000_000, 413, "2000000 bytes"),
 }  # fmt: skip
 
