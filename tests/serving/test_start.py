@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from components.model_check.warm_up import warm_up_requests as written
 from components.pusher.versions import WARM_UP
+from components.storage import as_path
 from serving import environment
 from serving.switch import Switch, in_order
 from serving.version import name_of
@@ -171,3 +172,17 @@ def test_a_model_of_before_the_contract_is_refused_by_what_it_lacks(tmp_path):
 def test_what_failed_waits_for_its_time():
     assert in_order([1, 3, 2], {3: 10.0}, now=5.0) == [2, 1]
     assert in_order([1, 3, 2], {3: 10.0}, now=10.0) == [3, 2, 1]
+
+
+def test_a_folder_in_an_object_store_is_followed_too(store):
+    serving = as_path(f"{store}/serving")
+    constant_model(serving / "3", 0.25)
+    # Whatever a push has not finished: it has no saved_model.pb yet.
+    (serving / "4" / "variables").mkdir(parents=True)
+    switch = Switch(serving)
+    assert switch.look()
+    assert switch.answer([b""]).version == 3
+    assert switch.failures == {}
+    constant_model(serving / "4", 0.5)
+    switch.look()
+    assert switch.answer([b""]).version == 4
