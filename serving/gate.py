@@ -156,7 +156,7 @@ class Gate:
                 _logger.exception("a request failed")
                 answer = _error(500, f"{type(error).__name__}")
             else:
-                _logger.info("a request could not be read: %r", error)
+                _logger.debug("a request could not be read: %r", error)
                 answer = _error(400, f"the request cannot be read: {type(error).__name__}")
             await answer(scope, receive, send)
         finally:

@@ -232,14 +232,11 @@ def _log_to_stderr() -> None:
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    logging.getLogger("kserve").addFilter(_without_traceback)
+    logging.getLogger("serving").setLevel(logging.INFO)
+    logging.getLogger("kserve").addFilter(_no_mistake_of_a_caller)
 
 
-def _without_traceback(record: logging.LogRecord) -> bool:
-    """Drops the traceback that the SDK logs for every request that is the caller's mistake."""
+def _no_mistake_of_a_caller(record: logging.LogRecord) -> bool:
+    """Drops what the SDK logs, with a traceback, for every request that is the caller's mistake."""
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-    if type(error).__name__ in ("Refused", "InvalidInput", "ModelNotFound", "InferenceError"):
-        record.exc_info = None
-        record.levelno, record.levelname = logging.INFO, "INFO"
-        return False
-    return True
+    return type(error).__name__ not in ("Refused", "InvalidInput", "ModelNotFound")

@@ -125,7 +125,7 @@ class Switch:
         self._current = version
         self._switched(number)
         seconds = time.perf_counter() - started
-        _logger.warning(
+        _logger.info(
             "version %d answers now: loaded in %.1f s, %d warm-up requests", number, seconds, warmed
         )
         # The old one's functions refer to each other: its memory would come back only some time.
