@@ -7,7 +7,7 @@ BOOTSTRAP := $(shell command -v python3 || command -v python)
 UV := .uv/bin/uv
 RUN := .venv/bin/python
 
-.PHONY: help setup kubeflow run report test test-slow test-long lint format docs clean
+.PHONY: help setup kubeflow serve-setup run report test test-slow test-long lint format docs clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,9 @@ setup: $(UV)  ## Install the lock into .venv-<python> (EXTRAS=gpu adds CUDA)
 kubeflow: setup  ## Install the KFP SDK into .venv-kfp, for bit-tfx kubeflow
 	@UV_PROJECT_ENVIRONMENT=.venv-kfp VIRTUAL_ENV= $(UV) sync --frozen --quiet --only-group kubeflow $(addprefix --only-group ,$(KFP_GROUPS)) --python $$(readlink -f $(RUN))
 
+serve-setup: $(UV)  ## Install TensorFlow and KServe into .venv-serve, for bit-tfx serve
+	@$(BOOTSTRAP) .setup/environment.py $(UV) --serve
+
 run: setup  ## Train, judge and push the default preset (ARGS="--preset flowers")
 	@$(RUN) local_runner.py $(ARGS)
 
@@ -35,11 +38,11 @@ test: setup kubeflow  ## The tests, without the slow ones, two files at a time
 	@$(RUN) -m pytest -m "not slow" -n 2 --dist loadfile $(ARGS)
 
 test-slow: KFP_GROUPS = kubeflow-test
-test-slow: setup kubeflow  ## The slow tests alone, two files at a time
+test-slow: setup kubeflow serve-setup  ## The slow tests alone, two files at a time
 	@$(RUN) -m pytest -m "slow and not long" -n 2 --dist loadfile $(ARGS)
 
 test-long: KFP_GROUPS = kubeflow-test
-test-long: setup kubeflow  ## The longest of the slow tests, which CI leaves out
+test-long: setup kubeflow serve-setup  ## The longest of the slow tests, which CI leaves out
 	@$(RUN) -m pytest -m long -n 2 --dist loadfile $(ARGS)
 
 lint: setup  ## ruff, mypy and import-linter

@@ -1,9 +1,11 @@
 """Makes the environment that `make` runs in: picks a Python, installs the lock, links `.venv`.
 
 Runs on any Python 3.7 or newer. Usage: environment.py UV [--python 3.12] [--extra NAME]...
+With --serve it makes `.venv-serve` instead, that of `bit-tfx serve`.
 """
 
 import argparse
+import hashlib
 import os
 import re
 import shutil
@@ -19,6 +21,11 @@ CURRENT = ("3.13", "3.12", "3.11")
 CURRENT_GLIBC = (2, 38)
 """Oldest glibc that ml-metadata 1.21's wheels load on (manylinux_2_39 by name, 2.38 by symbol)."""
 
+SERVING = ("3.11", "3.12", "3.13")
+"""KServe and TensorFlow 2.21 run on these, without headers and on any glibc; best first."""
+SERVING_ENVIRONMENT = ".venv-serve"
+SERVING_MARK = "uv.lock.sha256"
+"""File in it: of which lock it is; written last."""
 
 _PACKAGE_LINE = re.compile(r"\s*([+~-] |Download|Build|Built)")
 """What uv says of one package of some 200: the sums around them are enough."""
@@ -90,6 +97,15 @@ def find_python(uv, override):
       SetupError: there is none.
     """
     versions = wanted_versions(override, glibc_version())
+    installed = installed_pythons(uv)
+    choice = choose(versions, installed) or fetch(uv, versions)
+    if choice is None:
+        raise SetupError(missing(versions, installed))
+    return choice
+
+
+def installed_pythons(uv):
+    """What `parse_listing` finds on this machine."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
     # pyenv's shims hide every version but the selected one; its folders do not.
     path = os.pathsep.join([os.environ["PATH"], *map(str, sorted(pyenv.glob("3.*/bin")))])
@@ -100,15 +116,16 @@ def find_python(uv, override):
         text=True,
         check=True,
     ).stdout
-    installed = parse_listing(listing)
-    choice = choose(versions, installed)
-    if choice:
-        return choice
+    return parse_listing(listing)
+
+
+def fetch(uv, versions):
+    """The first version that uv can download as (version, version), or None."""
     for version in versions:
         print(f"setup: no Python {version} with headers is here; fetching one", flush=True)
         if subprocess.call([uv, "python", "install", "--quiet", version], cwd=str(ROOT)) == 0:
             return version, version
-    raise SetupError(missing(versions, installed))
+    return None
 
 
 def missing(versions, installed, headers=has_headers, glibc=None):
@@ -159,6 +176,30 @@ def sync(uv, version, python, extras):
     link(ROOT, name)
 
 
+def sync_serving(uv):
+    """Installs the group `serve` of the lock into `.venv-serve`, and marks it with the lock.
+
+    Raises:
+      SetupError: there is no Python for it, or uv could not install it.
+    """
+    choice = choose(SERVING, installed_pythons(uv), lambda _: True) or fetch(uv, SERVING)
+    if choice is None:
+        raise SetupError(
+            "No Python {} was found, and none could be fetched: `bit-tfx serve` needs one of "
+            "them, for example by `pyenv install {}`.".format(" or ".join(SERVING), SERVING[0])
+        )
+    mark = ROOT / SERVING_ENVIRONMENT / SERVING_MARK
+    if mark.exists():
+        mark.unlink()
+    command = [uv, "sync", "--frozen", "--quiet", "--only-group", "serve", "--python", choice[1]]
+    env = dict(os.environ, UV_PROJECT_ENVIRONMENT=SERVING_ENVIRONMENT, VIRTUAL_ENV="")
+    if subprocess.call(command, cwd=str(ROOT), env=env):
+        raise SetupError(f"uv could not install {SERVING_ENVIRONMENT}: see above.")
+    digest = hashlib.sha256((ROOT / "uv.lock").read_bytes()).hexdigest()
+    mark.write_text(digest + "\n", encoding="ascii")
+    return choice[0]
+
+
 def show(lines, target):
     """Passes on what uv says, without its line for every package."""
     for line in lines:
@@ -203,8 +244,12 @@ def main(arguments=None):
     parser.add_argument("uv")
     parser.add_argument("--python", default="")
     parser.add_argument("--extra", action="append", default=[])
+    parser.add_argument("--serve", action="store_true")
     options = parser.parse_args(arguments)
     try:
+        if options.serve:
+            sync_serving(options.uv)
+            return 0
         version, python = find_python(options.uv, options.python)
         sync(options.uv, version, python, options.extra)
     except SetupError as error:

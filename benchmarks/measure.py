@@ -100,11 +100,15 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def conditions() -> str:
-    """The machine, the libraries, the day, and how busy the machine was before."""
+def conditions(tensorflow: str = "tensorflow") -> str:
+    """The machine, the libraries, the day, and how busy the machine was before.
+
+    Args:
+      tensorflow: name of the package that is installed.
+    """
     python = ".".join(platform.python_version_tuple()[:2])
     return (
-        f"{os.cpu_count()} cores, TensorFlow {version('tensorflow')}, Python {python}, "
+        f"{os.cpu_count()} cores, TensorFlow {version(tensorflow)}, Python {python}, "
         f"{date.today()}, load {os.getloadavg()[1]:.1f}"
     )
 

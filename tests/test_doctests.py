@@ -18,7 +18,7 @@ from pipeline.cli.main import VERBS
 from pipeline.cli.main import command as bit_tfx
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("components", "pipeline", "kubeflow")
+PACKAGES = ("components", "pipeline", "kubeflow", "serving")
 
 NEED_A_RUN = {
     "components.data_gate.executor",
@@ -61,6 +61,13 @@ NEED_A_RUN = {
     "pipeline.run.step_logs",
     "pipeline.run.verify",
     "pipeline.run.worker",
+    "serving.client",
+    "serving.environment",
+    "serving.gate",
+    "serving.model",
+    "serving.server",
+    "serving.version",
+    "serving.warm_up",
 }
 """Modules that only work in a run, on a cluster or with a server: they show a block of code."""
 
@@ -118,7 +125,7 @@ def _is_main(node):
 
 def verbs():
     """The modules of the verbs of `bit-tfx`."""
-    return [*(f"pipeline.cli.{verb}" for verb in VERBS), "kubeflow.cli"]
+    return [*(f"pipeline.cli.{verb}" for verb in VERBS), "kubeflow.cli", "serving.cli"]
 
 
 def command_lines(name):

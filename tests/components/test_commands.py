@@ -13,7 +13,9 @@ from components.process import ROOT
 
 SOURCES = [ROOT / "local_runner.py"]
 SOURCES += [
-    p for name in ("components", "kubeflow", "pipeline") for p in (ROOT / name).rglob("*.py")
+    p
+    for name in ("components", "kubeflow", "pipeline", "serving")
+    for p in (ROOT / name).rglob("*.py")
 ]
 DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")),

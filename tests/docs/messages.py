@@ -103,6 +103,12 @@ AREAS = (
         ("pipeline", "components"),
     ),
     Area(
+        "The server",
+        "Nothing is served yet; [serving.md](../how-to/serving.md#serve) says what "
+        "`bit-tfx serve` takes.",
+        ("serving",),
+    ),
+    Area(
         "Kubeflow",
         "[kubeflow.md](../how-to/kubeflow.md) has the way from an empty cluster, and every way to "
         "reach a server. While it waits for a run, `bit-tfx kubeflow submit` ends with 1 where a "
@@ -222,7 +228,7 @@ def _tidy(text: str) -> str:
 def written() -> str:
     """The page."""
     found: dict[str, set[str]] = defaultdict(set)
-    for folder in ("components", "kubeflow", "pipeline"):
+    for folder in ("components", "kubeflow", "pipeline", "serving"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             module = str(path.relative_to(ROOT))
             found[area_of(module).title].update(messages_of(path))

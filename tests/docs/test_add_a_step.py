@@ -35,7 +35,7 @@ def apply(diff, text):
 def project(tmp_path_factory):
     """A copy of the project with the step of the page."""
     folder = tmp_path_factory.mktemp("project")
-    for name in ("components", "pipeline", "kubeflow"):
+    for name in ("components", "pipeline", "kubeflow", "serving"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("local_runner.py", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)

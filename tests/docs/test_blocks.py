@@ -18,8 +18,8 @@ from tests.docs.blocks import all_blocks
 CLI = ROOT / "docs" / "reference" / "cli.md"
 SECTIONS = set(Config.model_fields)
 OTHERS = {
-    "apt", "cat", "cd", "docker", "export", "grep", "heif-convert", "kubectl", "magick", "openssl",
-    "pip",
+    "apt", "base64", "cat", "cd", "curl", "docker", "export", "grep", "heif-convert", "kubectl",
+    "magick", "openssl", "pip", "sed",
 }  # fmt: skip
 """Programs of the system whose options are not ours to know."""
 

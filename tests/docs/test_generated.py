@@ -19,7 +19,7 @@ def test_every_message_is_on_the_page():
     """Counted in another way: the words before the first thing that is filled in."""
     page = messages.PAGE.read_text(encoding="utf-8")
     missing = []
-    for folder in ("components", "kubeflow", "pipeline"):
+    for folder in ("components", "kubeflow", "pipeline", "serving"):
         for path in (ROOT / folder).rglob("*.py"):
             # Not the examples of docstrings.
             raised = r'(?<!>>> )raise UserError\(\s*f?"([^"{]{12,})'
@@ -37,7 +37,7 @@ def test_no_message_is_shown_as_the_code_has_it():
 
 
 @pytest.mark.parametrize(
-    "module", ["components/new_room/x.py", "pipeline/new/x.py", "kubeflow/x.py"]
+    "module", ["components/new_room/x.py", "pipeline/new/x.py", "kubeflow/x.py", "serving/x.py"]
 )
 def test_a_new_room_has_a_section(module):
     assert messages.area_of(module) in messages.AREAS

@@ -1,7 +1,9 @@
 """The choice of a Python, without installing any."""
 
+import hashlib
 import importlib.util
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -198,3 +200,29 @@ def test_an_empty_folder_is_filled(tmp_path):
     (tmp_path / ".venv").mkdir()
     environment.link(tmp_path, ".venv-3.10")
     assert (tmp_path / ".venv" / "bin" / "python").exists()
+
+
+def test_the_server_gets_a_python_of_its_own_whatever_the_glibc():
+    installed = environment.parse_listing(LISTING)
+    assert environment.choose(environment.SERVING, installed, lambda path: True) == (
+        "3.12",
+        "/opt/python3.12",
+    )
+    with_311 = [*installed, ("3.11", "/usr/bin/python3.11")]
+    assert environment.choose(environment.SERVING, with_311, lambda path: True)[0] == "3.11"
+
+
+def test_the_servers_environment_is_marked_when_it_is_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.setattr(environment, "installed_pythons", lambda uv: [("3.11", sys.executable)])
+    (tmp_path / "uv.lock").write_text("versions")
+    mark = tmp_path / ".venv-serve" / environment.SERVING_MARK
+    uv = tmp_path / "uv"
+    uv.write_text('#!/bin/sh\nmkdir -p "$UV_PROJECT_ENVIRONMENT"\n')
+    uv.chmod(0o755)
+    assert environment.sync_serving(str(uv)) == "3.11"
+    assert mark.read_text().strip() == hashlib.sha256(b"versions").hexdigest()
+    uv.write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(environment.SetupError, match=r"\.venv-serve: see above"):
+        environment.sync_serving(str(uv))
+    assert not mark.exists()

@@ -19,7 +19,7 @@ from tests.pipeline.test_layers import FRAMEWORKS
 
 def test_help_names_every_verb_and_each_has_help():
     shown = bit_tfx("--help").stdout
-    for verb in (*VERBS, "kubeflow"):
+    for verb in (*VERBS, "kubeflow", "serve"):
         assert f"\n  {verb} " in shown
         helped = bit_tfx(verb, "--help")
         assert helped.returncode == 0

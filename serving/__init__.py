@@ -1,0 +1,1 @@
+"""Who asks the model: the server, its client, and what they say to each other. No TFX in it."""
