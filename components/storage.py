@@ -15,10 +15,13 @@ goes through tf.io.gfile; TensorFlow is loaded when the first of them is called,
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
+import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -117,6 +120,18 @@ def copy_tree(source: AnyPath, target: AnyPath) -> None:
             # Without it there is no SavedModel.
             (target / name).unlink()
             raise RuntimeError(f"{target / name} is not a whole copy of {source / name}")
+
+
+@contextlib.contextmanager
+def on_disk(folder: AnyPath) -> Iterator[Path]:
+    """The folder itself, or in place of one in an object store a copy of its name, for a while."""
+    if isinstance(folder, Path):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch, folder.name)
+        copy_tree(folder, copy)
+        yield copy
 
 
 def _same(one: AnyPath, other: AnyPath) -> bool:

@@ -41,7 +41,7 @@ from components.model_check.job import Expected, Job
 from components.model_check.queries import BATCHES, every_format, write_arrays
 from components.model_check.warm_up import warm_up_requests
 from components.process import start
-from components.storage import as_path, copy_tree, is_local, split_folder
+from components.storage import as_path, on_disk, split_folder
 
 _logger = logging.getLogger(__name__)
 
@@ -95,21 +95,13 @@ class Executor(SettingsExecutor[ModelCheckSettings]):
         )
         example = tf.train.Example.FromString(known[0])
         image = example.features.feature["image"].bytes_list.value[0]
-        with tempfile.TemporaryDirectory() as name:
+        served = as_path(path_utils.serving_model_path(inputs["model"].uri))
+        # What is measured is loading, not downloading.
+        with tempfile.TemporaryDirectory() as name, on_disk(served) as model:
             scratch = Path(name)
-            model = _local(path_utils.serving_model_path(inputs["model"].uri), scratch / "model")
             (scratch / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
             write_arrays(scratch / "queries.npz", known, list(every_format(image)))
-            return _inquire(model, scratch)
-
-
-def _local(model: str, copy: Path) -> str:
-    """The model on a disk: what is measured is loading, not downloading."""
-    folder = as_path(model)
-    if is_local(folder):
-        return model
-    copy_tree(folder, copy)
-    return str(copy)
+            return _inquire(str(model), scratch)
 
 
 def _inquire(model: str, scratch: Path) -> Findings:

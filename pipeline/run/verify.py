@@ -11,9 +11,6 @@ The verb prints what it finds:
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,7 @@ from components.errors import UserError
 from components.model_check.findings import Check
 from components.pusher.signature import check_public_key, fault_of, number_fault_of
 from components.pusher.versions import CARD_JSON, SIGNATURE, served
-from components.storage import SAVED_MODEL, AnyPath, as_path, copy_tree
+from components.storage import SAVED_MODEL, AnyPath, as_path, on_disk
 from pipeline.run.metadata_file import connection_of
 from pipeline.run.serving import Place
 
@@ -51,7 +48,7 @@ def verify(path: str, key: str | None, output: str | None = None) -> list[Check]
             f"{version}: there is nothing to check it by. Give --key FILE, the public key of its "
             "signature, or --output DIR, the output folder that it was pushed from."
         )
-    with _local(version) as folder:
+    with on_disk(version) as folder:
         fault = number_fault_of(folder)
         checks = [Check("name", not fault, fault or "its number is that of its card")]
         if key is not None:
@@ -97,18 +94,6 @@ def _place(version: AnyPath, output: str | None) -> Place:
     if place.metadata is None:
         raise UserError(f"--output {output}: no run has left ML Metadata there.")
     return place
-
-
-@contextmanager
-def _local(version: AnyPath) -> Iterator[Path]:
-    """The version's folder on this machine, by its name."""
-    if isinstance(version, Path):
-        yield version
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch, version.name)
-        copy_tree(version, copy)
-        yield copy
 
 
 def _card(folder: Path) -> dict[str, Any]:
