@@ -91,6 +91,12 @@ class _ServeVerb(Verb):
     help="Size of one request [32].",
 )
 @click.option(
+    "--key",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Serve only versions that are signed with this public key's private key.",
+)
+@click.option(
     "--log-requests",
     metavar="DIR",
     type=click.Path(path_type=Path),
@@ -142,6 +148,7 @@ def command(
         max_wait_s=given["max_wait_ms"] / 1e3,
         max_queue=given["max_queue"],
         log=log,
+        key=given["key"],
     )
     from serving.environment import enter_serving_environment
     from serving.server import check, serve

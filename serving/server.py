@@ -21,9 +21,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from components.errors import UserError
+from components.pusher.signature import check_public_key
 from components.pusher.versions import versions
 from components.storage import is_local
 from components.terminal import hushed
+from serving.admission import all_versions, signed_by
 from serving.request_log import RequestLog, cannot_write
 from serving.settings import Settings
 from serving.switch import Switch
@@ -51,7 +53,8 @@ def serve(settings: Settings) -> None:
     # Imported late: a mistake is told before TensorFlow has loaded.
     from serving.model import VERSION
 
-    switch = Switch(settings.folder, switched=VERSION.set)
+    admission = all_versions if settings.key is None else signed_by(settings.key)
+    switch = Switch(settings.folder, admission, switched=VERSION.set)
     with hushed():
         found = switch.look()
     reasons = [f"version {each}: {reason}" for each, reason in switch.failures.items()]
@@ -178,7 +181,8 @@ def check(settings: Settings) -> None:
     """Finds the mistakes that can be known before TensorFlow is loaded.
 
     Raises:
-      UserError: no version is there, a port is in use, or the log cannot be written.
+      UserError: no version is there, a port is in use, the key is none, or the log cannot be
+        written.
     """
     folder = settings.folder
     if not folder.is_dir():
@@ -192,6 +196,8 @@ def check(settings: Settings) -> None:
         raise UserError(f"{folder} holds no version, a folder whose name is a number.{here}")
     for port in filter(None, (settings.port, settings.grpc_port)):
         _check_port(port)
+    if settings.key is not None:
+        check_public_key(settings.key)
     if settings.log and (reason := cannot_write(settings.log)):
         raise UserError(f"--log-requests {settings.log.folder} cannot be written: {reason}.")
 

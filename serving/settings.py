@@ -29,6 +29,7 @@ class Settings:
       max_wait_s: for others to join a batch, under load.
       max_queue: images that wait; those beyond are refused with 503.
       log: where requests are logged.
+      key: file of the public key whose owner signed what may answer; None admits every version.
     """
 
     folder: AnyPath
@@ -42,6 +43,7 @@ class Settings:
     max_wait_s: float = 0.002
     max_queue: int = 1_024
     log: LogSettings | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from components.pusher.versions import versions
 from components.storage import AnyPath, io_errors
+from serving.admission import Admission, all_versions
 from serving.answers import Answers
 from serving.version import Version, load
 
@@ -25,13 +26,6 @@ _logger = logging.getLogger(__name__)
 _RETRY_S = (2.0, 60.0)
 """First and longest wait before a version that did not load is tried again: its files may still be
 on their way to an object store."""
-
-
-def admitted(folder: AnyPath) -> None:
-    """Decides whether a version may be loaded; raises UserError, with the reason, if it may not.
-
-    The hook for `--key`: without a key every version may.
-    """
 
 
 def in_order(numbers: Sequence[int], tried: Mapping[int, float], now: float) -> list[int]:
@@ -57,18 +51,18 @@ class Switch:
 
     Args:
       folder: of the versions.
-      may_load: raises where a version may not be loaded.
+      admission: which versions may answer.
       switched: is told the number of every version that begins to answer.
     """
 
     def __init__(
         self,
         folder: AnyPath,
-        may_load: Callable[[AnyPath], None] = admitted,
+        admission: Admission = all_versions,
         switched: Callable[[int], object] = lambda _: None,
     ):
         self.folder = folder
-        self._may_load = may_load
+        self._admission = admission
         self._switched = switched
         self._current: Version | None = None
         self._failures: dict[int, _Failure] = {}
@@ -114,9 +108,9 @@ class Switch:
         folder = self.folder / str(number)
         started = time.perf_counter()
         try:
-            self._may_load(folder)
-            version = load(folder)
-            warmed = version.warm_up(folder)
+            with self._admission(folder) as admitted:
+                version = load(admitted)
+                warmed = version.warm_up(admitted)
         # Whatever is wrong with a version, the one that answers goes on.
         except Exception as error:
             self._failed(number, error)

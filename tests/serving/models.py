@@ -7,6 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from components.model_check.warm_up import warm_up_requests
+from components.pusher.signature import sign
 from components.pusher.versions import CARD_JSON, WARM_UP, add_version
 from components.trainer.train import train
 from tests.components.trainer.jobs import CLASSES, make_job, write_examples, write_graph
@@ -41,15 +42,23 @@ def steeper(model, target, factor):
     return target
 
 
-def push(model, serving, now, name="digits"):
-    """As the Pusher does, with a card and warm-up requests; returns the version's number."""
+def push(model, serving, now, name="digits", key=None):
+    """As the Pusher does, with a card and warm-up requests; returns the version's number.
+
+    With a private key the version is signed.
+    """
     file = serving.parent / "warm_up"
     with tf.io.TFRecordWriter(str(file)) as writer:
         for log in warm_up_requests(name, side=24):
             writer.write(log.SerializeToString())
-    card = json.dumps({"model": {"name": name}}).encode()
-    extras = {CARD_JSON: card, WARM_UP: file.read_bytes()}
-    return int(add_version(model, serving, now=now, extras=lambda _: extras).name)
+    requests = file.read_bytes()
+
+    def extras(version):
+        card = {"model": {"name": name, "version": int(version.name)}}
+        return {CARD_JSON: json.dumps(card).encode(), WARM_UP: requests}
+
+    signed = None if key is None else lambda version: sign(version, key)
+    return int(add_version(model, serving, now=now, extras=extras, sign=signed).name)
 
 
 def direct(model, images):

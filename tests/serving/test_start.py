@@ -1,5 +1,6 @@
 """How a server is started: mistakes that need no server, its environment, its warm-up requests."""
 
+import contextlib
 import hashlib
 import socket
 
@@ -10,6 +11,7 @@ from components.model_check.warm_up import warm_up_requests as written
 from components.pusher.versions import WARM_UP
 from components.storage import as_path
 from serving import environment
+from serving.admission import NotAdmittedError
 from serving.switch import Switch, in_order
 from serving.version import name_of
 from serving.warm_up import warm_up_requests
@@ -131,12 +133,14 @@ def test_the_switch_takes_the_highest_that_may_be_loaded_and_loads(tmp_path, cap
     (tmp_path / "5").mkdir()
     constant_model(tmp_path / "6", 0.75)
 
-    def may_load(folder):
+    @contextlib.contextmanager
+    def admission(folder):
         if folder.name == "6":
-            raise environment.UserError("it is not signed")
+            raise NotAdmittedError("it is not signed")
+        yield folder
 
     seen = []
-    switch = Switch(tmp_path, may_load, seen.append)
+    switch = Switch(tmp_path, admission, seen.append)
     assert switch.look()
     assert seen == [4]
     assert switch.failures.keys() == {5, 6}
