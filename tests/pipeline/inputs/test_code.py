@@ -24,10 +24,14 @@ def before():
 
 @pytest.fixture
 def project(tmp_path):
+    return copy_project(tmp_path)
+
+
+def copy_project(target):
     for folder in ("components", "pipeline"):
         ignored = shutil.ignore_patterns("__pycache__", "bit-mini")
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
-    return tmp_path
+        shutil.copytree(ROOT / folder, target / folder, ignore=ignored)
+    return target
 
 
 def digests(project):
@@ -38,53 +42,76 @@ def digests(project):
     return json.loads(subprocess.check_output([sys.executable, "-c", code], cwd=project))
 
 
-@pytest.mark.parametrize(
-    ("module", "steps"),
-    [
-        ("components/trainer/schedule.py", {"Trainer", "Tuner"}),
-        ("components/trainer/input_pipeline.py", {"Pictures", "Trainer", "Tuner"}),
-        ("components/trainer/served_model.py", {"Trainer", "Tuner"}),
-        ("components/backbone/bit.py", {"Trainer", "Tuner"}),
-        ("components/trainer/warm_start.py", {"Trainer", "Tuner"}),
-        ("components/tuner/study.py", {"Tuner"}),
-        ("components/tuner/trial.py", {"Tuner"}),
-        ("components/transform/preprocessing.py", {"Transform"}),
-        ("components/transform/features.py", STEPS - {"DataGate"}),
-        ("components/transform/__init__.py", STEPS),
-        ("components/example_gen/sources/source.py", {"ImageExampleGen"}),
-        ("components/data_gate/checks.py", {"DataGate", "Report"}),
-        ("components/data_gate/duplicates.py", {"DataGate"}),
-        ("components/data_gate/validation.py", {"DataGate", "Report"}),
-        ("components/example_gen/sources/digits.py", {"ImageExampleGen"}),
-        ("components/pictures/samples.py", {"Pictures"}),
-        ("components/pictures/grid.py", {"Pictures", "Report"}),
-        ("components/model_check/inquiry.py", {"ModelCheck"}),
-        ("components/pusher/versions.py", {"Evaluator", "Pusher"}),
-        ("components/pusher/card.py", {"Pusher"}),
-        ("components/pusher/model_card.md.j2", set()),
-        (
-            "components/digests.py",
-            STEPS - {"Pictures", "ImageExampleGen", "Transform", "ModelCheck"},
-        ),
-        ("components/trainer/curves.py", set()),
-        ("components/backbone/hub.py", set()),
-        ("components/progress.py", {"ImageExampleGen", "DataGate"}),
-        ("components/storage.py", STEPS - {"Transform"}),
-        ("components/errors.py", STEPS - {"Transform"}),
-        ("components/__init__.py", STEPS),
-        ("components/evaluator/gates.py", {"Evaluator", "ModelCheck", "Pusher", "Report"}),
-        ("components/evaluator/ranking.py", {"Evaluator", "ModelCheck", "Pusher", "Report"}),
-        ("components/evaluator/intervals.py", {"Evaluator", "Report"}),
-        ("components/data_gate/coverage.py", {"DataGate"}),
-        ("components/report/pictures.py", {"Report"}),
-        ("components/report/runs.py", set()),
-        ("pipeline/run/view.py", set()),
-    ],
-)
-def test_an_edit_reruns_the_steps_that_import_the_module(project, before, module, steps):
-    with (project / module).open("a") as stream:
-        stream.write("\nedit = True\n" if module.endswith(".py") else "\nAn edit.\n")
-    after = digests(project)
+EDITS = [
+    ("components/trainer/schedule.py", {"Trainer", "Tuner"}),
+    ("components/trainer/input_pipeline.py", {"Pictures", "Trainer", "Tuner"}),
+    ("components/trainer/served_model.py", {"Trainer", "Tuner"}),
+    ("components/backbone/bit.py", {"Trainer", "Tuner"}),
+    ("components/trainer/warm_start.py", {"Trainer", "Tuner"}),
+    ("components/tuner/study.py", {"Tuner"}),
+    ("components/tuner/trial.py", {"Tuner"}),
+    ("components/transform/preprocessing.py", {"Transform"}),
+    ("components/transform/features.py", STEPS - {"DataGate"}),
+    ("components/transform/__init__.py", STEPS),
+    ("components/example_gen/sources/source.py", {"ImageExampleGen"}),
+    ("components/data_gate/checks.py", {"DataGate", "Report"}),
+    ("components/data_gate/duplicates.py", {"DataGate"}),
+    ("components/data_gate/validation.py", {"DataGate", "Report"}),
+    ("components/example_gen/sources/digits.py", {"ImageExampleGen"}),
+    ("components/pictures/samples.py", {"Pictures"}),
+    ("components/pictures/grid.py", {"Pictures", "Report"}),
+    ("components/model_check/inquiry.py", {"ModelCheck"}),
+    ("components/pusher/versions.py", {"Evaluator", "Pusher"}),
+    ("components/pusher/card.py", {"Pusher"}),
+    ("components/pusher/model_card.md.j2", set()),
+    (
+        "components/digests.py",
+        STEPS - {"Pictures", "ImageExampleGen", "Transform", "ModelCheck"},
+    ),
+    ("components/trainer/curves.py", set()),
+    ("components/backbone/hub.py", set()),
+    ("components/progress.py", {"ImageExampleGen", "DataGate"}),
+    ("components/storage.py", STEPS - {"Transform"}),
+    ("components/errors.py", STEPS - {"Transform"}),
+    ("components/__init__.py", STEPS),
+    ("components/evaluator/gates.py", {"Evaluator", "ModelCheck", "Pusher", "Report"}),
+    ("components/evaluator/ranking.py", {"Evaluator", "ModelCheck", "Pusher", "Report"}),
+    ("components/evaluator/intervals.py", {"Evaluator", "Report"}),
+    ("components/data_gate/coverage.py", {"DataGate"}),
+    ("components/report/pictures.py", {"Report"}),
+    ("components/report/runs.py", set()),
+    ("pipeline/run/view.py", set()),
+]
+"""Module, and the steps that an edit of it reruns."""
+
+EDIT = """
+import json, sys
+from pathlib import Path
+from pipeline.inputs import code
+
+found = {}
+for name in sys.argv[1:]:
+    file = Path(name)
+    text = file.read_bytes()
+    file.write_bytes(text + (b"\\nedit = True\\n" if file.suffix == ".py" else b"\\nAn edit.\\n"))
+    code._file_digest.cache_clear()
+    found[name] = {**code.step_digests(), "project": code.project_digest()}
+    file.write_bytes(text)
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def edited(tmp_path_factory):
+    """Digests after an edit of each module, of a copy of the project, in one process."""
+    project = copy_project(tmp_path_factory.mktemp("project"))
+    command = [sys.executable, "-c", EDIT, *(module for module, _ in EDITS)]
+    return json.loads(subprocess.check_output(command, cwd=project))
+
+
+@pytest.mark.parametrize(("module", "steps"), EDITS)
+def test_an_edit_reruns_the_steps_that_import_the_module(before, edited, module, steps):
+    after = edited[module]
     assert {step for step in STEPS if before[step] != after[step]} == steps
     assert before["project"] != after["project"]
 
