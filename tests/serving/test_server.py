@@ -227,15 +227,18 @@ def test_the_client_and_the_line_of_curl_in_the_documents_work(server, images, a
             client.predict([b""] * 65)
         assert refused.value.status == 400
 
+    def typed(page):
+        """The page's line of curl, for this server and this image."""
+        text = (ROOT / page).read_text(encoding="utf-8")
+        (line,) = re.findall(r"^(?:.*\| )?curl .*$", text, re.MULTILINE)
+        line = re.sub(r"tulip\.jpg|seven\.png", str(file), line).replace("flowers", "digits")
+        return line.replace("localhost:8080", f"localhost:{server.port}")
+
+    for page in ("README.md", "docs/how-to/serving.md"):
+        ended = subprocess.run(["bash", "-c", typed(page)], capture_output=True, check=False)
+        (row,) = strict(ended.stdout)["predictions"]
+        np.testing.assert_allclose(row["probabilities"], answers[0][0], **SAME)
     page = (ROOT / "docs" / "how-to" / "serving.md").read_text(encoding="utf-8")
-    (line,) = re.findall(r"^(?:.*\| )?curl .*$", page, re.MULTILINE)
-    line = line.replace("localhost:8080", f"localhost:{server.port}").replace(
-        "tulip.jpg", str(file)
-    )
-    line = line.replace("flowers", "digits")
-    ended = subprocess.run(["bash", "-c", line], capture_output=True, check=False)
-    (row,) = strict(ended.stdout)["predictions"]
-    np.testing.assert_allclose(row["probabilities"], answers[0][0], **SAME)
     code = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
     code = code.replace("localhost:8080", f"localhost:{server.port}").replace(
         "tulip.jpg", str(file)
