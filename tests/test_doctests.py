@@ -61,6 +61,7 @@ NEED_A_RUN = {
     "pipeline.run.step_logs",
     "pipeline.run.verify",
     "pipeline.run.worker",
+    "serving.admission",
     "serving.client",
     "serving.environment",
     "serving.gate",

@@ -41,7 +41,8 @@ def test_it_learns_and_tells_every_epoch(plain):
 def test_what_it_trained_with_is_kept_with_the_history(digits_folder, plain):
     job = make_job(digits_folder, "plain", crop=20, flip=True, cache="off")
     kept = json.loads(Path(job.model_run, "hyperparameters.json").read_text())
-    assert kept.keys() == {"mode", "training", "plan", "base_model"}
+    assert kept.keys() == {"mode", "training", "plan", "base_model", "calibration"}
+    assert kept["calibration"] is None
     told = {"mode": kept["mode"], **kept["training"]}
     assert job.settings.with_hyperparameters(told) == job.settings
     assert (kept["plan"]["steps"], kept["plan"]["mixup"]) == (6, 0.0)
