@@ -148,7 +148,7 @@ def test_a_reader_never_sees_half_of_a_version(tmp_path, model):
 
     reader = threading.Thread(target=read)
     reader.start()
-    for number in range(1, 30):
+    for number in range(1, 60):
         fails_at(number, lambda: add_version(model, serving, number))  # noqa: B023
     done.set()
     reader.join()
