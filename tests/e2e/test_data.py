@@ -146,6 +146,7 @@ def test_the_gate_can_judge_a_split_that_training_never_sees(run, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_draw_takes_exactly_k_good_images_and_new_data_is_a_new_span(run, photos):
     folders.spoil(photos / "photos", 40)
     told = ("data.examples_per_class=8", "evaluation.min_accuracy=0.2")

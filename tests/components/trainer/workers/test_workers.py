@@ -69,7 +69,7 @@ def answers(job):
     ("count", "told"),
     [
         (3, {"crop": 20, "flip": True, "batch_size": 30, "early_stopping_patience": 9}),
-        (2, {"mode": "head_only"}),
+        pytest.param(2, {"mode": "head_only"}, marks=pytest.mark.long),
         (
             3,
             {"mode": "head_only", "crop": 16, "batch_size": 48, "batch_split": 2, "cache": "disk"},
@@ -163,7 +163,13 @@ os._exit(code)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("told", [{"crop": 20, "flip": True}, {"mode": "head_only"}])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"crop": 20, "flip": True},
+        pytest.param({"mode": "head_only"}, marks=pytest.mark.long),
+    ],
+)
 def test_workers_with_two_devices_each_learn_what_one_device_learns(
     digits_folder, make_cluster, told
 ):
