@@ -1,9 +1,11 @@
 """Which versions may answer: all, or those that the owner of a key signed.
 
-from serving.admission import signed_by
+A server loads a version from where its admission says:
 
-with signed_by("public.pem")(Path("runs/digits/serving/1796063183")) as folder:
-    ...  # Load the model from here.
+    from serving.admission import signed_by
+
+    with signed_by("public.pem")(Path("runs/digits/serving/1796063183")) as folder:
+        tf.saved_model.load(str(folder))
 """
 
 from __future__ import annotations
