@@ -88,6 +88,16 @@ def importing() -> Iterator[None]:
         gc.enable()
 
 
+def exit_code(process: subprocess.Popen[Any], timeout_s: float) -> int | None:
+    """The exit code of a process; None where it did not end in time, and was killed."""
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
+
+
 def end_with_parent() -> None:
     """Ends this process once its standard input ends, which means that the parent is gone.
 

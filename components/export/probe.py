@@ -24,7 +24,7 @@ import numpy as np
 from components.export.formats import FORMATS, Format
 from components.export.runtimes import load
 from components.model_check.answers import RefusedError
-from components.process import end_with_parent, start
+from components.process import end_with_parent, exit_code, start
 
 _TIMEOUT_S = 900
 _REFUSED = 3
@@ -52,13 +52,11 @@ def probe(content: bytes, format_: Format, side: int, classes: int) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        try:
-            code = process.wait(_TIMEOUT_S)
-        except subprocess.TimeoutExpired as error:
-            process.kill()
-            process.wait()
-            sentence = f"the converted model did not answer one image within {_TIMEOUT_S} s"
-            raise RefusedError(sentence) from error
+        code = exit_code(process, _TIMEOUT_S)
+        if code is None:
+            raise RefusedError(
+                f"the converted model did not answer one image within {_TIMEOUT_S} s"
+            )
         if code == _REFUSED:
             raise RefusedError(said.read_text(encoding="utf-8"))
         if code:

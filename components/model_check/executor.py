@@ -40,7 +40,7 @@ from components.model_check.findings import (
 from components.model_check.job import Expected, Job
 from components.model_check.queries import BATCHES, every_format, write_arrays
 from components.model_check.warm_up import warm_up_requests
-from components.process import start
+from components.process import exit_code, start
 from components.storage import as_path, on_disk, split_folder
 
 _logger = logging.getLogger(__name__)
@@ -116,11 +116,8 @@ def _inquire(model: str, scratch: Path) -> Findings:
             stdout=log,
             stderr=subprocess.STDOUT,
         )
-        try:
-            code = process.wait(_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        code = exit_code(process, _TIMEOUT_S)
+        if code is None:
             sentence = f"the model was asked for {_TIMEOUT_S} s and did not end"
             return Findings((Check("load", False, sentence),))
         log.seek(0)
