@@ -71,6 +71,11 @@ def served(serving: AnyPath) -> AnyPath | None:
     return serving / str(numbers[-1]) if numbers else None
 
 
+def version_at(path: AnyPath) -> AnyPath | None:
+    """The version that a path names: its own, or the served one of a folder of versions."""
+    return path if (path / SAVED_MODEL).exists() else served(path)
+
+
 def model_digest(folder: AnyPath) -> str:
     """Digest of a model's files, the same before a push as after it: `ADDED` does not count."""
     return digest_of_folder(folder, leave_out=ADDED)

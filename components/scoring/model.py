@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from components.commands import bit_tfx
 from components.errors import UserError
-from components.pusher.versions import model_digest, served
+from components.pusher.versions import model_digest, served, version_at
 from components.signatures import LABELS_FILE, PREDICT_IMAGE, signatures
 from components.storage import SAVED_MODEL, AnyPath, as_path, io_errors
 
@@ -59,12 +59,10 @@ def find_model(given: str) -> ServedModel:
 
 def _folder(given: str) -> AnyPath:
     path = as_path(given)
-    if (path / SAVED_MODEL).exists():
+    found = version_at(path)
+    if found is not None and (found / SAVED_MODEL).exists():
         # The version's name, also of a folder that is given as `.`.
-        return path.resolve()
-    current = served(path)
-    if current is not None and (current / SAVED_MODEL).exists():
-        return current
+        return path.resolve() if found == path else found
     if not path.is_dir():
         reason, hint = "there is no such folder", ""
     else:

@@ -37,15 +37,15 @@ def command(path: str | None, key: str | None, output: str | None) -> int:
     from components.errors import UserError
     from pipeline.run.layout import Layout
     from pipeline.run.summary import COMPLETED, MODEL_REJECTED
-    from pipeline.run.verify import left_out, verify
+    from pipeline.run.verify import verify
 
     found = path or str(Layout(known_output(output)).serving)
     try:
-        checks = verify(found, key, output)
+        checks, left_out = verify(found, key, output)
     except OSError as error:
         raise UserError(f"{found} cannot be read: {error}.") from error
     for check in checks:
         print(f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.sentence}")
-    for sentence in left_out(found, key, output):
+    for sentence in left_out:
         print(f"-     {sentence}")
     return COMPLETED if all(check.passed for check in checks) else MODEL_REJECTED

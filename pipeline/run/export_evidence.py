@@ -23,8 +23,8 @@ from components.evaluator.config import EvaluationConfig
 from components.evaluator.gates import Slice
 from components.export.formats import CALIBRATION_IMAGES
 from components.finite import read_json
-from components.pusher.versions import CARD_JSON, model_digest, versions
-from components.storage import SAVED_MODEL, AnyPath, as_path
+from components.pusher.versions import CARD_JSON, model_digest, version_at, versions
+from components.storage import AnyPath, as_path
 from pipeline.run.layout import Layout
 from pipeline.run.metadata_file import check_metadata, connection_of
 from pipeline.run.run_folder import RunFolder
@@ -94,11 +94,9 @@ def find_version(model: str) -> Version:
       UserError: there is none.
     """
     folder = as_path(model)
-    if (folder / SAVED_MODEL).exists():
-        return Version(folder)
-    there = versions(folder)
-    if there:
-        return Version(folder / str(there[-1]))
+    found = version_at(folder)
+    if found is not None:
+        return Version(found)
     beside = versions(folder.parent) if folder.name.isdecimal() else []
     if beside:
         known = ", ".join(map(str, beside))

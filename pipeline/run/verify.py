@@ -4,13 +4,15 @@ The verb prints what it finds:
 
     from pipeline.run.verify import verify
 
-    for check in verify("runs/digits/serving/1764497700", key="public.pem"):
+    checks, left_out = verify("runs/digits/serving/1764497700", key="public.pem")
+    for check in checks:
         print(check.passed, check.sentence)
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,13 @@ from components.digests import digests_of_files
 from components.errors import UserError
 from components.model_check.findings import Check
 from components.pusher.signature import check_public_key, fault_of, number_fault_of
-from components.pusher.versions import CARD_JSON, SIGNATURE, served
+from components.pusher.versions import CARD_JSON, SIGNATURE, version_at
 from components.storage import SAVED_MODEL, AnyPath, as_path, on_disk
 from pipeline.run.metadata_file import connection_of
 from pipeline.run.serving import Place
 
 
-def verify(path: str, key: str | None, output: str | None = None) -> list[Check]:
+def verify(path: str, key: str | None, output: str | None = None) -> tuple[list[Check], list[str]]:
     """Checks one version.
 
     Args:
@@ -34,7 +36,7 @@ def verify(path: str, key: str | None, output: str | None = None) -> list[Check]
         leaves the lineage out where it is in none.
 
     Returns:
-      The checks in order; those that could not be made are not among them.
+      The checks in order, and a sentence on each that could not be made.
 
     Raises:
       UserError: nothing is there to check, or nothing to check it by.
@@ -56,29 +58,23 @@ def verify(path: str, key: str | None, output: str | None = None) -> list[Check]
             checks.append(Check("signature", not fault, fault or f"{key} belongs to its signature"))
         if place.metadata is not None:
             checks += _of_lineage(folder, place.metadata)
-        return checks
+    return checks, list(_left_out(version, key, place))
 
 
-def left_out(path: str, key: str | None, output: str | None) -> list[str]:
-    """Sentences on what `verify` does not check."""
-    version = _version(path)
-    sentences = []
+def _left_out(version: AnyPath, key: str | None, place: Place) -> Iterator[str]:
     if key is None:
         signed = (version / SIGNATURE).exists()
         state = "is signed" if signed else "is not signed"
-        sentences.append(f"signature: not checked, the version {state} and no --key was given")
-    if _place(version, output).metadata is None:
-        sentences.append("lineage: not compared, no ML Metadata is beside it and no --output given")
-    return sentences
+        yield f"signature: not checked, the version {state} and no --key was given"
+    if place.metadata is None:
+        yield "lineage: not compared, no ML Metadata is beside it and no --output given"
 
 
 def _version(path: str) -> AnyPath:
     folder = as_path(path)
     if isinstance(folder, Path):
         folder = folder.resolve()  # `.` has no name.
-    if (folder / SAVED_MODEL).exists():
-        return folder
-    found = served(folder) if folder.is_dir() else None
+    found = version_at(folder)
     if found is None:
         raise UserError(
             f"{path} is neither a version (it has no {SAVED_MODEL}) nor a folder of versions: give "
