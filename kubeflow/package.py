@@ -22,7 +22,8 @@ from kfp import compiler, dsl, kubernetes
 from components.report import content
 from kubeflow import parameters
 from pipeline.config import Config, dump_config
-from pipeline.config.kubeflow import FINISH, PASSWORD, PREPARE, REJECTED_TASK
+from pipeline.config.kubeflow import FINISH, PREPARE, REJECTED_TASK
+from pipeline.config.metadata_store import PASSWORD
 from pipeline.config.pod import Pod
 from pipeline.steps import graph_of, in_order, one_at_a_time
 
@@ -51,6 +52,10 @@ def make_pipeline(config: Config) -> Any:
     @dsl.pipeline(
         name=config.pipeline_name,
         description=f"Fine-tunes {start['handle']} on {start['dataset']}; gated and pushed by TFX.",
+        pipeline_config=dsl.PipelineConfig(
+            active_deadline_seconds=kubeflow.deadline_s,
+            ttl_seconds_after_finished=kubeflow.ttl_s,
+        ),
     )
     def pipeline(  # noqa: PLR0913, PLR0917  # KFP's form has a field for each.
         dataset: str = start["dataset"],
@@ -120,11 +125,11 @@ def _task(config: Config, name: str, make: Callable[..., Callable]) -> Callable[
 def _metadata(config: Config) -> str:
     """The metadata store without its password."""
     metadata = config.kubeflow.metadata
-    if metadata.sqlite:
+    if metadata.server is None:
         return json.dumps({"sqlite": metadata.sqlite})
-    assert metadata.mysql is not None
-    mysql = metadata.mysql.model_dump(include={"host", "port", "database", "user"})
-    return json.dumps({"mysql": mysql})
+    kind = "mysql" if metadata.mysql else "postgresql"
+    server = metadata.server.model_dump(include={"host", "port", "database", "user"})
+    return json.dumps({kind: server})
 
 
 def _prepare(container: Callable, common: list[str], config: Config) -> Callable:
@@ -273,9 +278,9 @@ def _environment(step: Pod, config: Config) -> dict[str, str]:
 
 
 def _mount(task: Any, step: Pod, config: Config) -> None:
-    mysql = config.kubeflow.metadata.mysql
-    if mysql and mysql.password_secret:
-        kubernetes.use_secret_as_env(task, mysql.password_secret, {mysql.password_key: PASSWORD})
+    server = config.kubeflow.metadata.server
+    if server and server.password_secret:
+        kubernetes.use_secret_as_env(task, server.password_secret, {server.password_key: PASSWORD})
     for secret in step.secret_variables or ():
         kubernetes.use_secret_as_env(task, secret.secret, {secret.key: secret.variable})
     for files in step.secret_files or ():

@@ -17,8 +17,8 @@ from pydantic import Field, field_validator, model_validator
 
 from components.section import Section, matching
 from pipeline import steps
+from pipeline.config.metadata_store import Metadata
 from pipeline.config.pod import (
-    AbsolutePath,
     Accelerator,
     Name,
     Pod,
@@ -30,69 +30,6 @@ from pipeline.config.pod import (
 PREPARE, FINISH, REJECTED_TASK = "prepare", "finish", "model-rejected"
 """Tasks before and after TFX's nodes, and the one that fails for a rejected model."""
 TASKS = (PREPARE, *steps.STEPS, FINISH)
-PASSWORD = "BIT_METADATA_PASSWORD"
-"""The environment variable for the password of the metadata store."""
-
-
-DatabaseName = Annotated[
-    str, matching("[A-Za-z0-9_]{1,64}", "1 to 64 letters, digits and underscores")
-]
-
-
-class MysqlMetadata(Section):
-    """A MySQL or MariaDB server; the password comes from a Secret."""
-
-    host: str = Field(
-        "mysql", min_length=1, description="The address of the server in the cluster."
-    )
-    port: int = Field(3306, ge=1, le=65535, description="The port of the server.")
-    database: DatabaseName = Field(
-        "bit",
-        description="The database, which is created if it is missing; it must not be one of KFP's, "
-        "such as `metadb`.",
-    )
-    user: str = Field("root", min_length=1, description="The user of the database.")
-    password_secret: Name | None = Field(
-        "mysql-secret",
-        description="The Secret with the password; null connects without a password.",
-    )
-    password_key: str = Field(
-        "password", min_length=1, description="The key of the password in the Secret."
-    )
-
-    @field_validator("database")
-    @classmethod
-    def _not_kubeflows_own(cls, database: str) -> str:
-        if database.lower() in ("metadb", "mlpipeline", "cachedb", "mysql"):
-            raise ValueError(f"{database} belongs to Kubeflow or to the server; give another name")
-        return database
-
-
-class Metadata(Section):
-    """The ML Metadata store: one of the two."""
-
-    mysql: MysqlMetadata | None = Field(
-        MysqlMetadata(), description="A MySQL or MariaDB server, for any cluster."
-    )
-    sqlite: AbsolutePath | None = Field(
-        None,
-        description="An SQLite file on a volume, for a cluster of one node; steps then run one at "
-        "a time.",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _sqlite_alone_means_no_mysql(cls, values: object) -> object:
-        if isinstance(values, dict) and values.get("sqlite") and "mysql" not in values:
-            return {**values, "mysql": None}
-        return values
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> Metadata:
-        if (self.mysql is None) == (self.sqlite is None):
-            raise ValueError("give either mysql or sqlite")
-        return self
-
 
 _TRAINS = Pod(
     cpu_request="2",
@@ -126,6 +63,7 @@ _SHIPPED = {
 _SHARED = (Volume(claim="bit", path="/mnt/bit"),)
 
 
+Seconds = Annotated[int, Field(ge=1, le=2**31 - 1)]
 ImageName = Annotated[str, matching(r"\S+", "the name of an image, without spaces")]
 
 
@@ -146,6 +84,17 @@ class KubeflowConfig(Section):
     rejected: Literal["succeed", "fail"] = Field(
         "succeed",
         description="The state in KFP of a run whose model a gate rejected.",
+    )
+    deadline_s: Seconds | None = Field(
+        None,
+        description="The most seconds that a run may take, with all retries and waits, before it "
+        "is ended; null is no limit. Needs a server of KFP 2.17.",
+    )
+    ttl_s: Seconds | None = Field(
+        None,
+        description="The seconds for which a finished run's Argo workflow, with its pods and their "
+        "logs, stays in the cluster; null is as the server has it. Retry needs the workflow. "
+        "Needs a server of KFP 2.17.",
     )
     image_pull_secrets: Annotated[tuple[Name, ...], Field(strict=False)] = Field(
         (), description="Secrets for pulling from the image's registry."
@@ -208,6 +157,11 @@ class KubeflowConfig(Section):
                     raise ValueError(
                         f"{task}: {kind}_request {request} is more than {kind}_limit {limit}"
                     )
+            if step.timeout_s and self.deadline_s and step.timeout_s > self.deadline_s:
+                raise ValueError(
+                    f"{task}: timeout_s {step.timeout_s} is more than deadline_s "
+                    f"{self.deadline_s}, which ends the whole run"
+                )
             retries = step.retries
             if step.timeout_s and retries and retries.within_s <= step.timeout_s:
                 raise ValueError(

@@ -15,7 +15,7 @@ import pytest
 from components.errors import UserError
 from kubeflow import connection
 from kubeflow.connection import connection_config, open_first
-from pipeline.config.kubeflow import PASSWORD
+from pipeline.config.metadata_store import PASSWORD
 from pipeline.run.metadata_file import SCHEMA_VERSION
 from tests.kubeflow import mariadb
 
@@ -72,13 +72,13 @@ def refused(port, **given):
     ("greeting", "words"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n", "no MySQL or MariaDB server"),
-        (b"", "no MySQL or MariaDB server"),
+        (b"", "as Istio does for a service account"),
         (b"\x40\0\0\0\xff\x6a\x04Host 'x' is not allowed to connect", "Host 'x' is not allowed"),
         (None, "timed out"),
     ],
 )
 def test_a_server_that_is_not_mysqls_is_reported_in_seconds(monkeypatch, greeting, words):
-    monkeypatch.setattr("kubeflow.connection._CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("kubeflow.database._CONNECT_TIMEOUT_S", 0.5)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()

@@ -127,6 +127,17 @@ def test_every_pod_is_one_that_kubernetes_takes(pods, name):
     assert len(pods[name]) == 17
 
 
+def test_the_run_ends_at_its_deadline_and_its_workflow_goes_in_time(packages):
+    """Fields of KFP 2.17; check_package holds the rest of the platform against its protos."""
+    _, platform = read(packages["everything"])
+    assert platform["platforms"]["kubernetes"]["pipelineConfig"] == {
+        "activeDeadlineSeconds": 172800,
+        "resourceTtlOnCompletion": 604800,
+    }
+    _, platform = read(packages["digits"])
+    assert "pipelineConfig" not in platform["platforms"]["kubernetes"]
+
+
 def test_the_tuner_is_a_task_before_the_trainer_and_its_pod_the_same(packages, pods):
     spec, _ = read(packages["search"])
     tasks = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]

@@ -5,7 +5,8 @@ from pydantic import ValidationError
 
 from components.errors import UserError
 from pipeline.config import load_config
-from pipeline.config.kubeflow import TASKS, KubeflowConfig, Metadata, MysqlMetadata
+from pipeline.config.kubeflow import TASKS, KubeflowConfig
+from pipeline.config.metadata_store import Metadata, MysqlMetadata
 from pipeline.config.pod import Accelerator, Pod, Retries, Toleration, Volume, amount
 
 
@@ -43,7 +44,7 @@ def test_sqlite_takes_mysqls_place():
     "values", [{"sqlite": "/mnt/bit/m.sqlite", "mysql": {"host": "db"}}, {"mysql": None}]
 )
 def test_one_store_and_no_more(values):
-    with pytest.raises(ValidationError, match="either mysql or sqlite"):
+    with pytest.raises(ValidationError, match="one of mysql, postgresql and sqlite"):
         Metadata.model_validate(values)
 
 
@@ -264,3 +265,29 @@ def test_a_toleration_that_kubernetes_takes(toleration):
 def test_a_mistake_is_told_by_its_key(override, key):
     with pytest.raises(UserError, match=key):
         load_config("digits", overrides=[override])
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"deadline_s": 0}, "greater than or equal to 1"),
+        ({"ttl_s": 2**31}, "less than or equal to 2147483647"),
+        (
+            {"deadline_s": 3600, "steps": {"Trainer": {"timeout_s": 7200}}},
+            "Trainer: timeout_s 7200 is more than deadline_s 3600",
+        ),
+        ({"metadata": {"postgresql": {}}}, "postgresql.host"),
+        ({"metadata": {"postgresql": {"host": "db", "database": "postgres"}}}, "belongs to"),
+        ({"metadata": {"postgresql": {"host": "db", "database": "Bit"}}}, "make bit of Bit"),
+        ({"metadata": {"postgresql": {"host": "db"}, "sqlite": "/mnt/bit/m"}}, "give one of"),
+    ],
+)
+def test_what_a_cluster_cannot_have_is_refused(values, words):
+    with pytest.raises(ValidationError, match=words):
+        KubeflowConfig(**values)
+
+
+def test_postgresql_alone_is_no_mysql():
+    metadata = Metadata(postgresql={"host": "db"})
+    assert metadata.mysql is None
+    assert metadata.server == metadata.postgresql

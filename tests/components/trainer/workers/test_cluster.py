@@ -21,6 +21,7 @@ from pipeline.inputs.code import ROOT
 from pipeline.run.layout import Layout
 from tests.components.trainer.jobs import make_job
 
+KFP_PYTHON = ROOT / ".venv-kfp" / "bin" / "python"
 TWO, ONE = ["a:1", "b.c.svc:2222"], ["c:3"]
 
 
@@ -122,20 +123,66 @@ def test_workers_look_where_runs_keep_their_checkpoints(tmp_path, job):
     assert Layout(tmp_path).checkpoints == tmp_path / CHECKPOINTS
 
 
-def test_the_documented_cluster_is_one():
-    """The chief's configuration, and what the StatefulSet's shell makes of its pods' names."""
+def documented():
+    """The chief's configuration, and the manifests of the others by their kind."""
     text = (ROOT / "docs" / "how-to" / "training.md").read_text()
     text = text[text.index("## Several machines") :]
-    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    (chief,), (_, _, workers) = ([*YAML(typ="safe").load_all(block)] for block in blocks)
-    environment = chief["kubeflow"]["steps"]["Trainer"]["env"]
-    assert read_cluster(environment) == Cluster(0, 3)
-    spec = workers["spec"]
-    (container,) = spec["template"]["spec"]["containers"]
-    script = container["args"][0].replace("exec python", 'printf %s "$TF_CONFIG" #')
-    for index in range(spec["replicas"]):
-        told = subprocess.check_output(
-            ["sh", "-c", script], env={"HOSTNAME": f"bit-worker-{index}"}, text=True
-        )
+    chief, others = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    yaml = YAML(typ="safe", pure=True)
+    return yaml.load(chief), {each["kind"]: each for each in yaml.load_all(others)}
+
+
+def test_the_documented_cluster_is_one():
+    """What the runtime's shell makes of the TrainJob's variables and JobSet's index."""
+    chief, others = documented()
+    trainer = chief["kubeflow"]["steps"]["Trainer"]
+    assert read_cluster(trainer["env"]) == Cluster(0, 3)
+    assert others["Service"]["spec"]["selector"].items() <= trainer["labels"].items()
+    job = others["TrainJob"]["spec"]
+    assert job["runtimeRef"]["name"] == others["TrainingRuntime"]["metadata"]["name"]
+    given = {each["name"]: each["value"] for each in job["trainer"]["env"]}
+    (node,) = others["TrainingRuntime"]["spec"]["template"]["spec"]["replicatedJobs"]
+    (container,) = node["template"]["spec"]["template"]["spec"]["containers"]
+    script = container["args"][0].replace("exec bit-tfx", 'printf %s "$TF_CONFIG" #')
+    for index in range(job["trainer"]["numNodes"]):
+        environment = {**given, "JOB_COMPLETION_INDEX": str(index)}
+        told = subprocess.check_output(["sh", "-c", script], env=environment, text=True)
         assert read_cluster({"TF_CONFIG": told}) == Cluster(index + 1, 3)
-        assert json.loads(told)["cluster"] == json.loads(environment["TF_CONFIG"])["cluster"]
+        cluster = json.loads(told)["cluster"]
+        assert cluster == json.loads(trainer["env"]["TF_CONFIG"])["cluster"]
+        # JobSet's names: <job set>-<replicated job>-<job>-<pod>.<job set>
+        name = others["TrainJob"]["metadata"]["name"]
+        assert cluster["worker"][index] == f"{name}-{node['name']}-0-{index}.{name}:2222"
+
+
+CHECK = """
+import json, sys
+import kubernetes_validate
+from kubeflow_trainer_api import models
+for document in json.load(sys.stdin):
+    if document["apiVersion"] == "v1":
+        kubernetes_validate.validate(document, "1.31", strict=True)
+        continue
+    model = getattr(models, "TrainerV1alpha1" + document["kind"]).from_dict(document)
+    if model.to_dict() != document:
+        sys.exit(f"{document['kind']} has a field that Kubeflow Trainer does not know")
+"""
+
+
+@pytest.mark.skipif(not KFP_PYTHON.exists(), reason="needs .venv-kfp: make kubeflow")
+def test_kubeflow_trainer_knows_every_field():
+    def check(documents):
+        return subprocess.run(
+            [KFP_PYTHON, "-c", CHECK],
+            input=json.dumps(documents),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    _, others = documented()
+    done = check(list(others.values()))
+    assert done.returncode == 0, done.stderr
+    for wrong in ({"numNodez": 2}, {"numNodes": "two"}):
+        others["TrainJob"]["spec"]["trainer"] = wrong
+        assert check([others["TrainJob"]]).returncode
