@@ -24,10 +24,10 @@ from google.protobuf import json_format
 from components.errors import UserError
 from components.storage import io_errors
 from kubeflow import parameters
-from kubeflow.connection import connection_config, open_first
 from pipeline.config import Config, override_config
 from pipeline.config.kubeflow import PREPARE
 from pipeline.inputs.resolve import resolve
+from pipeline.run.connection import connection_config, open_first
 from pipeline.run.preflight import check_output, check_stores
 from pipeline.run.reported import run_reported
 from pipeline.run.run_folder import RunFolder

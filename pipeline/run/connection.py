@@ -1,4 +1,4 @@
-"""The ML Metadata store of a cluster.
+"""The ML Metadata store of a pipeline on Kubeflow: a server of MySQL, or a file on a volume.
 
 >>> connection_config('{"sqlite": "/data/metadata.sqlite"}').sqlite.filename_uri
 '/data/metadata.sqlite'
@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,9 @@ def connection_config(text: str, with_password: bool = True) -> Any:
     """ML Metadata's ConnectionConfig.
 
     Args:
-      text: JSON, `{"mysql": {host, port, database, user}}` or `{"sqlite": path}`; the password
-        of the first is in the environment, so that no command line and no package has it.
+      text: JSON of `Metadata.without_password`, `{"mysql": {host, port, database, user}}` or
+        `{"sqlite": path}`; the password of the first is in the environment, so that no command
+        line and no package has it.
       with_password: False for a connection that goes into a file for all to read.
     """
     from ml_metadata.proto import metadata_store_pb2
@@ -54,8 +57,30 @@ def open_first(config: Any, artifacts: AnyPath | None = None) -> None:
     Raises:
       UserError: the server cannot be reached, or refuses; or the file cannot be used.
     """
-    from ml_metadata import errors
     from tfx.orchestration import metadata
+
+    with _mendable(config, artifacts), metadata.Metadata(config) as handle:
+        handle.store.get_context_types()
+
+
+def open_store(config: Any) -> Any:
+    """ML Metadata's MetadataStore, by a server or a file that was tried first; without TFX.
+
+    Raises:
+      UserError: as `open_first`.
+    """
+    from ml_metadata.metadata_store import metadata_store
+
+    with _mendable(config):
+        store = metadata_store.MetadataStore(config)
+        store.get_context_types()
+    return store
+
+
+@contextlib.contextmanager
+def _mendable(config: Any, artifacts: AnyPath | None = None) -> Iterator[None]:
+    """Looks where the database is; makes a sentence of what ML Metadata raises of it."""
+    from ml_metadata import errors
 
     where = config.sqlite.filename_uri or f"{config.mysql.host}:{config.mysql.port}"
     try:
@@ -63,8 +88,7 @@ def open_first(config: Any, artifacts: AnyPath | None = None) -> None:
             _look_at_file(Path(where), artifacts)
         else:
             _look_at_server(config.mysql.host, config.mysql.port)
-        with metadata.Metadata(config) as handle:
-            handle.store.get_context_types()
+        yield
     except UserError as error:
         raise UserError(f"kubeflow.metadata: {error}") from error
     except (errors.StatusError, RuntimeError) as error:

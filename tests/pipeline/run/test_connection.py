@@ -13,9 +13,9 @@ import time
 import pytest
 
 from components.errors import UserError
-from kubeflow import connection
-from kubeflow.connection import connection_config, open_first
 from pipeline.config.kubeflow import PASSWORD
+from pipeline.run import connection
+from pipeline.run.connection import connection_config, open_first
 from pipeline.run.metadata_file import SCHEMA_VERSION
 from tests.kubeflow import mariadb
 
@@ -78,7 +78,7 @@ def refused(port, **given):
     ],
 )
 def test_a_server_that_is_not_mysqls_is_reported_in_seconds(monkeypatch, greeting, words):
-    monkeypatch.setattr("kubeflow.connection._CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("pipeline.run.connection._CONNECT_TIMEOUT_S", 0.5)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -106,7 +106,7 @@ def test_a_file_that_is_damaged_is_reported(tmp_path):
 
 
 def test_a_mistake_in_our_code_is_not_the_servers(tmp_path, monkeypatch):
-    monkeypatch.setattr("kubeflow.connection.check_metadata", lambda: None)
+    monkeypatch.setattr("pipeline.run.connection.check_metadata", lambda: None)
     with pytest.raises(TypeError, match="positional"):
         open_first(connection_config(json.dumps({"sqlite": str(tmp_path / "m.sqlite")})))
 
