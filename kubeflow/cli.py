@@ -1,8 +1,9 @@
-"""`bit-tfx kubeflow compile|submit`: what the command lines of both take, and nothing else.
+"""`bit-tfx kubeflow compile|score|submit`: what their command lines take, and nothing else.
 
-Both run where the KFP SDK is: in another environment they start this module in `.venv-kfp`.
+They run where the KFP SDK is: in another environment they start this module in `.venv-kfp`.
 
     bit-tfx kubeflow compile --preset digits --image registry/bit:1 --output digits.yaml
+    bit-tfx kubeflow score --preset digits --image registry/bit:1 --output score.yaml
     bit-tfx kubeflow submit digits.yaml --host http://localhost:8080
 
 There, `.venv-kfp/bin/python -m kubeflow.cli compile` does the same.
@@ -11,9 +12,10 @@ There, `.venv-kfp/bin/python -m kubeflow.cli compile` does the same.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +24,9 @@ from components.terminal import run_command
 from kubeflow.sdk import enter_sdk_environment
 from pipeline.cli.command_line import Verb, VerbGroup, carry_out, end
 from pipeline.cli.options import Wanted, config_options
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
 _RAW = "kubeflow.cli.arguments"
 _AUTH = ("auto", "none", "token", "in-cluster", "dex")
@@ -34,6 +39,17 @@ Exit codes:
   2  usage or configuration
 
 It prints the command that submits the package. docs/how-to/kubeflow.md describes the whole way.
+"""
+_SCORE_EPILOG = """\
+\b
+Exit codes:
+  0  the package is written
+  1  it could not be written
+  2  usage or configuration
+
+Options of `bit-tfx score` come after --, as in `... --output score.yaml -- --top-k 3`. A run gives
+other values by `bit-tfx kubeflow submit score.yaml --param images=...`, and so model and output.
+docs/how-to/scoring.md describes it.
 """
 _SUBMIT_EPILOG = """\
 \b
@@ -80,16 +96,61 @@ def command() -> None:
 def compile_command(ctx: click.Context, wanted: Wanted, image: str | None, output: Path) -> int:
     """Compile a configuration into a package for Kubeflow Pipelines."""
     from kubeflow.compile import check_config, compile_package
+
+    config = _config_of(wanted, image, output)
+    check_config(config)
+    enter_sdk_environment(ctx.meta[_RAW])
+    return _written(output, lambda: compile_package(config, output))
+
+
+@command.command("score", cls=SdkVerb, epilog=_SCORE_EPILOG)
+@config_options
+@click.option("--image", help="kubeflow.image; best by digest: registry/bit@sha256:...")
+@click.option("--model", metavar="DIR", help="Default: the folder serving of kubeflow.output.")
+@click.option(
+    "--images",
+    metavar="PLACE",
+    help="As of `bit-tfx score`, in the pod; without it every run gives it, as a parameter.",
+)
+@click.option(
+    "--predictions",
+    metavar="FILE.parquet",
+    help="The table, in the pod; default: predictions.parquet in kubeflow.output.",
+)
+@click.option(
+    "--output", metavar="FILE", type=click.Path(path_type=Path), required=True, help="FILE.yaml"
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- OPTIONS]")
+@click.pass_context
+def score_command(
+    ctx: click.Context, wanted: Wanted, image: str | None, output: Path, **given: Any
+) -> int:
+    """Compile a batch scoring into a package of its own."""
+    from kubeflow.compile import check_image, compile_scoring
+    from kubeflow.scoring import Scoring, check_scoring
+    from pipeline.cli.score import command as verb
+
+    config = _config_of(wanted, image, output)
+    check_image(config)
+    scoring = Scoring.of(config, **given)
+    check_scoring(config, scoring, verb)
+    enter_sdk_environment(ctx.meta[_RAW])
+    return _written(output, lambda: compile_scoring(config, scoring, output))
+
+
+def _config_of(wanted: Wanted, image: str | None, output: Path) -> Config:
     from pipeline.config import load_config
 
     images = [f"kubeflow.image={image}"] if image else []
     config = load_config(wanted.preset, wanted.config, [*wanted.overrides, *images])
     if output.suffix not in (".yaml", ".yml"):
         raise UserError(f"--output {output}: a package's name ends in .yaml.")
-    check_config(config)
-    enter_sdk_environment(ctx.meta[_RAW])
+    return config
+
+
+def _written(output: Path, write: Callable[[], None]) -> int:
     try:
-        compile_package(config, output)
+        write()
     except OSError as error:
         return end(1, f"error: {output} cannot be written: {error.strerror}.")
     return 0

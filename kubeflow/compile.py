@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from components.commands import bit_tfx
 from components.errors import UserError
 from components.storage import write_whole
 from kubeflow.braces import check_values
+from kubeflow.scoring import Scoring, write_scoring_package
 from pipeline.config import Config, dump_config
 from pipeline.run.output_path import check_database, check_folder
 
@@ -28,9 +30,7 @@ def check_config(config: Config) -> None:
       UserError: the image is not given, a value holds a placeholder's braces, or a path is on no
         volume.
     """
-    if config.kubeflow.image is None:
-        raise UserError("kubeflow.image must be given: --image registry/bit@sha256:... .")
-    check_values(dump_config(config))
+    check_image(config)
     check_folder("kubeflow.output", config.kubeflow.output_of(config.pipeline_name))
     if database := config.kubeflow.metadata.sqlite:
         check_database(f"kubeflow.metadata.sqlite {database}", database)
@@ -53,6 +53,17 @@ def check_config(config: Config) -> None:
             "of kubeflow.volumes."
         )
     _check_signing_key(config)
+
+
+def check_image(config: Config) -> None:
+    """Refuses what no package can be made of, whatever its tasks.
+
+    Raises:
+      UserError: the image is not given, or a value holds a placeholder's braces.
+    """
+    if config.kubeflow.image is None:
+        raise UserError("kubeflow.image must be given: --image registry/bit@sha256:... .")
+    check_values(dump_config(config))
 
 
 def _check_signing_key(config: Config) -> None:
@@ -82,9 +93,32 @@ def compile_package(config: Config, path: Path) -> None:
     """
     from kubeflow.package import write_package
 
+    _write(config, path, lambda made: write_package(config, made))
+    print(f"{path}: the pipeline {config.pipeline_name}")
+    print(f"To submit it: {bit_tfx('kubeflow', 'submit', str(path))}")
+
+
+def compile_scoring(config: Config, scoring: Scoring, path: Path) -> None:
+    """Writes the package of a batch scoring, and prints the command that submits it.
+
+    Args:
+      config: as `check_image` takes it.
+      scoring: as `check_scoring` takes it.
+      path: FILE.yaml.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    _write(config, path, lambda made: write_scoring_package(config, scoring, made))
+    images = [] if scoring.images else ["--param", "images=/mnt/bit/photos"]
+    print(f"{path}: the scoring of {scoring.images or 'any images'} with {scoring.model}")
+    print(f"To submit it: {bit_tfx('kubeflow', 'submit', str(path), *images)}")
+
+
+def _write(config: Config, path: Path, make: Callable[[Path], None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder, "package.yaml")
-        write_package(config, made)
+        make(made)
         write_whole(path, made.read_text(encoding="utf-8"))
     if "@sha256:" not in str(config.kubeflow.image):
         print(
@@ -92,5 +126,3 @@ def compile_package(config: Config, path: Path) -> None:
             "give it by digest (docs/how-to/image.md).",
             file=sys.stderr,
         )
-    print(f"{path}: the pipeline {config.pipeline_name}")
-    print(f"To submit it: {bit_tfx('kubeflow', 'submit', str(path))}")

@@ -18,10 +18,10 @@ import json
 import logging
 
 from components.report.settings import ReportSettings
-from kubeflow.connection import connection_config
 from pipeline.config import Config
 from pipeline.config.kubeflow import PREPARE
 from pipeline.run.conclude import conclude, conclude_broken
+from pipeline.run.connection import connection_config
 from pipeline.run.error_line import one_line
 from pipeline.run.record import Record
 from pipeline.run.report import publish_runs
@@ -50,7 +50,7 @@ def end_run(folder: RunFolder, pipeline: str, metadata: str) -> None:
     Args:
       folder: of the run.
       pipeline: its name.
-      metadata: JSON for `kubeflow.connection.connection_config`.
+      metadata: JSON for `pipeline.run.connection.connection_config`.
     """
     values = folder.config()
     if values:

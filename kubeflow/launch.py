@@ -25,8 +25,8 @@ from tfx.proto.orchestration import pipeline_pb2
 from components.lineage.outputs import read_outputs
 from components.progress import report_step
 from kubeflow import shown
-from kubeflow.connection import connection_config
 from kubeflow.finish import end_run
+from pipeline.run.connection import connection_config
 from pipeline.run.launcher import CheckedLauncher
 from pipeline.run.node import run_step, state_of
 from pipeline.run.run_folder import RunFolder, read_ir

@@ -17,14 +17,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kfp import compiler, dsl, kubernetes
+from kfp import compiler, dsl
 
 from components.report import content
 from kubeflow import parameters
+from kubeflow.pods import place, use_password
 from pipeline.config import Config, dump_config
 from pipeline.config.kubeflow import FINISH, PREPARE, REJECTED_TASK
-from pipeline.config.metadata_store import PASSWORD
-from pipeline.config.pod import Pod
 from pipeline.steps import graph_of, in_order, one_at_a_time
 
 EXECUTOR_INPUT = "{{$}}"
@@ -101,7 +100,7 @@ def _task(config: Config, name: str, make: Callable[..., Callable]) -> Callable[
     gpus = step.accelerator.count if step.accelerator else 0
     common = [
         "--output", kubeflow.output_of(config.pipeline_name),
-        "--metadata", _metadata(config),
+        "--metadata", kubeflow.metadata.without_password(),
         *(["--gpu"] if gpus else []),
     ]  # fmt: skip
     container = functools.partial(
@@ -116,20 +115,11 @@ def _task(config: Config, name: str, make: Callable[..., Callable]) -> Callable[
     def build(**arguments: Any) -> Any:
         task = component(**arguments)
         task.set_display_name(name)
-        _place(task, step, config)
+        place(task, step, config)
+        use_password(task, config)
         return task
 
     return build
-
-
-def _metadata(config: Config) -> str:
-    """The metadata store without its password."""
-    metadata = config.kubeflow.metadata
-    if metadata.server is None:
-        return json.dumps({"sqlite": metadata.sqlite})
-    kind = "mysql" if metadata.mysql else "postgresql"
-    server = metadata.server.model_dump(include={"host", "port", "database", "user"})
-    return json.dumps({kind: server})
 
 
 def _prepare(container: Callable, common: list[str], config: Config) -> Callable:
@@ -218,76 +208,3 @@ def _finish(container: Callable, common: list[str], config: Config) -> Callable:
 
 _NODES: Mapping[str, Callable] = {"Evaluator": _evaluator, "Report": _report}
 """Nodes that show more in KFP than their state."""
-
-
-def _place(task: Any, step: Pod, config: Config) -> None:
-    """Where the task's pod runs and what it gets."""
-    kubeflow = config.kubeflow
-    # TFX's cache decides; KFP's would skip the launcher that reads it.
-    task.set_caching_options(False)
-    for value, setter in (
-        (step.cpu_request, task.set_cpu_request),
-        (step.cpu_limit, task.set_cpu_limit),
-        (step.memory_request, task.set_memory_request),
-        (step.memory_limit, task.set_memory_limit),
-    ):
-        if value is not None:
-            setter(value)
-    if step.accelerator and step.accelerator.count:
-        task.set_accelerator_type(step.accelerator.type)
-        task.set_accelerator_limit(step.accelerator.count)
-    if step.retries and step.retries.count:
-        task.set_retry(
-            num_retries=step.retries.count,
-            backoff_duration=f"{step.retries.backoff_s}s",
-            backoff_factor=step.retries.backoff_factor,
-            backoff_max_duration=f"{step.retries.within_s}s",
-        )
-    for name, value in _environment(step, config).items():
-        task.set_env_variable(name, value)
-    for label, value in {"pipeline": config.pipeline_name, **(step.labels or {})}.items():
-        kubernetes.add_pod_label(task, label, value)
-    for label, value in (step.node_selector or {}).items():
-        kubernetes.add_node_selector(task, label, value)
-    for toleration in step.tolerations or ():
-        kubernetes.add_toleration(
-            task,
-            key=toleration.key,
-            operator=toleration.operator,
-            value=toleration.value,
-            effect=toleration.effect,
-            toleration_seconds=toleration.seconds,
-        )
-    _mount(task, step, config)
-    if kubeflow.image_pull_secrets:
-        kubernetes.set_image_pull_secrets(task, list(kubeflow.image_pull_secrets))
-    if kubeflow.image_pull_policy:
-        kubernetes.set_image_pull_policy(task, kubeflow.image_pull_policy)
-    if step.timeout_s:
-        kubernetes.set_timeout(task, step.timeout_s)
-
-
-def _environment(step: Pod, config: Config) -> dict[str, str]:
-    output = config.kubeflow.output_of(config.pipeline_name)
-    return {
-        "BIT_IMAGE": step.image or str(config.kubeflow.image),
-        "TFDS_DATA_DIR": f"{output}/data",
-        "TFHUB_CACHE_DIR": f"{output}/hub",
-        **(step.env or {}),
-    }
-
-
-def _mount(task: Any, step: Pod, config: Config) -> None:
-    server = config.kubeflow.metadata.server
-    if server and server.password_secret:
-        kubernetes.use_secret_as_env(task, server.password_secret, {server.password_key: PASSWORD})
-    for secret in step.secret_variables or ():
-        kubernetes.use_secret_as_env(task, secret.secret, {secret.key: secret.variable})
-    for files in step.secret_files or ():
-        kubernetes.use_secret_as_volume(task, files.secret, files.path)
-    for volume in step.volumes or ():
-        kubernetes.mount_pvc(task, volume.claim, volume.path, volume.sub_path)
-    if step.shared_memory:
-        kubernetes.empty_dir_mount(
-            task, "shared-memory", "/dev/shm", medium="Memory", size_limit=step.shared_memory
-        )

@@ -24,10 +24,10 @@ from google.protobuf import json_format
 from components.errors import UserError
 from components.storage import io_errors
 from kubeflow import parameters
-from kubeflow.connection import connection_config, open_first
 from pipeline.config import Config, override_config
 from pipeline.config.kubeflow import PREPARE
 from pipeline.inputs.resolve import resolve
+from pipeline.run.connection import connection_config, open_store
 from pipeline.run.preflight import check_output, check_stores
 from pipeline.run.reported import run_reported
 from pipeline.run.run_folder import RunFolder
@@ -103,7 +103,8 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
         _logger.warning("%s", warning)
     check_stores(layout, config)
     connection = connection_config(options.metadata)
-    open_first(connection, layout.artifacts)
+    # Before tasks that run side by side would all make the tables.
+    open_store(connection, layout.artifacts)
     inputs = resolve(config, layout)
     # Not at the top: a configuration that is refused does without TFX.
     from pipeline.run.compile import compile_run

@@ -11,7 +11,11 @@ r"""What an export leaves: the model, its class names, and `export.json`; all of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +26,20 @@ from components.finite import write_json
 
 EXPORT_JSON, LABELS_TXT = "export.json", "labels.txt"
 _UNFINISHED = ".unfinished-export-"
+_EARLIER = ".earlier-export-"
+"""Beginning of the name that an earlier export has while the new one takes its place."""
 
 
 def check_target(target: Path) -> None:
     """Returns where an export can be written, to an empty place or over an earlier export.
 
+    An earlier export whose replacement was killed is put back first.
+
     Raises:
       UserError: something else is there.
     """
+    with _alone(target):
+        _settle(target)
     if not target.exists() and not target.is_symlink():
         return
     if not target.is_dir():
@@ -65,13 +75,45 @@ def write_export(
         (folder / LABELS_TXT).write_text(names, encoding="utf-8")
         write_json(folder / EXPORT_JSON, dict(facts))
         sync_tree(folder)
-        if not target.exists():
-            rename(folder, target)
-            return
-        with unfinished_folder(target.parent, _UNFINISHED + "old-") as old:
-            rename(target, old / target.name)
+        with _alone(target):
+            _settle(target)
+            if not target.exists():
+                rename(folder, target)
+                return
+            # No system call that every file system has puts a folder in another's place.
+            rename(target, _earlier(target))
             try:
                 rename(folder, target)
-            except BaseException:
-                rename(old / target.name, target)
-                raise
+            finally:
+                _settle(target)
+
+
+def _settle(target: Path) -> None:
+    """Puts an earlier export back where its replacement has not come; else removes it."""
+    earlier = _earlier(target)
+    if not os.path.lexists(earlier):
+        return
+    if os.path.lexists(target):
+        shutil.rmtree(earlier)
+    else:
+        rename(earlier, target)
+
+
+def _earlier(target: Path) -> Path:
+    return target.with_name(f"{_EARLIER}{target.name}")
+
+
+@contextlib.contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Waits for others on this machine that replace an export in the same folder."""
+    if not target.parent.is_dir():
+        yield
+        return
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        # On a file system without locks, nobody is kept out; a killed one holds it no longer.
+        with contextlib.suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from components.evaluator.abstention import Abstention
 from components.evaluator.gates import OVERALL, TOLERANCE, Gate, Measured, Slice
 from components.evaluator.ranking import LEAST_PROBABILITY
 from components.pusher.settings import BackboneFacts, CardSettings, CodeFacts, DataFacts
@@ -32,23 +33,6 @@ _COUNT = "example_count"
 
 Figures = Mapping[Slice, Mapping[str, Measured]]
 """Metric by name, by slice."""
-
-
-@dataclass(frozen=True)
-class Abstention:
-    """What a threshold does on the judged split.
-
-    Attributes:
-      min_confidence: the least probability with which the model names a class.
-      images: of the judged split that have an answer.
-      named: those for which it names a class.
-      accuracy: share of these that are right; None where there are none.
-    """
-
-    min_confidence: float
-    images: int
-    named: int
-    accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -213,7 +197,7 @@ def make_card(settings: CardSettings, evidence: Evidence, version: int, pushed: 
             settings.training, _tuned(settings, evidence.trained), evidence.trained.get("plan", {})
         ),
         training=training,
-        calibration=evidence.trained.get("calibration"),
+        calibration=_in_numbers(evidence.trained.get("calibration")),
         split=settings.split,
         metrics=metrics,
         baseline_metrics=_judgement(evidence.baseline, names) if evidence.baseline else None,
@@ -221,6 +205,13 @@ def make_card(settings: CardSettings, evidence: Evidence, version: int, pushed: 
         gates=tuple(evidence.gates),
         code=settings.code,
     )
+
+
+def _in_numbers(calibration: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Without the curves, which the report draws."""
+    if calibration is None:
+        return None
+    return {key: value for key, value in calibration.items() if key not in ("before", "after")}
 
 
 def _calls(classes: int, side: int) -> Iterator[Call]:

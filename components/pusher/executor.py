@@ -19,17 +19,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tfx.components.pusher import executor as tfx_pusher
 from tfx.types import artifact_utils
 
 from components.evaluator import results
+from components.evaluator.abstention import abstention
 from components.evaluator.prediction_table import read_predictions
 from components.example_gen.counts import counts_of
 from components.lineage.served import MODEL_PROPERTY, NOT_PUSHED, VERSION_PROPERTY
 from components.model_check import findings as model_check
 from components.pusher import signature
-from components.pusher.card import Abstention, Evidence, make_card
+from components.pusher.card import Evidence, make_card
 from components.pusher.card_text import render_json, render_markdown
 from components.pusher.rollback import changing, keep_last, why_not
 from components.pusher.settings import CardSettings
@@ -161,20 +161,6 @@ def _note_served(pushed_model: Any, input_dict: dict[str, list[Any]], version: A
     pushed_model.set_int_custom_property(MODEL_PROPERTY, model.id)
 
 
-def _abstention(evaluation: str, min_confidence: float | None) -> Abstention | None:
-    """What the threshold does to the Evaluator's predictions."""
-    if min_confidence is None:
-        return None
-    table = read_predictions(evaluation).select(["label", "top_classes", "top_probabilities"])
-    answered = [row for row in table.to_pylist() if row["top_classes"]]
-    # As in the model, whose probabilities are float32.
-    least = np.float32(min_confidence)
-    named = [row for row in answered if np.float32(row["top_probabilities"][0]) >= least]
-    right = sum(row["label"] == row["top_classes"][0] for row in named)
-    accuracy = right / len(named) if named else None
-    return Abstention(min_confidence, len(answered), len(named), accuracy)
-
-
 def _extras(
     input_dict: dict[str, list[Any]], settings: CardSettings, now: int
 ) -> Callable[[AnyPath], Extras]:
@@ -198,7 +184,9 @@ def _extras(
         baseline=findings.baseline,
         gates=results.read_gates(evaluation),
         clipped=findings.clipped,
-        abstention=_abstention(evaluation, settings.min_confidence),
+        abstention=None
+        if settings.min_confidence is None
+        else abstention(read_predictions(evaluation), settings.min_confidence),
     )
     warm_up = (check / model_check.WARM_UP).read_bytes()
     pushed = datetime.datetime.fromtimestamp(now, datetime.timezone.utc).isoformat()

@@ -37,7 +37,8 @@ def specs(report: Report) -> dict[str, Spec]:
     if report.confusion and report.confusion.cells:
         found["confusion"] = confusion(report.confusion.cells, report.class_names)
     if report.calibration:
-        found["calibration"] = calibration(report.calibration)
+        before = report.temperature.before if report.temperature else ()
+        found["calibration"] = calibration(report.calibration, before)
     for metric in _SERIES:
         if any(known(row.get(key)) for row in report.history for key in (metric, f"val_{metric}")):
             found[f"training-{metric}"] = training(report.history, metric)
@@ -106,35 +107,54 @@ def confusion(cells: Cells, class_names: Sequence[str]) -> Spec:
     return spec
 
 
-def calibration(bins: Sequence[CalibrationBin]) -> Spec:
-    """Reliability: how often the model is right against how sure it is; both between 0 and 1."""
+def calibration(bins: Sequence[CalibrationBin], before: Sequence[CalibrationBin] = ()) -> Spec:
+    """Reliability: how often the model is right against how sure it is; both between 0 and 1.
+
+    Args:
+      bins: of the model.
+      before: of the network without its temperature.
+    """
+    ideal = alt.Chart(alt.Data(values=[{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
+    area = alt.Size("count:Q", scale=alt.Scale(type="sqrt", range=[30, 320]), legend=None)
+    layers = [ideal.mark_line(strokeDash=[4, 4], style="quiet").encode(x="x:Q", y="y:Q")]
+    if before:
+        base = _reliability(before, "before the temperature")
+        layers += [
+            base.mark_line(style="quiet"),
+            base.mark_circle(style="quiet", opacity=0.6).encode(size=area),
+        ]
+    base = _reliability(bins, "the model")
+    layers += [
+        base.mark_line(style="curve"),
+        base.mark_circle(style="dot", opacity=1).encode(size=area),
+    ]
+    title = "Reliability curve: how often right against how sure"
+    title += ", in grey before the temperature" if before else ""
+    return finish(alt.layer(*layers), title, 460, 0.9)
+
+
+def _reliability(bins: Sequence[CalibrationBin], whose: str) -> Any:
     rows = [
         {
             "confidence": each.confidence,
             "accuracy": each.accuracy,
             "count": each.count,
             "range": f"{each.lower:.0%} to {each.upper:.0%}",
+            "whose": whose,
         }
         for each in bins
     ]
-    ideal = alt.Chart(alt.Data(values=[{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
-    base = alt.Chart(alt.Data(values=finite(rows))).encode(
+    return alt.Chart(alt.Data(values=finite(rows))).encode(
         x=_ratio(alt.X, "confidence", "how sure the model is"),
         y=_ratio(alt.Y, "accuracy", "how often it is right"),
         tooltip=[
+            alt.Tooltip("whose:N", title="curve"),
             alt.Tooltip("range:N", title="probability"),
             alt.Tooltip("confidence:Q", title="how sure", format=".1%"),
             alt.Tooltip("accuracy:Q", title="how often right", format=".1%"),
             alt.Tooltip("count:Q", title="images", format=","),
         ],
     )
-    area = alt.Size("count:Q", scale=alt.Scale(type="sqrt", range=[30, 320]), legend=None)
-    chart = alt.layer(
-        ideal.mark_line(strokeDash=[4, 4], style="quiet").encode(x="x:Q", y="y:Q"),
-        base.mark_line(style="curve"),
-        base.mark_circle(style="dot", opacity=1).encode(size=area),
-    )
-    return finish(chart, "Reliability curve: how often right against how sure", 460, 0.9)
 
 
 def training(history: Sequence[dict[str, float | None]], metric: str) -> Spec:

@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.evaluator.abstention import abstention
 from components.evaluator.gates import OVERALL, Gate, Measured
 from components.evaluator.prediction_table import read_predictions
 from components.evaluator.results import ACCURACY, Metrics, read_findings, read_gates
@@ -31,12 +32,14 @@ from components.report.content import (
     BLESSED,
     FAILED,
     REJECTED,
+    CalibrationBin,
     Confusion,
     LineageRow,
     Number,
     Report,
     SliceRow,
     StepRow,
+    Temperature,
 )
 from components.report.figures import (
     calibration,
@@ -47,7 +50,7 @@ from components.report.figures import (
 from components.report.pictures import make_album
 from components.report.settings import ReportSettings
 from components.storage import split_folder
-from components.trainer.model_run import read_history
+from components.trainer.model_run import read_history, read_hyperparameters
 from components.transform.config import WHITE
 from components.transform.features import LABEL
 
@@ -86,6 +89,7 @@ def collect(
     parts |= data_parts(artifacts, len(settings.class_names))
     if run := _uri(artifacts, "Trainer.model_run"):
         parts["history"] = tuple(read_history(run))
+        parts["temperature"] = _temperature(read_hyperparameters(run).get("calibration"))
     failed = [gate.sentence for gate in gates if not gate.passed]
     verdict = FAILED if failure else (REJECTED if failed or not gates else BLESSED)
     return Report(
@@ -115,6 +119,7 @@ def _evaluation(
     labels, predicted = table["label"].to_numpy(), table["predicted"].to_numpy()
     cells = confusion_cells(labels, predicted)
     bins, error = calibration(table["probability"].to_numpy(), labels == predicted)
+    least = settings.config.get("serving", {}).get("min_confidence")
     album = make_album(
         table,
         _records(artifacts, settings.split),
@@ -138,12 +143,27 @@ def _evaluation(
         "confusion": Confusion(without_no_class(cells), album.cells),
         "calibration": bins,
         "calibration_error": error,
+        "abstention": None if least is None else abstention(table, least),
         "unanswered": findings.unanswered,
         "clipped": findings.clipped,
         "pictures": tuple(album.pictures),
         "samples": album.samples,
         "mistakes": album.mistakes,
     }
+
+
+def _temperature(found: Mapping[str, Any] | None) -> Temperature | None:
+    """Of what the Trainer recorded."""
+    if found is None:
+        return None
+    return Temperature(
+        value=found["temperature"],
+        images=found["images"],
+        error_before=found["error_before"],
+        error=found["error"],
+        # A training of an earlier version left no curve.
+        before=tuple(CalibrationBin(**each) for each in found.get("before", ())),
+    )
 
 
 def _slice_rows(metrics: Metrics, baseline: Metrics) -> tuple[SliceRow, ...]:

@@ -18,6 +18,7 @@ from components.example_gen.counts import SplitCounts, total
 if TYPE_CHECKING:
     # The Kubeflow SDK's environment has no NumPy, and takes names from here.
     from components.data_gate.checks import Check
+    from components.evaluator.abstention import Abstention
     from components.evaluator.gates import Gate
 
 BLESSED, REJECTED, FAILED = "blessed", "rejected", "failed"
@@ -101,6 +102,25 @@ class CalibrationBin:
     count: int
     confidence: float
     accuracy: float
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """What the Trainer fitted so that a probability is a share of right answers.
+
+    Attributes:
+      value: divides the logits; 1 changes nothing.
+      images: of the eval split, from which it was fitted.
+      error_before: expected calibration error on them without it.
+      error: the same with it, each half of them by the temperature of the other half.
+      before: bins that have images, rising, without it.
+    """
+
+    value: float
+    images: int
+    error_before: float
+    error: float
+    before: tuple[CalibrationBin, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -223,6 +243,8 @@ class Report:
       confusion: None before there is an evaluation.
       calibration: bins that have images, rising.
       calibration_error: expected calibration error over these bins.
+      temperature: None where the logits are not divided.
+      abstention: what `serving.min_confidence` does; None where the model always names a class.
       unanswered: judged images whose probabilities name no class; charts and bins lack them.
       clipped: judged images whose loss is clipped.
       history: one row an epoch: epoch, learning_rate, accuracy, loss, val_accuracy, val_loss,
@@ -260,6 +282,8 @@ class Report:
     confusion: Confusion | None = None
     calibration: tuple[CalibrationBin, ...] = ()
     calibration_error: float | None = None
+    temperature: Temperature | None = None
+    abstention: Abstention | None = None
     unanswered: int = 0
     clipped: int = 0
     history: tuple[dict[str, float | None], ...] = ()

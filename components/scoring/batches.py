@@ -74,6 +74,11 @@ class Batch:
         return len(self.images)
 
     @property
+    def num_bytes(self) -> int:
+        """Of the images."""
+        return sum(map(len, self.images))
+
+    @property
     def asked(self) -> list[int]:
         """Positions of `images` in `names`."""
         return [place for place in range(len(self.names)) if place not in self.refused]

@@ -96,13 +96,14 @@ def open_images(settings: ScoreSettings) -> Images:
 
 def _of_folder(root: AnyPath, settings: ScoreSettings) -> Images:
     skipped: dict[str, list[str]] = {"hidden or system files": [], "files that are no images": []}
-    own = {os.path.abspath(path) for path in (settings.target, settings.rejects)}
+    # As names: an absolute path of every image would cost more than listing it.
+    own = {os.path.relpath(path, root) for path in (settings.target, settings.rejects)}
     found = []
     for place, entry in _walk(root, skipped["hidden or system files"]):
         name = "/".join((*place, entry.name))
         if is_note(name):
             skipped["files that are no images"].append(name)
-        elif os.path.abspath(root / name) not in own:
+        elif name not in own:
             found.append((name, f"{entry.size_bytes}:{entry.changed}"))
     notes = itertools.chain.from_iterable(unread(root, what, of) for what, of in skipped.items())
     return _of_files(str(root), found, settings, tuple(notes))

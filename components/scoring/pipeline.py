@@ -10,8 +10,9 @@ to run, and the last bits of a model's answers with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -50,10 +51,35 @@ class Loaded:
 
 
 class Answered(NamedTuple):
-    """A batch and its answers."""
+    """A batch without its images, and its answers.
+
+    Attributes:
+      refused: the images that the model refuses, by their row of the answers.
+    """
 
     batch: Batch
     answers: Answers
+    refused: Mapping[int, bytes]
+
+
+class BatchCoder(beam.coders.Coder):
+    """Pickles, and knows the size without: Beam asks it of many a batch, to count bytes."""
+
+    def encode(self, value: Batch) -> bytes:
+        """Beam's hook."""
+        return pickle.dumps(value)
+
+    def decode(self, encoded: bytes) -> Batch:
+        """Beam's hook."""
+        return pickle.loads(encoded)
+
+    def estimate_size(self, value: Batch) -> int:
+        """Beam's hook."""
+        return value.num_bytes
+
+    def is_deterministic(self) -> bool:
+        """Beam's hook."""
+        return False
 
 
 class PredictImage(ModelHandler[Batch, Answered, Loaded]):
@@ -86,11 +112,13 @@ class PredictImage(ModelHandler[Batch, Answered, Loaded]):
 
         # Also where none is asked for: an empty request has an empty answer.
         outputs = model.predict(image_bytes=tf.constant(batch.images, tf.string, [len(batch)]))
-        yield Answered(batch, {name: output.numpy() for name, output in outputs.items()})
+        answers = {name: output.numpy() for name, output in outputs.items()}
+        refused = {int(row): batch.images[row] for row in np.flatnonzero(~answers[VALID])}
+        yield Answered(replace(batch, images=()), answers, refused)
 
     def get_num_bytes(self, batch: Batch) -> int:  # type: ignore[override]
         """Beam's hook: without it Beam pickles the images to count them."""
-        return sum(map(len, batch.images))
+        return batch.num_bytes
 
     def get_metrics_namespace(self) -> str:
         """Beam's hook."""
@@ -119,6 +147,7 @@ def run(
       job: that the parts belong to (`components.scoring.parts.identity`).
       flags: Beam's, the runner's name among them.
     """
+    beam.coders.registry.register_coder(Batch, BatchCoder)
     options = beam.options.pipeline_options.PipelineOptions(list(flags))
     with beam.Pipeline(options=options) as pipeline:
         _ = (
@@ -126,7 +155,7 @@ def run(
             | "Work" >> beam.Create(work)
             # This shuffles descriptions, never an image.
             | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.FlatMap(read_batches, settings)
+            | "Read" >> beam.FlatMap(read_batches, settings).with_output_types(Batch)
             | "Predict" >> RunInference(PredictImage(folder))
             | "Write" >> beam.Map(write_answers, settings, columns, job)
         )
@@ -138,14 +167,14 @@ def write_answers(answered: Answered, settings: ScoreSettings, columns: Columns,
     Raises:
       RuntimeError: the model's answers are of other classes than its labels.
     """
-    batch, answers = answered
+    batch, answers, refused_by_model = answered
     found = answers[PROBABILITIES].shape[-1]
     if found != columns.classes:
         raise RuntimeError(f"{settings.model} has {columns.classes} labels and {found} classes")
     valid = answers[VALID].astype(bool)
     refused = {place: _said(each) for place, each in batch.refused.items()}
-    for row in np.flatnonzero(~valid):
-        said = _refused_by_model(batch.images[row], answers[ERROR][row], settings)
+    for row, image in refused_by_model.items():
+        said = _refused_by_model(image, answers[ERROR][row], settings)
         refused[batch.asked[row]] = said
     kept = {name: answers[name][valid] for name in (PROBABILITIES, CLASS_INDEX, CLASS_NAME)}
     rows = [place for place, ok in zip(batch.asked, valid, strict=True) if ok]

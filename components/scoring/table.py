@@ -91,25 +91,39 @@ def tabulate(
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, : columns.top_k]
     best = np.take_along_axis(probabilities, order, axis=1)
     known = columns.class_names or tuple(str(each) for each in range(columns.classes))
-    of_rows: dict[str, Any] = {
-        CLASS_INDEX: answers[CLASS_INDEX].tolist(),
-        CLASS_NAME: [name.decode("utf-8", "replace") for name in answers[CLASS_NAME]],
-        "probability": best[:, 0],
-        "top_class_index": list(order),
-        "top_class_name": [[known[index] for index in row] for row in order],
-        "top_probability": list(best),
-        ENTROPY: entropies(probabilities),
-        PROBABILITIES: list(probabilities),
+    names_of_classes = pa.array(known, pa.string())
+    of_rows = {
+        CLASS_INDEX: pa.array(answers[CLASS_INDEX], pa.int64()),
+        CLASS_NAME: pa.array(
+            [name.decode("utf-8", "replace") for name in answers[CLASS_NAME]], pa.string()
+        ),
+        "probability": pa.array(best[:, 0]),
+        "top_class_index": _lists(pa.array(order.ravel(), pa.int64()), order.shape),
+        "top_class_name": _lists(names_of_classes.take(pa.array(order.ravel())), order.shape),
+        "top_probability": _lists(pa.array(best.ravel()), best.shape),
+        ENTROPY: pa.array(entropies(probabilities)),
+        PROBABILITIES: _lists(pa.array(probabilities.ravel()), probabilities.shape),
     }
-    of_all: dict[str, list[Any]] = {NAME: [display(name) for name in names]}
-    for field in columns.part():
-        of_all.setdefault(field.name, [None] * len(names))
-        for row, place in enumerate(answered if field.name in of_rows else ()):
-            of_all[field.name][place] = of_rows[field.name][row]
-    for place, said in refused.items():
-        of_all[REASON][place], of_all[DETAIL][place] = said
-    arrays = [pa.array(of_all[field.name], field.type) for field in columns.part()]
-    return pa.Table.from_arrays(arrays, schema=columns.part())
+    # An image without an answer takes the row None, which Arrow makes nulls of.
+    row_of: list[int | None] = [None] * len(names)
+    for row, place in enumerate(answered):
+        row_of[place] = row
+    rows = pa.array(row_of, pa.int64())
+    said = [refused.get(place, (None, None)) for place in range(len(names))]
+    of_all = {
+        NAME: pa.array([display(name) for name in names], pa.string()),
+        REASON: pa.array([reason for reason, _ in said], pa.string()),
+        DETAIL: pa.array([detail for _, detail in said], pa.string()),
+    }
+    schema = columns.part()
+    found = [of_all[name] if name in of_all else of_rows[name].take(rows) for name in schema.names]
+    return pa.Table.from_arrays(found, schema=schema)
+
+
+def _lists(values: pa.Array, shape: tuple[int, ...]) -> pa.ListArray:
+    """A list a row, of the values of them all."""
+    rows, length = shape
+    return pa.ListArray.from_arrays(np.arange(rows + 1, dtype=np.int32) * length, values)
 
 
 def entropies(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:

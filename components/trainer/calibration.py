@@ -30,6 +30,23 @@ LEAST, MOST = 0.05, 20.0
 
 
 @dataclass(frozen=True)
+class Reliability:
+    """Images whose first class has a probability in (lower, upper].
+
+    Attributes:
+      count: how many.
+      confidence: their mean probability.
+      accuracy: share of them that are right.
+    """
+
+    lower: float
+    upper: float
+    count: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
 class Calibration:
     """A temperature, and what it is worth on images that it was not fitted on.
 
@@ -40,6 +57,8 @@ class Calibration:
       loss: the same with it, each half of the images by the temperature of the other half.
       error_before: expected calibration error without it.
       error: the same with it, by halves.
+      before: how often the network is right against how sure it is, without the temperature.
+      after: the same with it, by halves.
     """
 
     temperature: float
@@ -48,6 +67,8 @@ class Calibration:
     loss: float
     error_before: float
     error: float
+    before: tuple[Reliability, ...] = ()
+    after: tuple[Reliability, ...] = ()
 
 
 def calibrate(logits: Floats, labels: Ints) -> Calibration:
@@ -66,16 +87,19 @@ def calibrate(logits: Floats, labels: Ints) -> Calibration:
     for fitted, measured in (halves, halves[::-1]):
         divided[measured] /= fit_temperature(logits[fitted], labels[fitted])
     before, after = _loss(logits, labels), _loss(divided, labels)
-    error = calibration_error(softmax(logits, axis=1), labels)
+    plain, scaled = softmax(logits, axis=1), softmax(divided, axis=1)
+    error, curve = calibration_error(plain, labels), reliability(plain, labels)
     if not after < before:
-        return Calibration(1.0, len(labels), before, before, error, error)
+        return Calibration(1.0, len(labels), before, before, error, error, curve, curve)
     return Calibration(
         temperature=fit_temperature(logits, labels),
         images=len(labels),
         loss_before=before,
         loss=after,
         error_before=error,
-        error=calibration_error(softmax(divided, axis=1), labels),
+        error=calibration_error(scaled, labels),
+        before=curve,
+        after=reliability(scaled, labels),
     )
 
 
@@ -109,14 +133,35 @@ def calibration_error(probabilities: Floats, labels: Ints, bins: int = BINS) -> 
       labels: [N], from 0.
       bins: of equal width, over the probability of the first class.
     """
+    rows = reliability(probabilities, labels, bins)
+    gaps = sum(row.count * abs(row.accuracy - row.confidence) for row in rows)
+    return gaps / max(len(labels), 1)
+
+
+def reliability(probabilities: Floats, labels: Ints, bins: int = BINS) -> tuple[Reliability, ...]:
+    """How often the first class is right against its probability, in bins that have images.
+
+    Args:
+      probabilities: [N, C].
+      labels: [N], from 0.
+      bins: of equal width, over the probability of the first class.
+    """
     if not len(labels):
-        return 0.0
+        return ()
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     # Bins are open on the left: (0, 1/15], (1/15, 2/15], ...
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(place, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    return tuple(
+        Reliability(
+            lower=int(index) / bins,
+            upper=(int(index) + 1) / bins,
+            count=int((place == index).sum()),
+            confidence=float(confidence[place == index].mean()),
+            accuracy=float(right[place == index].mean()),
+        )
+        for index in np.unique(place)
+    )
 
 
 def _loss(logits: Floats, labels: Ints) -> float:

@@ -97,7 +97,9 @@ def outcome(run: Any, tasks: Mapping[str, Task], knows_gates: bool) -> tuple[int
         return STEP_FAILED, _failures(failed, rejected)
     if rejected:
         return MODEL_REJECTED, "a gate rejected the new model; what is served is untouched."
-    return _without_a_failure(run, known=bool(tasks) or not knows_gates)
+    if not knows_gates and str(run.state) == "SUCCEEDED":
+        return COMPLETED, "every step succeeded."
+    return _without_a_failure(run, known=bool(tasks))
 
 
 def _without_a_failure(run: Any, known: bool) -> tuple[int, str]:

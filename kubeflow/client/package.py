@@ -134,7 +134,8 @@ def arguments(package: Package, given: Iterable[str], overrides: Iterable[str]) 
         if package.parameters.get(OVERRIDES) != "LIST":
             raise UserError(
                 f"{package.path} takes no --set: it has no list parameter {OVERRIDES}. "
-                "Compile it with this version of bit-tfx."
+                f"A package of `{bit_tfx('kubeflow', 'score')}` takes --param alone; compile any "
+                "other one with this version of bit-tfx."
             )
         values[OVERRIDES] = settings
     missing = [name for name in package.required if name not in values]

@@ -113,6 +113,12 @@ class Wanted:
         own = OwnSource(self.folder, self.data, self.tfrecords, self.classes)
         return settle(self.preset, self.config, self.overrides, own)
 
+    def as_options(self) -> list[str]:
+        """`--preset`, `--config` and `--set` again, as they are typed."""
+        given = [("--preset", self.preset), ("--config", self.config)]
+        given += [("--set", each) for each in self.overrides]
+        return [text for option, value in given if value is not None for text in (option, value)]
+
     def pipeline_name(self) -> str:
         """The pipeline's name in a configuration that may not be valid; "" where none is found."""
         from pipeline.config import pipeline_name_in
@@ -192,17 +198,32 @@ def serving_option(function: Function) -> Function:
     return option(function)
 
 
-def place_of(output: str | None, serving: str | None) -> Place:
+def place_of(wanted: Wanted, output: str | None, serving: str | None) -> Place:
     """Where the versions are that a verb changes.
 
+    Args:
+      wanted: a configuration, whose pipeline runs on Kubeflow; nothing of it takes an output here.
+      output: the output folder.
+      serving: the folder of versions.
+
     Raises:
-      UserError: both options are given, or nothing is there.
+      UserError: more than one is given, or nothing is there.
     """
     from components.errors import UserError
     from pipeline.run.serving import Place
 
     if output is not None and serving is not None:
         raise UserError("--output and --serving exclude each other.")
-    if serving is not None:
-        return Place.of_serving(serving)
-    return Place.of_output(known_output(output))
+    if wanted.preset is None and wanted.config is None and not wanted.overrides:
+        return (
+            Place.of_output(known_output(output)) if serving is None else Place.of_serving(serving)
+        )
+    if output is not None or serving is not None:
+        raise UserError(
+            "--preset, --config and --set name a pipeline on Kubeflow, with its output and its "
+            "metadata: give neither --output nor --serving with them."
+        )
+    from pipeline.config import load_config
+
+    config = load_config(wanted.preset, wanted.config, wanted.overrides)
+    return Place.on_kubeflow(config, wanted.as_options())

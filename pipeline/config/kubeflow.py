@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -30,6 +30,8 @@ from pipeline.config.pod import (
 PREPARE, FINISH, REJECTED_TASK = "prepare", "finish", "model-rejected"
 """Tasks before and after TFX's nodes, and the one that fails for a rejected model."""
 TASKS = (PREPARE, *steps.STEPS, FINISH)
+SCORE = "score"
+"""The task of a package of its own, by `bit-tfx kubeflow score`."""
 
 _TRAINS = Pod(
     cpu_request="2",
@@ -111,14 +113,14 @@ class KubeflowConfig(Section):
     )
     steps: dict[str, Pod] = Field(
         {},
-        description="The pods by task: prepare, a step (Trainer, ...), finish; or default, for all "
-        "tasks.",
+        description="The pods by task: prepare, a step (Trainer, ...), finish, score (batch "
+        "scoring); or default, for all tasks.",
     )
 
     @field_validator("steps")
     @classmethod
     def _steps_exist(cls, steps: dict[str, Pod]) -> dict[str, Pod]:
-        known = ("default", *TASKS)
+        known = ("default", *TASKS, SCORE)
         for name in steps:
             if name not in known:
                 raise ValueError(f"there is no step {name!r}; there are: {', '.join(known)}")
@@ -142,7 +144,7 @@ class KubeflowConfig(Section):
 
     @model_validator(mode="after")
     def _pods_hold_together(self) -> KubeflowConfig:
-        for task in TASKS:
+        for task in (*TASKS, SCORE):
             step = self.step(task)
             files = step.secret_files or ()
             names = [v.claim for v in step.volumes or ()] + [f.secret for f in files]
@@ -170,20 +172,22 @@ class KubeflowConfig(Section):
                 )
         return self
 
-    def lost_path(self, paths: Mapping[str, str | None]) -> str | None:
-        """The first key, with its path, whose path is not on a volume that every step mounts."""
+    def lost_path(
+        self, paths: Mapping[str, str | None], tasks: Sequence[str] = TASKS
+    ) -> str | None:
+        """The first key, with its path, whose path is not on a volume that each task mounts."""
         for key, path in paths.items():
-            if path and path.startswith("/") and not self._is_shared(path):
+            if path and path.startswith("/") and not self._is_shared(path, tasks):
                 return f"{key} {path}"
         return None
 
-    def _is_shared(self, path: str) -> bool:
+    def _is_shared(self, path: str, tasks: Sequence[str]) -> bool:
         return all(
             any(
                 f"{path}/".startswith(f"{v.path.rstrip('/')}/")
                 for v in self.step(task).volumes or ()
             )
-            for task in TASKS
+            for task in tasks
         )
 
     def output_of(self, pipeline_name: str) -> str:

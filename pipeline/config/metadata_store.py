@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
@@ -114,3 +115,11 @@ class Metadata(Section):
     def server(self) -> DatabaseServer | None:
         """The database server, or None for a file."""
         return self.mysql or self.postgresql
+
+    def without_password(self) -> str:
+        """As JSON, for `pipeline.run.connection.connection_config`."""
+        if self.server is None:
+            return json.dumps({"sqlite": self.sqlite})
+        kind = "mysql" if self.mysql else "postgresql"
+        fields = {"host", "port", "database", "user"}
+        return json.dumps({kind: self.server.model_dump(include=fields)})

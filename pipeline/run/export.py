@@ -158,6 +158,22 @@ def _of_model(
         },
         "input": {"name": INPUT, "dtype": "float32", "shape": pixels, "range": [0, 1]},
         "output": {"name": OUTPUT, "dtype": "float32", "shape": probabilities},
+        **_of_answers(card),
+    }
+
+
+def _of_answers(card: dict[str, Any]) -> dict[str, Any]:
+    """What of the served model's answers is in the probabilities, and what is left to the caller.
+
+    Args:
+      card: `model_card.json`; an earlier version's has neither key.
+    """
+    calibration, abstention = card.get("calibration"), card.get("abstention")
+    return {
+        # Applied: the probabilities are calibrated.
+        "temperature": calibration["temperature"] if calibration else None,
+        # Not applied: a converted model has no class names and names no class.
+        "min_confidence": abstention["min_confidence"] if abstention else None,
     }
 
 

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import datetime
 import getpass
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from components.commands import bit_tfx
 from components.errors import UserError
@@ -20,8 +23,12 @@ from components.pusher import rollback
 from components.pusher.rollback import Change
 from components.pusher.versions import versions
 from components.storage import AnyPath, as_path
+from pipeline.run.connection import connection_config, open_store
 from pipeline.run.layout import Layout
-from pipeline.run.metadata_file import check_metadata, connection_of
+from pipeline.run.metadata_file import check_metadata
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
 
 @dataclass(frozen=True)
@@ -30,20 +37,25 @@ class Place:
 
     Attributes:
       serving: the folder of versions.
-      metadata: the database's file; None where the lineage is elsewhere, and is not written.
+      options: that name it on a command line.
+      metadata: the database, as `connection_config` takes it; None where the lineage is elsewhere,
+        and is not written.
     """
 
     serving: AnyPath
-    metadata: Path | None = None
+    options: tuple[str, ...]
+    metadata: str | None = None
 
     @classmethod
     def of_output(cls, output: str) -> Place:
         """Of an output folder on this machine."""
         layout = Layout(Path(output))
+        options = "--serving", str(layout.serving)
         metadata = Path(layout.metadata)
-        if metadata.exists():
-            check_metadata(metadata, Path(layout.artifacts))
-        return cls(layout.serving, metadata if metadata.exists() else None)
+        if not metadata.exists():
+            return cls(layout.serving, options)
+        check_metadata(metadata, Path(layout.artifacts))
+        return cls(layout.serving, options, json.dumps({"sqlite": str(metadata)}))
 
     @classmethod
     def of_serving(cls, serving: str) -> Place:
@@ -59,7 +71,34 @@ class Place:
             of_output = cls.of_output(str(folder.resolve().parent))
             if of_output.serving.resolve() == folder.resolve():
                 return of_output
-        return cls(folder)
+        return cls(folder, ("--serving", serving))
+
+    @classmethod
+    def on_kubeflow(cls, config: Config, options: Sequence[str]) -> Place:
+        """Of a pipeline that runs on Kubeflow, where its output and its metadata are in reach.
+
+        Args:
+          config: its configuration.
+          options: that name the configuration on a command line.
+
+        Raises:
+          UserError: the folder of versions is not there.
+        """
+        serving = Layout(config.kubeflow.output_of(config.pipeline_name)).serving
+        if not serving.is_dir():
+            raise UserError(
+                f"{serving} of kubeflow.output is not here, or nothing is pushed yet. Where it is "
+                "on a volume, type this in a pod that mounts it (docs/how-to/kubeflow.md)."
+            )
+        return cls(serving, tuple(options), config.kubeflow.metadata.without_password())
+
+    def open_store(self) -> Any | None:
+        """ML Metadata's MetadataStore; None where the lineage is elsewhere.
+
+        Raises:
+          UserError: it cannot be used.
+        """
+        return None if self.metadata is None else open_store(connection_config(self.metadata))
 
 
 def roll_back(place: Place, version: int | None) -> list[str]:
@@ -74,8 +113,9 @@ def roll_back(place: Place, version: int | None) -> list[str]:
             f"{place.serving} is pinned to version {pinned.version} (by {pinned.by}, {pinned.at}): "
             f"type `{_command(place, 'pin', '--off')}` first."
         )
+    store = _store_of(place)
     change = rollback.roll_back(place.serving, version)
-    return [*_said(place, change), *_recorded(place, "rollback", change)]
+    return [*_said(place, change), *_recorded(place, store, "rollback", change)]
 
 
 def pin(place: Place, version: int | None) -> list[str]:
@@ -87,21 +127,37 @@ def pin(place: Place, version: int | None) -> list[str]:
     there = versions(place.serving)
     if version is None and not there:
         raise UserError(f"{place.serving} holds no version.")
+    store = _store_of(place)
     change = rollback.pin(place.serving, there[-1] if version is None else version, _user(), _now())
     return [
         *_said(place, change),
         f"No run replaces it until you type `{_command(place, 'pin', '--off')}`.",
-        *_recorded(place, "pin", change),
+        *_recorded(place, store, "pin", change),
     ]
 
 
 def unpin(place: Place) -> list[str]:
     """Lets runs replace what serves again; returns what to print."""
+    store = _store_of(place)
     found = rollback.unpin(place.serving)
     if found is None:
         return [f"{place.serving} is not pinned."]
     change = Change(found.version, versions(place.serving)[-1])
-    return ["The next model that passes its gates is pushed.", *_recorded(place, "unpin", change)]
+    return [
+        "The next model that passes its gates is pushed.",
+        *_recorded(place, store, "unpin", change),
+    ]
+
+
+def _store_of(place: Place) -> Any | None:
+    """Opened before the change: one that could not be recorded is not made."""
+    try:
+        return place.open_store()
+    except UserError as error:
+        command = bit_tfx("rollback", "--serving", str(place.serving))
+        raise UserError(
+            f"{error} Nothing has changed. To change what serves without a record: `{command}`."
+        ) from error
 
 
 def _said(place: Place, change: Change) -> list[str]:
@@ -114,17 +170,17 @@ def _said(place: Place, change: Change) -> list[str]:
 
 
 def _command(place: Place, *arguments: str) -> str:
-    return bit_tfx(*arguments, "--serving", str(place.serving))
+    return bit_tfx(*arguments, *place.options)
 
 
-def _recorded(place: Place, what: str, change: Change) -> list[str]:
-    if place.metadata is None:
-        return ["Not recorded in ML Metadata: it is not beside this folder."]
-    from ml_metadata.metadata_store import metadata_store
-
+def _recorded(place: Place, store: Any | None, what: str, change: Change) -> list[str]:
+    if store is None:
+        return [
+            "Not recorded in ML Metadata: it is not beside this folder. Of a pipeline on Kubeflow "
+            "give its --config FILE in place of --serving."
+        ]
     from components.lineage.changes import record
 
-    store = metadata_store.MetadataStore(connection_of(place.metadata))
     record(store, what, str(place.serving), change.before, change.after, _user())
     return []
 

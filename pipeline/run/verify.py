@@ -22,7 +22,6 @@ from components.model_check.findings import Check
 from components.pusher.signature import check_public_key, fault_of, number_fault_of
 from components.pusher.versions import CARD_JSON, SIGNATURE, version_at
 from components.storage import SAVED_MODEL, AnyPath, as_path, on_disk
-from pipeline.run.metadata_file import connection_of
 from pipeline.run.serving import Place
 
 
@@ -57,7 +56,7 @@ def verify(path: str, key: str | None, output: str | None = None) -> tuple[list[
             fault = fault_of(folder, key)
             checks.append(Check("signature", not fault, fault or f"{key} belongs to its signature"))
         if place.metadata is not None:
-            checks += _of_lineage(folder, place.metadata)
+            checks += _of_lineage(folder, place)
     return checks, list(_left_out(version, key, place))
 
 
@@ -102,12 +101,9 @@ def _card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def _of_lineage(folder: Path, metadata: Path) -> list[Check]:
-    from ml_metadata.metadata_store import metadata_store
-
+def _of_lineage(folder: Path, place: Place) -> list[Check]:
     from components.lineage.provenance import provenance
 
     if not (folder / CARD_JSON).exists():
         return [Check("card", False, "it has no card: no run pushed it")]
-    store = metadata_store.MetadataStore(connection_of(metadata))
-    return provenance(store, digests_of_files(folder), _card(folder))
+    return provenance(place.open_store(), digests_of_files(folder), _card(folder))

@@ -8,6 +8,7 @@ import pyarrow as pa
 from PIL import Image
 
 from components.data_gate.checks import Check
+from components.evaluator.abstention import Abstention
 from components.evaluator.gates import Gate
 from components.example_gen.counts import SplitCounts
 from components.pictures.grid import Line, Tile, draw_grid, smaller
@@ -25,6 +26,7 @@ from components.report.content import (
     Report,
     SliceRow,
     StepRow,
+    Temperature,
 )
 from components.report.images import describe
 
@@ -121,6 +123,17 @@ def full_report(classes=10, verdict=REJECTED, side=64, seed=0):
             for i in range(2, 10)
         ),
         calibration_error=0.0312,
+        temperature=Temperature(
+            1.4142,
+            1_200,
+            0.0871,
+            0.0298,
+            tuple(
+                CalibrationBin(i / 15, (i + 1) / 15, 4 * i * i, i / 15 + 0.03, (i / 15) ** 1.6)
+                for i in range(3, 15)
+            ),
+        ),
+        abstention=Abstention(0.6, 1_200, 1_050, 0.9143),
         history=_history(),
         pictures=tuple(pictures),
         samples=samples,

@@ -189,7 +189,7 @@ def test_it_came_to_what_the_local_run_came_to(first, local, place):
 def test_it_left_the_same_artifacts(first, local, server, place):
     code = """if True:
         import json, sys
-        from kubeflow.connection import connection_config
+        from pipeline.run.connection import connection_config
         from components.lineage.outputs import read_outputs
         found = read_outputs(connection_config(sys.argv[1]), sys.argv[2])
         print(json.dumps({name: artifact.type_name for name, artifact in found.items()}))

@@ -13,10 +13,10 @@ import pytest
 
 from components.lineage.outputs import read_outputs
 from kubeflow import parameters
-from kubeflow.connection import connection_config
 from kubeflow.node import main
 from pipeline.config import dump_config, load_config
 from pipeline.inputs.span import settle_span
+from pipeline.run.connection import connection_config
 
 KILLED_BEFORE_ITS_END = """if True:
     import os, signal, sys

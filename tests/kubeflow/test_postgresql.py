@@ -14,9 +14,9 @@ from ml_metadata.metadata_store.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2, metadata_store_service_pb2
 
 from components.errors import UserError
-from kubeflow.backslash import replace
-from kubeflow.connection import connection_config, open_first
 from pipeline.config.metadata_store import PASSWORD
+from pipeline.run.backslash import replace
+from pipeline.run.connection import connection_config, open_store
 from pipeline.run.metadata_file import SCHEMA_VERSION
 from tests.command import BIT_TFX
 from tests.kubeflow import postgresql
@@ -47,7 +47,7 @@ def password(monkeypatch):
 
 def connect(server, **given):
     values = {"host": "127.0.0.1", "port": server.port, "database": "bit", "user": postgresql.USER}
-    open_first(connection_config(json.dumps({"postgresql": {**values, **given}})))
+    open_store(connection_config(json.dumps({"postgresql": {**values, **given}})))
 
 
 def refused(server, **given):

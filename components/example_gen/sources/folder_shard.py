@@ -24,6 +24,9 @@ from components.example_gen.sources.stored import Stored, StoredImage
 from components.storage import AnyPath, as_path, io_errors, is_uri
 from components.transform.features import IMAGE, LABEL
 
+_MORE_BYTES = 1 << 20
+"""Asked for at once of a file that is longer than it said."""
+
 
 @dataclass(frozen=True)
 class FolderShard(Shard):
@@ -85,21 +88,24 @@ class FolderShard(Shard):
 
 def _read(path: AnyPath, limit_bytes: int) -> tuple[bytes, int]:
     """The content of a file and 0; of a file beyond the limit, its beginning and its length."""
-    most = limit_bytes + 1
-    first = most
     if isinstance(path, Path):
-        there = path.stat()
-        # Reading a pipe would block for ever.
-        if not stat.S_ISREG(there.st_mode):
-            raise OSError(0, "It is not a regular file")
-        # Python takes memory for all that is asked for, which costs more than the reading.
-        first = min(there.st_size + 1, most)
+        return _read_local(str(path), limit_bytes)
     with path.open("rb") as stream:
-        image = stream.read(first)
-        if len(image) == first < most:
-            # It has grown meanwhile.
-            image += stream.read(most - first)
-    if len(image) <= limit_bytes:
-        return image, 0
-    found = path.stat()
-    return image, found.st_size if isinstance(found, os.stat_result) else found.length
+        image = stream.read(limit_bytes + 1)
+    return image, 0 if len(image) <= limit_bytes else path.stat().length
+
+
+def _read_local(path: str, limit_bytes: int) -> tuple[bytes, int]:
+    """`_read` without pathlib's and a buffer's share, a third of the time of a small file."""
+    there = os.stat(path)
+    # Reading a pipe would block for ever.
+    if not stat.S_ISREG(there.st_mode):
+        raise OSError(0, "It is not a regular file")
+    most = limit_bytes + 1
+    with open(path, "rb", buffering=0) as stream:
+        # Python takes memory for all that is asked for, which costs more than the reading.
+        image = stream.read(min(there.st_size + 1, most))
+        # It has grown meanwhile, or its file system gives less than it is asked for.
+        while len(image) < most and (more := stream.read(min(most - len(image), _MORE_BYTES))):
+            image += more
+    return image, 0 if len(image) <= limit_bytes else os.stat(path).st_size

@@ -14,10 +14,15 @@ from components.lineage.served import MODEL_PROPERTY, VERSION_PROPERTY
 
 
 class Store:
-    """An in-memory store with models, blessings and pushes, and their files in a folder."""
+    """A store with models, blessings and pushes, and their files in a folder.
 
-    def __init__(self, folder):
-        config = mlmd.ConnectionConfig(fake_database=mlmd.FakeDatabaseConfig())
+    Args:
+      folder: for the files.
+      config: ML Metadata's ConnectionConfig; None keeps the store in memory.
+    """
+
+    def __init__(self, folder, config=None):
+        config = config or mlmd.ConnectionConfig(fake_database=mlmd.FakeDatabaseConfig())
         self.store = metadata_store.MetadataStore(config)
         self.types = {
             kind: self.store.put_artifact_type(mlmd.ArtifactType(name=kind.TYPE_NAME))

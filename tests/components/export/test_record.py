@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 
 import pytest
 
@@ -65,3 +66,54 @@ def test_a_disk_that_fails_leaves_the_earlier_export(tmp_path, monkeypatch, fail
         write(target, b"second")
     assert content_of(target)["model.onnx"] == b"first"
     assert os.listdir(tmp_path) == ["export"]
+
+
+STEPS = ("replace", "unlink", "rmdir", "mkdir", "fsync")
+
+
+def killed_at(number, target):
+    """Whether a process that replaces an export was killed, before its step of this number."""
+    pid = os.fork()
+    if pid:
+        _, status = os.waitpid(pid, 0)
+        assert os.waitstatus_to_exitcode(status) in (0, -signal.SIGKILL)
+        return os.WIFSIGNALED(status)
+    left = [number]
+
+    def counted(step):
+        def call(*given, **named):
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(*given, **named)
+
+        return call
+
+    code = 1
+    try:
+        for name in STEPS:
+            setattr(os, name, counted(getattr(os, name)))
+        write(target, b"second")
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def test_a_kill_at_any_step_leaves_an_export_that_the_next_one_finds(tmp_path):
+    found = []
+    for number in range(1, 100):
+        target = tmp_path / str(number) / "export"
+        write(target, b"first")
+        if not killed_at(number, target):
+            break
+        # What `bit-tfx export` does first, also where its own model is then rejected.
+        check_target(target)
+        assert content_of(target).keys() == {"model.onnx", "labels.txt", "export.json"}
+        found.append(content_of(target)["model.onnx"])
+        write(target, b"third")
+        assert content_of(target)["model.onnx"] == b"third"
+        assert os.listdir(target.parent) == ["export"]
+    # All kills before the second rename leave the first export, all after it the second.
+    assert set(found) == {b"first", b"second"}
+    assert found == sorted(found)
+    assert content_of(target)["model.onnx"] == b"second"

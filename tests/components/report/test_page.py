@@ -82,6 +82,29 @@ def test_a_class_with_an_evil_name_is_only_text(full):
     assert EVIL[1] in said(full)
 
 
+def test_the_temperature_and_the_threshold_stand_beside_the_reliability_curve(full):
+    text = said(full)
+    assert "Temperature 1.4142 divides the logits: fitted on 1,200 images of the eval split" in text
+    assert "by the temperature of the other half) from 0.0871 to 0.0298." in text
+    assert "Below 0.6000 (serving.min_confidence) the model names no class." in text
+    assert "for 1,050 of 1,200 images of the eval split (87.5 %), and 91.4 % of these" in text
+    data = json.loads(next(each for each in full.scripts if each.startswith("{")))
+    rows = [
+        layer["data"]["values"]
+        for layer in data["charts"]["calibration"]["layer"]
+        if "data" in layer
+    ]
+    assert [values[0].get("whose") for values in rows] == [
+        None, *["before the temperature"] * 2, *["the model"] * 2
+    ]  # fmt: skip
+    without = replace(full_report(), temperature=None, abstention=None)
+    plain = Reader(render(without))
+    assert "Temperature" not in said(plain)
+    assert "min_confidence" not in said(plain)
+    data = json.loads(next(each for each in plain.scripts if each.startswith("{")))
+    assert len(data["charts"]["calibration"]["layer"]) == 3
+
+
 def test_the_data_survive_their_script_element(full):
     data = json.loads(next(text for text in full.scripts if text.startswith("{")))
     assert data["names"][1:3] == list(EVIL)

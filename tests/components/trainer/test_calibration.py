@@ -5,10 +5,16 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
 
 from components.model_check.answers import RefusedError, check_answers
 from components.signatures import signatures
-from components.trainer.calibration import calibrate, calibration_error, fit_temperature
+from components.trainer.calibration import (
+    calibrate,
+    calibration_error,
+    fit_temperature,
+    reliability,
+)
 from components.trainer.model_run import read_hyperparameters
 from components.trainer.train import train
 from tests.components.trainer.jobs import CLASSES, make_job, png
@@ -70,6 +76,12 @@ def test_the_calibration_error_is_that_of_the_paper(seed):
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     wanted = error_by_a_loop(probabilities, labels)
     assert calibration_error(probabilities, labels) == pytest.approx(wanted, abs=1e-12)
+    rows = reliability(probabilities, labels)
+    right, sure = probabilities.argmax(axis=1) == labels, probabilities.max(axis=1)
+    assert sum(row.count for row in rows) == len(labels)
+    accuracy, confidence = calibration_curve(right, sure, n_bins=15)
+    np.testing.assert_allclose([row.accuracy for row in rows], accuracy)
+    np.testing.assert_allclose([row.confidence for row in rows], confidence)
 
 
 def test_sure_and_right_is_no_error_and_sure_and_wrong_is_all():

@@ -13,9 +13,9 @@ import time
 import pytest
 
 from components.errors import UserError
-from kubeflow import connection
-from kubeflow.connection import connection_config, open_first
 from pipeline.config.metadata_store import PASSWORD
+from pipeline.run import connection
+from pipeline.run.connection import connection_config, open_store
 from pipeline.run.metadata_file import SCHEMA_VERSION
 from tests.kubeflow import mariadb
 
@@ -42,7 +42,7 @@ def test_without_one(monkeypatch):
 
 def test_sqlite_makes_its_folder(tmp_path):
     path = tmp_path / "a" / "m.sqlite"
-    open_first(connection_config(json.dumps({"sqlite": str(path)})))
+    open_store(connection_config(json.dumps({"sqlite": str(path)})))
     assert path.exists()
 
 
@@ -52,14 +52,14 @@ def test_a_server_that_is_not_there_is_reported_at_once():
         port = free.getsockname()[1]
     text = {"host": "127.0.0.1", "port": port, "database": "bit", "user": "me"}
     with pytest.raises(UserError, match=f"kubeflow.metadata: 127.0.0.1:{port} cannot be used"):
-        open_first(connection_config(json.dumps({"mysql": text})))
+        open_store(connection_config(json.dumps({"mysql": text})))
 
 
 def refused(port, **given):
     started = time.monotonic()
     text = {"host": "127.0.0.1", "port": port, "database": "bit", "user": "me", **given}
     with pytest.raises(UserError) as caught:
-        open_first(connection_config(json.dumps({"mysql": text})))
+        open_store(connection_config(json.dumps({"mysql": text})))
     assert time.monotonic() - started < 20
     said = str(caught.value)
     assert said.startswith(f"kubeflow.metadata: 127.0.0.1:{port} cannot be used: ")
@@ -78,7 +78,7 @@ def refused(port, **given):
     ],
 )
 def test_a_server_that_is_not_mysqls_is_reported_in_seconds(monkeypatch, greeting, words):
-    monkeypatch.setattr("kubeflow.database._CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("pipeline.run.database._CONNECT_TIMEOUT_S", 0.5)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -102,13 +102,13 @@ def test_a_file_that_is_damaged_is_reported(tmp_path):
     with pytest.raises(
         UserError, match=rf"kubeflow.metadata: .*{path} is damaged.*mkdir {tmp_path}"
     ):
-        open_first(connection_config(json.dumps({"sqlite": str(path)})), tmp_path / "artifacts")
+        open_store(connection_config(json.dumps({"sqlite": str(path)})), tmp_path / "artifacts")
 
 
 def test_a_mistake_in_our_code_is_not_the_servers(tmp_path, monkeypatch):
-    monkeypatch.setattr("kubeflow.connection.check_metadata", lambda: None)
+    monkeypatch.setattr("pipeline.run.connection.check_metadata", lambda: None)
     with pytest.raises(TypeError, match="positional"):
-        open_first(connection_config(json.dumps({"sqlite": str(tmp_path / "m.sqlite")})))
+        open_store(connection_config(json.dumps({"sqlite": str(tmp_path / "m.sqlite")})))
 
 
 def test_a_file_of_other_tables_is_named(tmp_path):
@@ -117,7 +117,7 @@ def test_a_file_of_other_tables_is_named(tmp_path):
     with contextlib.closing(sqlite3.connect(path)) as store:
         store.execute("CREATE TABLE Type (id INT)")
     with pytest.raises(UserError, match=rf"kubeflow\.metadata: .*{path}"):
-        open_first(connection_config(json.dumps({"sqlite": str(path)})))
+        open_store(connection_config(json.dumps({"sqlite": str(path)})))
 
 
 @pytest.mark.slow
@@ -129,7 +129,7 @@ def test_what_a_server_refuses_is_reported_with_its_cure(tmp_path, monkeypatch):
         server.query("CREATE DATABASE half")
         server.query("CREATE TABLE half.Type (id INT)")
         text = {"host": "127.0.0.1", "port": server.port, "database": "bit", "user": mariadb.USER}
-        open_first(connection_config(json.dumps({"mysql": text})))
+        open_store(connection_config(json.dumps({"mysql": text})))
         assert "are not as ML Metadata makes them" in refused(
             server.port, user=mariadb.USER, database="half"
         )

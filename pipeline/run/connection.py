@@ -1,4 +1,4 @@
-"""The ML Metadata store of a cluster.
+"""The ML Metadata store of a pipeline on Kubeflow: MySQL, PostgreSQL, or a file on a volume.
 
 >>> connection_config('{"sqlite": "/data/metadata.sqlite"}').sqlite.filename_uri
 '/data/metadata.sqlite'
@@ -15,9 +15,9 @@ from typing import Any
 
 from components.errors import UserError
 from components.storage import AnyPath
-from kubeflow import database
-from kubeflow.backslash import mend_store
 from pipeline.config.metadata_store import PASSWORD
+from pipeline.run import database
+from pipeline.run.backslash import mend_store
 from pipeline.run.metadata_file import check_metadata, connection_of
 
 
@@ -58,8 +58,8 @@ def _of_postgresql(name: str, value: str | int) -> tuple[str, str]:
     return name, str(value)
 
 
-def open_first(config: Any, artifacts: AnyPath | None = None) -> None:
-    """Makes the database and its tables before tasks that run side by side would all try to.
+def open_store(config: Any, artifacts: AnyPath | None = None) -> Any:
+    """ML Metadata's MetadataStore; makes the database and its tables where they are missing.
 
     Args:
       config: ML Metadata's ConnectionConfig.
@@ -81,7 +81,8 @@ def open_first(config: Any, artifacts: AnyPath | None = None) -> None:
             _look_at_file(Path(where), artifacts)
         with database.native_log() as log:
             try:
-                MetadataStore(config).get_context_types()
+                store = MetadataStore(config)
+                store.get_context_types()
             finally:
                 said = log()
     except UserError as error:
@@ -90,6 +91,7 @@ def open_first(config: Any, artifacts: AnyPath | None = None) -> None:
         # RuntimeError is what its C++ raises of a connection.
         reason = database.reason(f"{error}\n{said}", server)
         raise UserError(f"kubeflow.metadata: {where} cannot be used: {reason}") from error
+    return store
 
 
 def _look_at_file(path: Path, artifacts: AnyPath | None) -> None:
