@@ -51,14 +51,14 @@ class EvaluationConfig(Section):
 
     split: Literal["eval", "test", "train"] = Field(
         "eval",
-        description="The split that is judged. `test` needs data.splits.test; training looks at "
-        "`eval` whichever it is.",
+        description="The evaluation split: models are evaluated on it. `test` needs "
+        "data.splits.test; training computes its validation accuracy on `eval` in any case.",
     )
     min_accuracy: Ratio | None = Field(None, description="Floor of the accuracy on the split.")
     max_regression: Ratio | None = Field(
         None,
-        description="How far the accuracy may fall below the baseline's. The first model has none "
-        "to compare with: give min_accuracy too.",
+        description="How far the accuracy may fall below the baseline's. The first model has no "
+        "baseline: give min_accuracy too.",
     )
     min_class_accuracy: RatioByClass | None = Field(
         None,
