@@ -102,7 +102,7 @@ def _look_at_server(host: str, port: int) -> None:
         said = greeting[7:].decode("utf-8", "replace").strip()
         raise UserError(f"{where}: it takes no client from here: {said}.")
     if greeting[4:5] != _PROTOCOL:
-        raise UserError(f"{where}: what answers there is no MySQL or MariaDB server.")
+        raise UserError(f"{where}: the server there is not MySQL or MariaDB.")
 
 
 def _reason(said: str, mysql: Any) -> str:
