@@ -81,17 +81,17 @@ def signatures(classes: int, side: int) -> tuple[Signature, ...]:
             (None,),
             "the most probable class, from 0; -1 below serving.min_confidence",
         ),
-        CLASS_NAME: Tensor("string", (None,), "its name; empty where the index is -1"),
+        CLASS_NAME: Tensor("string", (None,), "its name; empty if the index is -1"),
     }
     checked = {
         **answers,
         VALID: Tensor(
             "bool",
             (None,),
-            "whether there is an answer; without one the probabilities are NaN, the index is -1 "
+            "whether there is a prediction; without one the probabilities are NaN, the index is -1 "
             "and the name is empty",
         ),
-        ERROR: Tensor("string", (None,), "why there is none; empty where there is one"),
+        ERROR: Tensor("string", (None,), "why there is none; empty if there is one"),
     }
     examples = Tensor("string", (None,), "serialized tf.Examples with an encoded image as `image`")
     encoded = Tensor(

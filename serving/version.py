@@ -82,7 +82,7 @@ def load(folder: AnyPath) -> Version:
             raise CannotServeError(f"it has no signature {name}")
         missing = wanted[name].outputs.keys() - model.signatures[name].structured_outputs.keys()
         if missing:
-            raise CannotServeError(f"its {name} lacks the output {min(missing)}; train it anew")
+            raise CannotServeError(f"its {name} lacks the output {min(missing)}; train it again")
     return Version(int(folder.name), model)
 
 

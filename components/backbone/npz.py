@@ -129,7 +129,7 @@ def _check_file(file: Path, sha256: str | None) -> None:
     if not file.is_file():
         raise UserError(f"{file}: there is no such file.")
     if sha256 and (found := digest_of_file(file)) != sha256.lower():
-        raise UserError(f"--sha256 is {sha256}, and {file} has {found}: it is another file.")
+        raise UserError(f"--sha256 is {sha256}, and {file} has {found}: it is a different file.")
 
 
 def _check_head(head: Mapping[str, np.ndarray], architecture: Architecture) -> None:

@@ -20,32 +20,34 @@ class DataGateConfig(Section):
     """Limits. What is only reported is in the summary, the log and the report."""
 
     max_reject_fraction: Ratio = Field(
-        0.01, description="Share of the images read that may be set aside (data.screen), at most."
+        0.01,
+        description="The largest share of the images read that may be set aside (data.screen).",
     )
     anomalies: Action = Field(
         "stop",
-        description="What TFDV finds against the schema, drift and skew by a curated schema's own "
-        "comparators included.",
+        description="Anomalies that TFDV finds against the schema, including drift and skew by a "
+        "curated schema's own comparators.",
     )
     max_label_drift: Ratio | None = Field(
         None,
-        description="How far the share of any class in the train split may be from that in the "
-        "last span that passed (L-infinity); null only reports.",
+        description="The largest accepted difference between a class's share of the train split "
+        "and its share in the last span that passed (L-infinity); null only reports.",
     )
     max_label_skew: Ratio | None = Field(
         None,
-        description="How far the share of any class in the train split may be from that in the "
-        "judged split of the same span (L-infinity); null only reports.",
+        description="The largest accepted difference between a class's share of the train split "
+        "and its share of the evaluation split (evaluation.split) of the same span (L-infinity); "
+        "null only reports.",
     )
     missing_classes: Action = Field(
         "stop",
-        description="A class that has images, and none in the train or none in the judged split: "
-        "what trains and is not judged can be wrong and pass.",
+        description="A class that has images, but none in the train or none in the evaluation "
+        "split: the model can fail on a class that is never evaluated, and still pass.",
     )
     max_imbalance: Annotated[float, Field(ge=1)] | None = Field(
         None,
-        description="Images of the largest class in the train split for one of the smallest, at "
-        "most; null only reports.",
+        description="The largest accepted ratio between the sizes of the largest and the smallest "
+        "class of the train split that has images; null only reports.",
     )
     duplicates: Action = Field("report", description="The same bytes in two splits.")
     near_duplicates: Action = Field(
@@ -55,14 +57,15 @@ class DataGateConfig(Section):
     )
     looks: Action = Field(
         "report",
-        description="A class or a split that differs from the others by more than 20 % of its "
-        "images in transparency, or in how many are turned by their orientation. Images of one "
-        "colour are only reported.",
+        description="A class or a split whose share of transparent images, or of images turned by "
+        "their orientation, differs from the others' by more than 20 percentage points. Images of "
+        "one colour are only reported.",
     )
     near_distance: Annotated[int, Field(ge=0, le=3)] = Field(
         0,
-        description="Bits that may differ. 0 finds nine of ten photographs that were re-encoded or "
-        "resized, 2 nearly all; more finds retouched ones too, and some that only look alike.",
+        description="The number of bits that may differ. 0 finds about nine of ten photographs "
+        "that were re-encoded or resized, 2 nearly all; 3 also finds retouched ones, and more "
+        "false matches.",
     )
 
 
@@ -71,7 +74,7 @@ class DataGateSettings(Section):
 
     Attributes:
       data_gate: the section of the configuration.
-      split: the split that models are judged on.
+      split: the split that models are evaluated on.
       class_names: names by class index.
       span: number of these data.
       slices: `data.splits`, by split.

@@ -104,8 +104,8 @@ def ordered_slices(labels: Labels, slices: Mapping[str, str], class_names: Seque
     }
     ordered = order.by_class and bool(cut)
     says = (
-        f"the {order.images:,} images come in {order.runs:,} runs of one class, of "
-        f"{order.shuffled:,.0f} that a shuffled order has on average"
+        f"the {order.images:,} images form {order.runs:,} runs of one class; a shuffled order has "
+        f"{order.shuffled:,.0f} on average"
     )
     if ordered:
         total = len(class_names)
@@ -139,8 +139,8 @@ def missing_classes(
     anywhere = sum(np.bincount(each, minlength=classes) for each in labels.values())
     nowhere = [class_names[index] for index in np.flatnonzero(anywhere == 0)]
     matters = {
-        TRAIN: "A class that is judged and never trained is always wrong",
-        judged: "A class that trains and is not judged can be wrong and pass",
+        TRAIN: "A class that is evaluated but never trained on is always wrong",
+        judged: "The model can fail on a class that is never evaluated, and still pass the gates",
     }
     for split, why in matters.items():
         if not labels[split].size:
@@ -170,13 +170,13 @@ def missing_classes(
 
 def _cure(labels: Labels, judged: str, slices: Mapping[str, str]) -> str:
     """The commonest cause, and what to type."""
-    report = f"To go on all the same, add --set {KEY}=report"
+    report = f"To run anyway, add --set {KEY}=report"
     order = order_of(labels)
     if not order.by_class:
         return f"Add images of them, or take a larger slice. {report}"
     cause = (
         f"The data are stored class by class ({order.images:,} images in {order.runs:,} runs), so "
-        "that slices one after another hold different classes"
+        "that consecutive slices hold different classes"
     )
     blocks = interleaved(labels, judged, slices)
     if blocks:

@@ -51,14 +51,14 @@ class EvaluationConfig(Section):
 
     split: Literal["eval", "test", "train"] = Field(
         "eval",
-        description="The split that is judged. `test` needs data.splits.test; training looks at "
-        "`eval` whichever it is.",
+        description="The evaluation split: models are evaluated on it. `test` needs "
+        "data.splits.test; training computes its validation accuracy on `eval` in any case.",
     )
     min_accuracy: Ratio | None = Field(None, description="Floor of the accuracy on the split.")
     max_regression: Ratio | None = Field(
         None,
-        description="How far the accuracy may fall below the baseline's. The first model has none "
-        "to compare with: give min_accuracy too.",
+        description="How far the accuracy may fall below the baseline's. The first model has no "
+        "baseline: give min_accuracy too.",
     )
     min_class_accuracy: RatioByClass | None = Field(
         None,
@@ -75,15 +75,15 @@ class EvaluationConfig(Section):
     )
     baseline: Literal["last_blessed", "best_blessed"] = Field(
         "last_blessed",
-        description="What a model is compared with: the blessed model that serves (where that is "
-        "the model itself, the one that served before it), or the most accurate that ever served, "
+        description="The model that a new one is compared with: the serving one (or, if that is "
+        "the new model itself, the one that served before), or the most accurate that ever served, "
         "as measured on the same evaluation data.",
     )
     missing_baseline: Literal["floor", "stop"] = Field(
         "floor",
-        description="What to do where the files of the baseline, or of the model that a warm start "
-        "begins from, are damaged and no whole copy of it is left: go on without it, with a "
-        "warning, or stop.",
+        description="What to do if the files of the baseline, or of the model that a warm start "
+        "begins from, are damaged and no intact copy is left: go on without it, with a warning, or "
+        "stop.",
     )
     confident: bool = Field(
         False,
@@ -100,7 +100,7 @@ class EvaluationConfig(Section):
     def _intervals_went(cls, values: Any) -> Any:
         if isinstance(values, dict) and "intervals" in values:
             raise ValueError(
-                "`intervals` is no key any more: every metric has its 95 % interval, Wilson's for "
+                "`intervals` is no longer a key: every metric has its 95 % interval, Wilson's for "
                 "shares of images and a bootstrap for the loss; leave evaluation.intervals out"
             )
         return values

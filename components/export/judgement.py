@@ -97,9 +97,9 @@ def answer_gates(format_: Format, probabilities: NDArray[np.floating]) -> list[G
     farthest = float(sums[np.abs(sums - 1).argmax()])
     wrong = abs(farthest - 1) > _SUM_TOLERANCE and format_.max_difference is not None
     if wrong or probabilities.min() < 0 or probabilities.max() > 1 + _SUM_TOLERANCE:
-        says = "the converted model answers numbers that are no probabilities"
+        says = "the converted model returns numbers that are not probabilities"
         return [_gate("answers", False, f"{says}: those of an image add up to {farthest:.4f}")]
-    says = f"the converted model answers for all of {len(probabilities)} images"
+    says = f"the converted model returns probabilities for all of {len(probabilities)} images"
     return [_gate("answers", True, says)]
 
 
@@ -120,8 +120,8 @@ def agreement_gates(format_: Format, agreement: Agreement) -> list[Gate]:
     limit, greatest = format_.max_difference, agreement.greatest_difference
     if limit is not None:
         passed = greatest is not None and greatest <= limit
-        said = "cannot be told" if greatest is None else f"is {greatest:.2g}"
-        more = f"at most {limit:g}" if passed else f"more than {limit:g}: it is another model"
+        said = "cannot be computed" if greatest is None else f"is {greatest:.2g}"
+        more = f"at most {limit:g}" if passed else f"more than {limit:g}: it is a different model"
         sentence = f"the greatest difference of a probability {said}, {more}"
         found.append(_gate("difference", passed, sentence, greatest, limit))
     return found

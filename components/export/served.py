@@ -105,7 +105,7 @@ class ServedModel:
         difference = np.abs(self.answer(pixels) - own[PROBABILITIES].numpy()[valid]).max()
         if difference > _DECODING_TOLERANCE:
             raise UserError(
-                "the model decodes images otherwise than this version does (a probability differs "
+                "the model decodes images differently from this version (a probability differs "
                 f"by {difference:.4f}): export it with the version that made it."
             )
         return _Decoded(kept, pixels)

@@ -90,7 +90,7 @@ class LastServedStrategy(ResolverStrategy):
         return f"the baseline is damaged and no whole copy of it is left ({damage})"
 
     def _without(self) -> str:
-        return "the new model is judged without it, by the floors alone"
+        return "the new model is judged without it, only by the floors"
 
     def _choose(self, store: Any, input_dict: dict[str, list[Any]]) -> Any | None:
         """The Model artifact to take, whatever its files are."""

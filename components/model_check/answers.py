@@ -63,7 +63,7 @@ def check_answers(
             )
     if VALID in outputs and not outputs[VALID].all():
         said = outputs[ERROR][int(np.argmin(outputs[VALID]))].decode("utf-8", "replace")
-        raise RefusedError(f"{name} has no answer for an image that the Evaluator judged: {said}")
+        raise RefusedError(f"{name} has no result for an image that the Evaluator used: {said}")
     probabilities = outputs[PROBABILITIES]
     if not np.isfinite(probabilities).all():
         raise RefusedError(f"{name} gives probabilities that are NaN or infinite")

@@ -33,7 +33,7 @@ class ServingConfig(Section):
         None,
         gt=0,
         description="The most memory that a process with TensorFlow and the model may take, in MB, "
-        "when it is asked for 64 images at once. null measures it without a limit.",
+        "for a request of 64 images. null measures it without a limit.",
     )
 
 

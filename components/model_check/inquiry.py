@@ -169,7 +169,10 @@ class Inquiry:
         for name, rows in ((SERVING_DEFAULT, self._records), (PREDICT_IMAGE, self._images)):
             outputs = self._ask(name, rows[:1])
             self._hold_to_contract(name, outputs, 1)
-        return f"both signatures of encoded images answer for images of the {self._job.split} split"
+        return (
+            "both signatures of encoded images return a result for images of the "
+            f"{self._job.split} split"
+        )
 
     def _hold_to_contract(self, name: str, outputs: Outputs, rows: int) -> None:
         job = self._job
@@ -273,7 +276,7 @@ class Inquiry:
             good,
             "predict_image gives other probabilities beside a bad image",
         )
-        return "a bad image costs its own row"
+        return "a bad image affects only its own row"
 
     def _empty(self) -> str:
         import tensorflow as tf

@@ -279,26 +279,27 @@ def _limits(
     # Without early stopping nothing is chosen: the last weights are taken.
     chosen = evidence.trained.get("plan", {}).get("patience") is not None
     found = [
-        f"It knows the {len(data.class_names)} classes of {data.name} alone, and names one of them "
+        f"It knows only the {len(data.class_names)} classes of {data.name}, and names one of them "
         "for every image.",
-        f"It learned from {counts['train']:,} images and was judged on {metrics.images:,}, all of "
-        f"{data.name}; how well it does on images from elsewhere was not measured.",
+        f"It was trained on {counts['train']:,} images and evaluated on {metrics.images:,}, all "
+        f"of {data.name}; its accuracy on images from elsewhere was not measured.",
         f"It sees every image at {settings.preprocessing['evaluate']} x "
         f"{settings.preprocessing['evaluate']} pixels, whatever its size and shape.",
     ]
     if split == "train":
-        found.append("It was judged on the images that it learned from.")
-    elif chosen and training.restored_epoch is not None and training.epochs > 1:
+        found.append("It was evaluated on the images that it was trained on.")
+    elif chosen and split == "eval" and training.restored_epoch is not None and training.epochs > 1:
         found.append(
             f"Its weights are those of epoch {training.restored_epoch} of {training.epochs}, "
-            f"chosen by the accuracy on the {split} split, which judged it too: on images that "
-            "nothing was chosen by it may do worse."
+            "chosen by the accuracy on the eval split, which was used for evaluation too: its "
+            "accuracy may be lower on images that were not used to choose the epoch."
         )
     calibration = evidence.trained.get("calibration")
     if calibration and calibration["temperature"] != 1.0 and split == "eval":
         found.append(
             f"Its temperature {calibration['temperature']:.4g} was fitted on the eval split, which "
-            "judged it too: on images that nothing was fitted on its loss may be higher."
+            "was used for evaluation too: its loss may be higher on images that were not used to "
+            "fit it."
         )
     if evidence.clipped:
         least = f"{LEAST_PROBABILITY:g}"
@@ -309,7 +310,7 @@ def _limits(
     unseen = [name for name in data.class_names if name not in metrics.per_class]
     if unseen:
         found.append(
-            f"The {split} split has no image of {len(unseen)} of its classes: how well it knows "
-            "them was not measured."
+            f"The {split} split has no image of {len(unseen)} of its classes: its accuracy on them "
+            "was not measured."
         )
     return found

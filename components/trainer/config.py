@@ -149,8 +149,8 @@ class TrainingConfig(Section):
     calibration: Literal["none", "temperature"] = Field(
         "none",
         description="`temperature`: after the training the logits are divided by one number, "
-        "fitted on the eval split, so that probabilities are shares of right answers; the classes "
-        "stay the same (docs/how-to/calibration.md).",
+        "fitted on the eval split, so that a probability matches the share of correct "
+        "predictions; the classes stay the same (docs/how-to/calibration.md).",
     )
     checkpoint_seconds: int = Field(
         60,

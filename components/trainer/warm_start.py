@@ -72,7 +72,7 @@ def _check(own: Sequence[_Form], stored: Sequence[_Form], saved_model: str) -> N
     what = "training.warm_start: the serving model"
     if own[:-_HEAD] != stored[:-_HEAD]:
         raise UserError(
-            f"{what} is another network ({_size(stored[:-_HEAD])}) than backbone.handle "
+            f"{what} is a different network ({_size(stored[:-_HEAD])}) from backbone.handle "
             f"({_size(own[:-_HEAD])}): {saved_model}. Set training.warm_start=false until a "
             "model with this backbone is served, or set its backbone.handle."
         )

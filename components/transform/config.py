@@ -78,7 +78,7 @@ class PreprocessingConfig(Section):
         "`resize`, as the seed has it, and under `hyperrule` the crop's, as the paper has it.",
     )
     flip: bool = Field(
-        True, description="Mirror training images at random; off where it destroys the label."
+        True, description="Mirror training images at random; turn it off if that changes the class."
     )
 
     background: Annotated[Colour, Field(strict=False)] = Field(

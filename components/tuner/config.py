@@ -52,13 +52,16 @@ class SearchConfig(Section):
     trials: int = Field(
         10,
         ge=2,
-        description="Trainings at most; of lists alone, no more than they have combinations.",
+        description="Trainings at most; if only lists are given, no more than their combinations.",
     )
     timeout_s: int | None = Field(
         None, ge=1, description="Seconds after which no trial begins; null has no limit."
     )
     seed: int = Field(
-        42, ge=0, lt=2**31 - 2, description="Of what is tried, and of which images are held out."
+        42,
+        ge=0,
+        lt=2**31 - 2,
+        description="The seed for what is tried and for the held-out images.",
     )
     epochs: int | None = Field(
         None, ge=1, description="Epochs of a trial at most; null trains as long as the Trainer."
@@ -67,18 +70,18 @@ class SearchConfig(Section):
         0.15,
         gt=0,
         lt=1,
-        description="Part of the train split that trials are judged on, and do not learn from.",
+        description="The share of the train split that trials are evaluated on and not trained on.",
     )
     base_learning_rate: Rates | None = Field(
         None,
-        description="Of `training`: `low` and `high`, between which rates are drawn (log-uniform), "
-        "or a list.",
+        description="Values for `training.base_learning_rate`: `low` and `high`, between which "
+        "rates are drawn (log-uniform), or a list.",
     )
     schedule: Annotated[tuple[Schedule, ...], Field(strict=False)] | None = Field(
-        None, description="Of `training`: a list of what it takes there."
+        None, description="Values for `training.schedule`: a list."
     )
     mode: Annotated[tuple[Literal["head_only", "full"], ...], Field(strict=False)] | None = Field(
-        None, description="Of `backbone`: a list of head_only, full."
+        None, description="Values for `backbone.mode`: a list of head_only, full."
     )
     pruning: bool = Field(
         True,

@@ -27,8 +27,8 @@ def held_out_count(count: int, share: float, classes: int) -> int:
     held_out = round(share * count)
     if held_out == 0:
         raise UserError(
-            f"search.holdout {share} of {count} training images is not one image to judge trials "
-            "on: give a larger part, or more images."
+            f"search.holdout {share} of {count} training images is less than one image to evaluate "
+            "trials on: give a larger part, or more images."
         )
     if count - held_out < classes:
         raise UserError(

@@ -115,8 +115,8 @@ def refusal(what: str, status: int, said: str) -> UserError:
         return UnauthorisedError(f"{sentence} (401).")
     if status == 403:
         return UserError(
-            f"{sentence} (403). Who asks may not do this: check --namespace, and the rights of the "
-            "account in it."
+            f"{sentence} (403). The account may not do this: check --namespace, and the account's "
+            "rights in it."
         )
     if status == 404:
         return MissingError(f"{sentence} (404).")

@@ -158,8 +158,8 @@ class Server:
             # kfp_server_api would take it for an empty answer: no such pipeline, no such run.
             path = url.removeprefix(self.host).partition("?")[0]
             raise UserError(
-                f"{self.host} does not speak KFP's v2beta1 API: what it answers to {path} is no "
-                "JSON object."
+                f"{self.host} does not speak KFP's v2beta1 API: its response to {path} is not "
+                "a JSON object."
             )
         return response
 

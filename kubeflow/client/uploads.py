@@ -70,7 +70,7 @@ def ensure_version(
         ) from None
     if name and _mark(package) not in (found.description or ""):
         raise UserError(
-            f"version {name} of {package.name} is there already with another content than "
+            f"version {name} of {package.name} exists already with different content from "
             f"{package.path}: choose another --version-name, or none."
         )
     return Version(pipeline_id, found.pipeline_version_id, wanted, is_new)

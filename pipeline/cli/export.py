@@ -39,7 +39,7 @@ def command(model: str, format_: str, to: str | None, examples: str | None) -> i
     """Convert a served model to TFLite or ONNX, and judge it before it is written.
 
     MODEL is a version, or a folder of versions, of which the one that serves is taken. What comes
-    out of the converter answers for the images of the judged split in its own runtime; where it
+    out of the converter answers for the images of the evaluation split in its own runtime; where it
     fails a gate nothing is written, and the exit code is 3.
     """
     import os

@@ -74,7 +74,7 @@ _SOURCE = (
     click.option(
         "--classes",
         metavar="A,B,...",
-        help="Of --tfrecords: classes in the order of their numbers.",
+        help="The classes of --tfrecords, in the order of their numbers.",
     ),
 )
 
@@ -162,7 +162,7 @@ def output_option(function: Function) -> Function:
         "--output",
         metavar="DIR",
         type=click.Path(),
-        help="Output folder of the pipeline (default: that of the last run below ./runs).",
+        help="Output folder of the pipeline (default: the last run's below ./runs).",
     )
     return option(function)
 

@@ -30,8 +30,8 @@ from pipeline.cli.options import known_output
 def command(path: str | None, key: str | None, output: str | None) -> int:
     """Check that a pushed model is signed, and is what its run trained.
 
-    PATH is a version or a folder of versions, of which the served one is checked (default: that of
-    the last run below ./runs). Its files are compared with its signature, and its files, backbone,
+    PATH is a version or a folder of versions, of which the served one is checked (default: the
+    last run's below ./runs). Its files are compared with its signature, and its files, backbone,
     data and code with ML Metadata. Exit code 3 means that something differs.
     """
     from components.errors import UserError

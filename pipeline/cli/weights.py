@@ -20,7 +20,7 @@ from pipeline.cli.command_line import Verb, end
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--sha256", metavar="HEX", help="What FILE must have.")
 @click.option(
-    "--groups", type=int, default=PAPER_GROUPS, show_default=True, help="Of every GroupNorm."
+    "--groups", type=int, default=PAPER_GROUPS, show_default=True, help="Groups of every GroupNorm."
 )
 def command(file: Path, directory: Path, sha256: str | None, groups: int) -> int:
     """Convert published weights of BiT to a backbone.

@@ -69,8 +69,8 @@ class Fitted:
         floor = self.values["evaluation"]["min_accuracy"]
         return (
             f"{self.photos.count:,} images in {len(self.photos.class_names)} classes; backbone "
-            f"{backbone} ({mode}), {self.train:,} train and {self.judged:,} judge, floor {floor} "
-            f"(chance {self.chance:.2f})"
+            f"{backbone} ({mode}), {self.train:,} for training and {self.judged:,} for evaluation, "
+            f"floor {floor} (chance {self.chance:.2f})"
         )
 
 
@@ -134,8 +134,8 @@ def _splits(
         if whole and len(judged) >= min(_JUDGED, len(labels) // 4):
             break
     reasons["data.splits"] = (
-        f"no image trains and judges too: {len(train):,} train and {len(judged):,} judge, "
-        + ("each class on both sides" if whole else "and a class is missing on one side")
+        f"no image is in both splits: {len(train):,} for training, {len(judged):,} for evaluation; "
+        + ("every class is in both" if whole else "a class is missing in one of them")
     )
     splits = {"train": f"{source}[:{percent}%]", "eval": f"{source}[{percent}%:]"}
     return {"splits": splits}, train, judged
@@ -167,21 +167,24 @@ def recipe(
     """
     batch_size = _batch_size(train)
     if batch_size < 64:
-        reasons["training.batch_size"] = f"of {train:,} training images, several batches a pass"
+        reasons["training.batch_size"] = f"several batches per pass over {train:,} training images"
     if has_r50x1:
         return _r50x1(reasons, batch_size, size)
     reasons["backbone.handle"] = (
         "shipped, for small images; with a network, or the module in TFHUB_CACHE_DIR, "
         f"{R50X1} is far better for photographs"
     )
-    reasons["backbone.mode"] = "the backbone is small enough to train as a whole"
+    reasons["backbone.mode"] = "this backbone is small enough to train all of it"
     reasons["preprocessing.resize"] = "the side in pixels that bit-mini was trained at"
-    reasons["preprocessing.crop"] = "whole images; a side in pixels crops them at random"
+    reasons["preprocessing.crop"] = (
+        "`null` uses whole images; a side in pixels crops them at random"
+    )
     reasons["training.base_learning_rate"] = "the rate at which the preset digits trains bit-mini"
     passes = None if train is None else math.ceil(train / batch_size)
     steps = _STEPS[1] // 3 if passes is None else min(max(passes * _PASSES, _STEPS[0]), _STEPS[1])
-    reasons["training.schedule"] = "a tenth of the rate after two thirds, and after five sixths" + (
-        "" if passes is None else f"; {passes:,} steps are a pass over the training images"
+    reasons["training.schedule"] = (
+        "the rate is divided by ten after two thirds and after five sixths of the steps"
+        + ("" if passes is None else f"; one pass over the training images is {passes:,} steps")
     )
     return {
         "preprocessing": {"resize": 32, "crop": None},
@@ -198,8 +201,8 @@ def _r50x1(
     reasons: dict[str, str], batch_size: int, size: tuple[int, int] | None
 ) -> dict[str, Any]:
     reasons["backbone.handle"] = "BiT-M R50x1, 94 MB of weights, trained on 14 million photographs"
-    reasons["backbone.mode"] = "the head alone: minutes on a CPU; `full` wants a GPU"
-    reasons["training.schedule"] = "of the keras.io example; it stops early"
+    reasons["backbone.mode"] = "only the head: minutes on a CPU; `full` needs a GPU"
+    reasons["training.schedule"] = "the keras.io example's; early stopping ends it"
     sides: dict[str, Any] = {}
     if size and size[0] * size[1] < LOW_RESOLUTION_AREA:
         resize, crop = resolution(*size)
@@ -229,10 +232,12 @@ def gates(labels: tuple[int, ...], judged: int, reasons: dict[str, str]) -> dict
     """
     chance = _chance(labels)
     reasons["evaluation.min_accuracy"] = (
-        f"a quarter of the way from chance ({chance:.2f}, always the largest class) to 1; raise it "
-        "to what you need"
+        f"a quarter of the way from chance ({chance:.2f}, from always naming the largest class) to "
+        "1; raise it to what you need"
     )
-    reasons["evaluation.max_regression"] = f"below the model that serves; {judged:,} images judge"
+    reasons["evaluation.max_regression"] = (
+        f"how far accuracy may fall below the serving model's, measured on {judged:,} images"
+    )
     fall = max(0.02, math.ceil(2000 / max(judged, 1)) / 1000)
     return {"min_accuracy": floor_above(chance), "max_regression": min(fall, 1.0)}
 

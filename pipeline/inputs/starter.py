@@ -40,7 +40,9 @@ def starter_yaml(fitted: Fitted, path: Path) -> str:
       path: of the file, as the user gives it.
     """
     head = [*_about(fitted), "", f"  {bit_tfx('run', '--config', str(path))}", ""]
-    head += ["docs/reference/configuration.md lists every key. What is not here has its default."]
+    head += [
+        "docs/reference/configuration.md lists every key. Keys that are not here have defaults."
+    ]
     lines = [f"# {line}".rstrip() for line in head]
     for key, value in fitted.values.items():
         lines += ["", *_yaml(key, value, fitted.reasons)] if isinstance(value, dict) else []

@@ -93,14 +93,14 @@ def look_at(server: Server) -> None:
         )
     if server.kind == "postgresql":
         if greeting not in (b"S", b"N"):
-            raise UserError(f"{cannot}: what answers there is no PostgreSQL server.")
+            raise UserError(f"{cannot}: the server there is not PostgreSQL.")
         return
     # Three bytes of length, one number, then the protocol's version or an error.
     if greeting[4:5] == _ERROR:
         said = greeting[7:].decode("utf-8", "replace").strip()
         raise UserError(f"{cannot}: it takes no client from here: {said}.")
     if greeting[4:5] != _PROTOCOL:
-        raise UserError(f"{cannot}: what answers there is no MySQL or MariaDB server.")
+        raise UserError(f"{cannot}: the server there is not MySQL or MariaDB.")
 
 
 @contextlib.contextmanager

@@ -69,7 +69,7 @@ AREAS = (
     ),
     Area(
         "Backbone",
-        "Give another `backbone.handle`, or the files that it names: "
+        "Give a different `backbone.handle`, or the files that it names: "
         "[backbones.md](../how-to/backbones.md).",
         ("components/backbone",),
     ),
@@ -111,7 +111,7 @@ AREAS = (
     Area(
         "Kubeflow",
         "[kubeflow.md](../how-to/kubeflow.md) has the way from an empty cluster, and every way to "
-        "reach a server. While it waits for a run, `bit-tfx kubeflow submit` ends with 1 where a "
+        "reach a server. While it waits for a run, `bit-tfx kubeflow submit` ends with 1 if a "
         "message says that the run goes on.",
         ("kubeflow",),
     ),

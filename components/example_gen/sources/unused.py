@@ -3,7 +3,7 @@
 >>> slices = {"train": "train[:85]", "eval": "train[85:]"}
 >>> runs = {"train": [Run("train", 0, 85)], "eval": [Run("train", 85, 3670)]}
 >>> print(*unused(slices, runs, {"train": 3670}, "tf_flowers"))
-Of 3,670 images of train of tf_flowers, data.splits.train 'train[:85]' takes 85 and ...
+train of tf_flowers has 3,670 images: data.splits.train 'train[:85]' takes 85 and ...
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _cut(
     meant = next(filter(None, (_with_percent(slices[split], count) for split in taken)), "")
     rest = f"; {left:,} are in no split" if left else ""
     hint = f"; a number without % counts images: write {meant} for percent" if meant else ""
-    return f"Of {count:,} images of {name}, {takes}{rest}{hint}."
+    return f"{name} has {count:,} images: {takes}{rest}{hint}."
 
 
 def _taken(name: str, runs: Sequence[Run]) -> int:

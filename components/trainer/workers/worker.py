@@ -205,8 +205,8 @@ def _agree(file: AnyPath, devices: int) -> int:
     if same < cluster.count:
         raise UserError(
             f"training.strategy multi_worker: {cluster.count - same} of the {cluster.count} "
-            "workers have other code or another TensorFlow than the chief. Start all of them from "
-            "one image, or from equal checkouts."
+            "workers have different code or a different TensorFlow from the chief's. Start all of "
+            "them from one image, or from equal checkouts."
         )
     return number
 

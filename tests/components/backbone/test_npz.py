@@ -153,7 +153,7 @@ def test_what_is_no_npz_is_refused(tmp_path, content):
 def test_the_files_digest_is_checked(tmp_path, save):
     file = save(published(weights_of(TWO_STAGES)))
     right = hashlib.sha256(file.read_bytes()).hexdigest()
-    with pytest.raises(UserError, match=f"has {right}: it is another file"):
+    with pytest.raises(UserError, match=f"has {right}: it is a different file"):
         npz.convert(file, tmp_path / "made", sha256="0" * 64, groups=2)
     assert npz.convert(file, tmp_path / "made", sha256=right.upper(), groups=2) == TWO_STAGES
 

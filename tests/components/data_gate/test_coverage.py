@@ -36,9 +36,9 @@ def test_missing_classes_are_named(action, stops):
     assert test.value == 2
     assert test.sentence == (
         "2 of the 3 classes have no image in the test split: 'ant', 'cow' "
-        f"(data_gate.missing_classes: {action}). A class that trains and is not judged can be "
-        "wrong and pass. Add images of them, or take a larger slice. To go on all the same, add "
-        "--set data_gate.missing_classes=report"
+        f"(data_gate.missing_classes: {action}). The model can fail on a class that is never "
+        "evaluated, and still pass the gates. Add images of them, or take a larger slice. To run "
+        "anyway, add --set data_gate.missing_classes=report"
     )
 
 
@@ -46,7 +46,7 @@ def test_a_class_that_is_judged_and_never_trained_is_named():
     train, judged = missing_classes(labels(train=[0, 1], eval=[0, 1, 2]), "eval", {}, NAMES, "stop")
     assert train.refuses
     assert "'cow'" in train.sentence
-    assert "judged and never trained is always wrong" in train.sentence
+    assert "evaluated but never trained on is always wrong" in train.sentence
     assert judged.passed
 
 
@@ -110,8 +110,8 @@ def test_a_slice_of_sorted_data_is_said_to_be_one_with_numbers():
     assert (check.passed, check.stops) == (False, False)
     assert check.sentence == (
         "slices of data that are stored class by class: train 'train[:85%]' holds 3 of 3 classes, "
-        "eval 'train[85%:]' holds 1 of 3 classes; the 300 images come in 3 runs of one class, of "
-        "201 that a shuffled order has on average (data.splits)"
+        "eval 'train[85%:]' holds 1 of 3 classes; the 300 images form 3 runs of one class; a "
+        "shuffled order has 201 on average (data.splits)"
     )
 
 

@@ -316,9 +316,9 @@ def test_missing_classes_and_imbalance_stop_where_they_should(gate, data):
     rows["train"] = [each for each in data.rows["train"] if each.label != 2][:25]
     sentences = gate.refuses(data, rows=rows, max_imbalance=3)
     assert "1 of the 3 classes has no image in the train split: 'two'" in sentences[0]
-    assert "judged and never trained is always wrong" in sentences[0]
+    assert "evaluated but never trained on is always wrong" in sentences[0]
     assert "1 of the 3 classes has no image in the eval split: 'one'" in sentences[1]
-    assert "trains and is not judged can be wrong and pass" in sentences[1]
+    assert "fail on a class that is never evaluated, and still pass the gates" in sentences[1]
     assert "20 images and the smallest, 'one', 5: 4 to one" in sentences[2]
     checks = gate.run(data, rows=rows, missing_classes="report")
     missing = [check for check in checks if check.key == "data_gate.missing_classes"]
@@ -335,14 +335,14 @@ def test_slices_of_data_in_order_of_their_classes_stop_with_what_to_type(gate, d
     (sentence,) = gate.refuses(data, rows=rows, slices=slices)
     assert sentence.startswith(
         "2 of the 3 classes have no image in the eval split: 'zero', 'one' "
-        "(data_gate.missing_classes: stop). A class that trains and is not judged can be wrong"
+        "(data_gate.missing_classes: stop). The model can fail on a class that is never evaluated"
     )
     assert "stored class by class (75 images in 3 runs)" in sentence
     typed = dict(re.findall(r"--set data\.splits\.(\w+)='([^']+)'", sentence))
     (line,) = (text for text in caplog.messages if text.startswith("slices of data that are"))
     assert "train 'train[:85%]' holds 3 of 3 classes" in line
     assert "eval 'train[85%:]' holds 1 of 3 classes" in line
-    assert "in 3 runs of one class, of 51 that a shuffled order" in line
+    assert "form 3 runs of one class; a shuffled order has 51 on average" in line
     # What it says works.
     for split, slice_ in typed.items():
         edges = [map(int, pair) for pair in re.findall(r"train\[(\d+)%:(\d+)%\]", slice_)]

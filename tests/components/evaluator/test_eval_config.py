@@ -69,7 +69,7 @@ def test_tfma_is_not_asked_for_intervals():
 @pytest.mark.parametrize("method", ["jackknife", "poisson_bootstrap", "none"])
 def test_the_key_that_went_is_refused_with_what_to_do(method):
     with pytest.raises(
-        ValueError, match=r"`intervals` is no key any more: .*leave evaluation\.int"
+        ValueError, match=r"`intervals` is no longer a key: .*leave evaluation\.int"
     ):
         EvaluationConfig.model_validate({"min_accuracy": 0.9, "intervals": method})
 

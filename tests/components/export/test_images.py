@@ -100,7 +100,7 @@ def test_a_model_that_decodes_otherwise_is_refused(pushed):
     right = ServedModel(str(pushed), WHITE)
     assert ask(right, Same(right), images).left_out == {}
     wrong = ServedModel(str(pushed), (0, 0, 0))
-    with pytest.raises(UserError, match="the model decodes images otherwise than this version"):
+    with pytest.raises(UserError, match="the model decodes images differently from this version"):
         ask(wrong, Same(wrong), images)
 
 

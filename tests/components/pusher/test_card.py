@@ -152,23 +152,25 @@ def limits(*given):
 
 def test_limits_are_what_the_run_knows():
     said = limits()
-    assert "2 classes of tf_flowers/3.0.1 alone" in said
-    assert "3,120 images and was judged on 80" in said
+    assert "only the 2 classes of tf_flowers/3.0.1" in said
+    assert "trained on 3,120 images and evaluated on 80" in said
     assert "384 x 384 pixels" in said
 
 
 def test_that_the_judged_split_chose_the_epoch_is_said_where_it_did():
-    choice = "epoch 2 of 3, chosen by the accuracy on the eval split, which judged it too"
+    choice = "epoch 2 of 3, chosen by the accuracy on the eval split, which was used for evaluation"
     assert choice in limits()
     for rows in ((ROWS[1],), tuple({**row, "restored": 0} for row in ROWS)):
         assert "chosen by" not in limits(settings(), evidence(history=rows))
     last = evidence(trained={"plan": {"patience": None}})
     assert "chosen by" not in limits(settings(), last)
+    # The epoch is chosen on the eval split, which says nothing about a test split.
+    assert "chosen by" not in limits(settings(split="test"))
 
 
 def test_a_model_that_was_judged_on_what_it_learned_from_says_so():
     said = limits(settings(split="train"))
-    assert "judged on the images that it learned from" in said
+    assert "evaluated on the images that it was trained on" in said
     assert "chosen by" not in said
 
 

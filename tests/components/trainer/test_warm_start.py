@@ -107,7 +107,9 @@ def test_a_model_of_another_number_of_classes_is_refused(digits_folder, base):
 def test_a_model_of_another_network_is_refused(digits_folder, base, tiny_backbone):
     job = warm(digits_folder, "tiny", base[0])
     job = changed(job, backbone_path=str(tiny_backbone), trainable_parameters=None)
-    with pytest.raises(UserError, match=r"^training\.warm_start: .* another network .* 280,920"):
+    with pytest.raises(
+        UserError, match=r"^training\.warm_start: .* a different network .* 280,920"
+    ):
         train(job)
 
 

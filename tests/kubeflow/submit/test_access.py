@@ -47,7 +47,10 @@ def test_links_lead_to_the_ui(submit):
     ("answer", "sentence"),
     [
         (error(401, "no user identity"), "does not let us in without credentials (401): no user"),
-        (error(403, "not yours"), "not yours (403). Who asks may not do this: check --namespace"),
+        (
+            error(403, "not yours"),
+            "not yours (403). The account may not do this: check --namespace",
+        ),
         ((403, b"RBAC: access denied"), "RBAC: access denied (403)"),
         (
             error(404, "Not Found"),
@@ -55,7 +58,7 @@ def test_links_lead_to_the_ui(submit):
         ),
         (
             (200, b"ok"),
-            "does not speak KFP's v2beta1 API: what it answers to /apis/v2beta1/healthz",
+            "does not speak KFP's v2beta1 API: its response to /apis/v2beta1/healthz",
         ),
         (
             (200, b"<html>Kubeflow</html>"),
@@ -87,7 +90,7 @@ def test_a_server_that_is_not_for_us_is_reported(submit, kfp, answer, sentence):
             upload_error(400, "pipeline upload denied: permission is required"),
             "flowers.yaml: pipeline upload denied: permission is required (400)",
         ),
-        ("GET", "/pipelines", (200, b"[1]"), "what it answers to /apis/v2beta1/pipelines is no"),
+        ("GET", "/pipelines", (200, b"[1]"), "its response to /apis/v2beta1/pipelines is not"),
         ("GET", "/pipelines", (200, b'{"pipelines": 5}'), "its answer is no V2beta1ListPipelines"),
     ],
 )

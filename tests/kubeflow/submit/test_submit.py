@@ -70,7 +70,7 @@ def test_a_version_name_with_another_content_is_refused(submit, kfp, package, tm
     changed.write_bytes(package.read_bytes() + b"# changed\n")
     refused = submit("--upload-only", "--version-name", "v1", file=changed)
     assert refused.code == 2
-    assert "version v1 of flowers is there already with another content" in refused.err
+    assert "version v1 of flowers exists already with different content" in refused.err
 
 
 def test_one_who_was_faster_is_no_conflict(submit, kfp):

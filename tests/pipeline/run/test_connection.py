@@ -71,7 +71,7 @@ def refused(port, **given):
 @pytest.mark.parametrize(
     ("greeting", "words"),
     [
-        (b"HTTP/1.1 400 Bad Request\r\n", "no MySQL or MariaDB server"),
+        (b"HTTP/1.1 400 Bad Request\r\n", "the server there is not MySQL or MariaDB"),
         (b"", "as Istio does for a service account"),
         (b"\x40\0\0\0\xff\x6a\x04Host 'x' is not allowed to connect", "Host 'x' is not allowed"),
         (None, "timed out"),

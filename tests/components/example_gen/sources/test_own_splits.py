@@ -155,7 +155,7 @@ def said(counts, **slices):
 
 def test_a_forgotten_percent_sign_is_said_with_both_numbers():
     (text,) = said({"train": 1797}, train="train[:85]", eval="train[85%:]")
-    assert "Of 1,797 images of train of digits, data.splits.train 'train[:85]' takes 85 and" in text
+    assert "train of digits has 1,797 images: data.splits.train 'train[:85]' takes 85 and" in text
     assert "1,442 are in no split" in text
     assert "write train[:85%] for percent" in text
 
