@@ -47,6 +47,21 @@ class _ServeVerb(Verb):
 @click.option(
     "--grpc-port", type=click.IntRange(0, 65535), default=8081, help="Of gRPC [8081]; 0: none."
 )
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    default="127.0.0.1",
+    help="To listen at [127.0.0.1]; 0.0.0.0: for other machines too.",
+)
+@click.option(
+    "--tls-cert",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Certificate, PEM: REST and gRPC by TLS alone.",
+)
+@click.option(
+    "--tls-key", metavar="FILE", type=click.Path(dir_okay=False), help="Its private key, PEM."
+)
 @click.option("--name", metavar="NAME", help="In URLs (default: that of the model's card).")
 @click.option(
     "--poll-seconds",
@@ -119,7 +134,7 @@ def command(
     """
     from components.storage import as_path
     from pipeline.run.layout import Layout
-    from serving.settings import LogSettings, Settings
+    from serving.settings import LogSettings, Settings, Tls
 
     if folder is not None and output is not None:
         raise click.UsageError("FOLDER and --output exclude each other.", ctx)
@@ -127,6 +142,8 @@ def command(
         raise click.UsageError("--sample and --log-images go with --log-requests.", ctx)
     if given["port"] == given["grpc_port"]:
         raise click.UsageError("--port and --grpc-port must differ.", ctx)
+    if (given["tls_cert"] is None) != (given["tls_key"] is None):
+        raise click.UsageError("--tls-cert and --tls-key go together.", ctx)
     if given["max_queue"] < given["max_instances"]:
         raise click.UsageError("--max-queue must be at least --max-instances.", ctx)
     if name is not None and (not name or set(name) & set("/:?#% ")):
@@ -141,6 +158,8 @@ def command(
         name or "",
         port=given["port"],
         grpc_port=given["grpc_port"],
+        host=given["host"],
+        tls=None if given["tls_cert"] is None else Tls(given["tls_cert"], given["tls_key"]),
         poll_s=given["poll_seconds"],
         max_body_bytes=int(given["max_body_mb"] * 1e6),
         max_instances=given["max_instances"],

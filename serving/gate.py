@@ -43,7 +43,15 @@ _ONE_VERSION = "one version answers at a time, and the answer says which; ask wi
 _NOT_SERVED = (
     (re.compile(r"^/v[12]/models/[^/]*:explain$"), "this model does not explain"),
     (
-        re.compile(r"^/v[12]/models/[^/]+/versions(/|$)"),
+        re.compile(r"^/v1/models/[^/]+/metadata$"),
+        "inputs and outputs are at /v2/models/NAME",
+    ),
+    (
+        re.compile(r"^/v1/models/[^/]*:(classify|regress)$"),
+        "this model has no signature of that kind: ask :predict",
+    ),
+    (
+        re.compile(r"^/v[12]/models/[^/]+/(versions|labels)(/|$)"),
         _ONE_VERSION,
     ),
     (

@@ -56,6 +56,8 @@ def images_of_v1(body: object, max_instances: int) -> list[bytes]:
     """
     if not isinstance(body, dict):
         raise BadRequestError(f"the body must be an object: {_SHAPE}")
+    if "inputs" in body:
+        raise BadRequestError(f'"inputs", a request by columns, is not taken: send {_SHAPE}')
     if "instances" not in body:
         raise BadRequestError(f'"instances" is missing; send {_SHAPE}')
     if unknown := body.keys() - {"instances", "signature_name"}:

@@ -145,7 +145,9 @@ class RequestLog:
                 try:
                     self._write(rows)
                 except (OSError, pa.ArrowException) as error:
-                    _logger.error("the request log cannot be written: %s", error)
+                    _logger.error(
+                        "the request log in %s cannot be written: %s", self._settings.folder, error
+                    )
                     self._lose(requests)
                 rows, requests, size = [], 0, 0
             if added is None:

@@ -14,20 +14,22 @@ import asyncio
 import contextlib
 import importlib.resources
 import logging
-import socket
 import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from components.commands import bit_tfx
 from components.errors import UserError
 from components.pusher.signature import check_public_key
 from components.pusher.versions import versions
 from components.storage import is_local
 from components.terminal import hushed
 from serving.admission import all_versions, signed_by
+from serving.listen import check_ports, check_tls, grpc_server, url, whom
 from serving.request_log import RequestLog, cannot_write
 from serving.settings import Settings
+from serving.status import model_version_status
 from serving.switch import Switch
 from serving.version import name_of
 
@@ -75,7 +77,8 @@ def serve(settings: Settings) -> None:
 def _run(settings: Settings, switch: Switch, log: RequestLog | None) -> None:
     # What the SDK uses of its libraries is its own affair.
     warnings.simplefilter("ignore")
-    with _own_arguments(settings):
+    with _own_arguments():
+        import kserve.model_server as sdk
         from kserve import ModelServer
         from kserve.model_repository import ModelRepository
         from kserve.model_server import app
@@ -92,8 +95,12 @@ def _run(settings: Settings, switch: Switch, log: RequestLog | None) -> None:
             settle_errors(app)
             # `rest.start` would make it a second time.
             rest.create_application = lambda: None
+            # The SDK knows of a port alone.
+            rest.config.host = settings.host
             await model.warm_up()
             await _ask_for_models(app)
+            # Another server may have taken one while this one was loading.
+            check_ports(settings)
             said = asyncio.create_task(_say_when_up(self, settings, model.name, switch))
             await super()._serve()
             said.cancel()
@@ -108,6 +115,7 @@ def _run(settings: Settings, switch: Switch, log: RequestLog | None) -> None:
     model = ServedModel(name, settings, switch, log)
     app.add_middleware(Gate, max_body_bytes=settings.max_body_bytes)
     _add_page(app, name, switch)
+    tls = settings.tls
     server = Server(
         http_port=settings.port,
         grpc_port=settings.grpc_port,
@@ -115,8 +123,13 @@ def _run(settings: Settings, switch: Switch, log: RequestLog | None) -> None:
         enable_latency_logging=False,
         grace_period=_GRACE_S,
         registered_models=OneModel(),
+        ssl_certfile=None if tls is None else tls.cert,
+        ssl_keyfile=None if tls is None else tls.key,
     )
+    # With TLS the SDK would take 8443 for 8080.
+    server.http_port = settings.port
     server.model_repository_extension = _fixed(server)
+    sdk.GRPCServer = grpc_server(settings)
     switch.follow(settings.poll_s)
     server.start([model])
 
@@ -138,8 +151,9 @@ def _fixed(server: Any) -> Any:
 
 
 def _add_page(app: Any, name: str, switch: Switch) -> None:
-    """`/`, the page; `/model`, what it and clients ask first: name, version, labels."""
+    """`/`, the page; `/model`, what it and clients ask first; the status of the versions."""
     from fastapi.responses import HTMLResponse, JSONResponse
+    from kserve.errors import ModelNotFound
 
     text = (importlib.resources.files("serving") / "page.html").read_text(encoding="utf-8")
 
@@ -152,8 +166,15 @@ def _add_page(app: Any, name: str, switch: Switch) -> None:
             {"name": name, "version": str(current.number), "labels": current.labels}
         )
 
-    # Before the SDK's own `/`.
+    async def status(model_name: str) -> Any:
+        if model_name != name:
+            raise ModelNotFound(model_name)
+        found = model_version_status(switch.current.number, switch.failures)
+        return JSONResponse({"name": name, "ready": True, "model_version_status": found})
+
+    # Before the SDK's own `/` and `/v1/models/NAME`.
     app.add_api_route("/", page, methods=["GET"], include_in_schema=False)
+    app.add_api_route("/v1/models/{model_name}", status, methods=["GET"])
     app.add_api_route("/model", about, methods=["GET"])
 
 
@@ -170,9 +191,10 @@ async def _say_when_up(server: Any, settings: Settings, name: str, switch: Switc
     while not server._rest_server._server.started:
         await asyncio.sleep(0.02)
     grpc = f", gRPC at port {settings.grpc_port}" if settings.grpc_port else ""
+    at = url(settings.host, settings.port, settings.tls)
     print(
-        f"serving {name}, version {switch.current.number}, at http://localhost:{settings.port}"
-        f"{grpc}; Ctrl-C ends it",
+        f"serving {name}, version {switch.current.number}, at {at}{grpc}; {whom(settings.host)}; "
+        "Ctrl-C ends it",
         flush=True,
     )
 
@@ -181,52 +203,34 @@ def check(settings: Settings) -> None:
     """Finds the mistakes that can be known before TensorFlow is loaded.
 
     Raises:
-      UserError: no version is there, a port is in use, the key is none, or the log cannot be
-        written.
+      UserError: no version is there, a port is in use, the key or the certificate is none, or the
+        log cannot be written.
     """
     folder = settings.folder
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder; give the one of the versions.")
     if not versions(folder):
-        here = (
-            ""
-            if not is_local(folder) or not (folder / "serving").is_dir()
-            else (f" Did you mean {folder / 'serving'}?")
+        inner = folder / "serving"
+        hint = (
+            f"Did you mean {inner}?"
+            if is_local(folder) and inner.is_dir()
+            else f"`{bit_tfx('run')}` pushes one."
         )
-        raise UserError(f"{folder} holds no version, a folder whose name is a number.{here}")
-    for port in filter(None, (settings.port, settings.grpc_port)):
-        _check_port(port)
+        raise UserError(f"{folder} holds no version, a folder whose name is a number. {hint}")
+    check_ports(settings)
+    if settings.tls is not None:
+        check_tls(settings.tls)
     if settings.key is not None:
         check_public_key(settings.key)
     if settings.log and (reason := cannot_write(settings.log)):
         raise UserError(f"--log-requests {settings.log.folder} cannot be written: {reason}.")
 
 
-def _check_port(port: int) -> None:
-    # Both families: gRPC's own check would let two servers share a port.
-    for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
-        try:
-            with socket.socket(family) as tried:
-                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                tried.bind((host, port))
-        except PermissionError:
-            raise UserError(f"port {port} is only for root; give another, such as 8080.") from None
-        except OSError as error:
-            if family == socket.AF_INET:
-                raise UserError(
-                    f"port {port} cannot be opened ({error.strerror}): give another by --port, "
-                    "--grpc-port."
-                ) from None
-
-
 @contextlib.contextmanager
-def _own_arguments(settings: Settings) -> Iterator[None]:
-    """The SDK reads the process's command line on import, and some settings from nowhere else."""
+def _own_arguments() -> Iterator[None]:
+    """The SDK reads the process's command line on import, and this from nowhere else."""
     before = sys.argv
-    size = str(settings.max_body_bytes)
-    sys.argv = [before[0], "--configure_logging=false", f"--grpc_max_receive_message_length={size}"]
+    sys.argv = [before[0], "--configure_logging=false"]
     try:
         yield
     finally:

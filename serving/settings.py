@@ -22,6 +22,8 @@ class Settings:
       name: of the model in URLs; "" for that of its card.
       port: of REST.
       grpc_port: of gRPC; 0 for no gRPC.
+      host: address at which both listen; 127.0.0.1 is for this machine alone.
+      tls: certificate and key; None for connections in clear.
       poll_s: seconds from one look at the folder to the next.
       max_body_bytes: of one request.
       max_instances: images of one request.
@@ -36,6 +38,8 @@ class Settings:
     name: str = ""
     port: int = 8080
     grpc_port: int = 8081
+    host: str = "127.0.0.1"
+    tls: Tls | None = None
     poll_s: float = 1.0
     max_body_bytes: int = 32_000_000
     max_instances: int = 256
@@ -44,6 +48,19 @@ class Settings:
     max_queue: int = 1_024
     log: LogSettings | None = None
     key: str | None = None
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Files in PEM.
+
+    Attributes:
+      cert: the certificate, with those of the authorities between it and the root.
+      key: its private key, without a password.
+    """
+
+    cert: str
+    key: str
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ class Switch:
         self._switched = switched
         self._current: Version | None = None
         self._failures: dict[int, _Failure] = {}
+        self._is_gone = False
         self._end = threading.Event()
 
     @property
@@ -101,7 +102,19 @@ class Switch:
                 break
             if self._take(number):
                 break
+        self._say_if_gone(numbers)
         return self._current is not None
+
+    def _say_if_gone(self, numbers: Sequence[int]) -> None:
+        gone = self._current is not None and self._current.number not in numbers
+        if gone and not self._is_gone:
+            _logger.warning(
+                "version %d is no longer in %s: it answers from memory until another version "
+                "comes, and a restart would not find it",
+                self.current.number,
+                self.folder,
+            )
+        self._is_gone = gone
 
     def _take(self, number: int) -> bool:
         """Loads, warms up and switches; False, with a line in the log, where that fails."""

@@ -14,8 +14,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from components.pusher.versions import CARD_JSON
-from components.signatures import LABELS, PREDICT_IMAGE, signatures
+from components.pusher.versions import CARD_JSON, WARM_UP
+from components.signatures import LABELS, PREDICT_IMAGE, Signature, signatures
 from components.storage import AnyPath
 from serving.answers import Answers
 from serving.payload import IMAGE_BYTES
@@ -58,11 +58,21 @@ class Version:
         return Answers.of({name: each.numpy() for name, each in outputs.items()}, self.number)
 
     def warm_up(self, folder: AnyPath) -> int:
-        """Answers the requests in its folder; returns their number."""
+        """Answers the requests in its folder; returns their number.
+
+        Raises:
+          CannotServeError: they cannot be read or answered.
+        """
         count = 0
-        for signature, inputs in warm_up_requests(folder):
-            self._model.signatures[signature](**inputs)
-            count += 1
+        try:
+            for signature, inputs in warm_up_requests(folder):
+                self._model.signatures[signature](**inputs)
+                count += 1
+        # Whatever is wrong with the file, or with the model.
+        except Exception as error:
+            raise CannotServeError(
+                f"its warm-up requests, {WARM_UP}, cannot be answered: {_one_line(error)}"
+            ) from error
         return count
 
 
@@ -70,20 +80,48 @@ def load(folder: AnyPath) -> Version:
     """Loads a version; it is not warm yet.
 
     Raises:
-      CannotServeError: it lacks what every pushed model has.
-      OSError, tf.errors.OpError, ValueError: TensorFlow cannot load it.
+      CannotServeError: TensorFlow cannot load it, or it is none that the pipeline pushed.
     """
     import tensorflow as tf
 
-    model = tf.saved_model.load(str(folder))
+    try:
+        model = tf.saved_model.load(str(folder))
+    except Exception as error:
+        raise CannotServeError(
+            f"TensorFlow {tf.__version__} cannot load {folder}: {_one_line(error)}"
+        ) from error
     wanted = {each.name: each for each in signatures(classes=1, side=1)}
     for name in (PREDICT_IMAGE, LABELS):
         if name not in model.signatures:
-            raise CannotServeError(f"it has no signature {name}")
-        missing = wanted[name].outputs.keys() - model.signatures[name].structured_outputs.keys()
-        if missing:
-            raise CannotServeError(f"its {name} lacks the output {min(missing)}; train it again")
+            others = ", ".join(model.signatures) or "none"
+            raise CannotServeError(
+                f"it has no signature {name} (it has {others}): this server is for models that "
+                "bit-tfx run pushed"
+            )
+        _check(wanted[name], model.signatures[name])
     return Version(int(folder.name), model)
+
+
+def _check(wanted: Signature, found: Any) -> None:
+    _, inputs = found.structured_input_signature
+    for what, ours, theirs in (
+        ("input", wanted.inputs, inputs),
+        ("output", wanted.outputs, found.structured_outputs),
+    ):
+        if missing := ours.keys() - theirs.keys():
+            raise CannotServeError(
+                f"its {wanted.name} lacks the {what} {min(missing)}; train it anew"
+            )
+        for name, tensor in ours.items():
+            if (dtype := theirs[name].dtype.name) != tensor.dtype:
+                raise CannotServeError(
+                    f"the {what} {name} of its {wanted.name} is {dtype}, and not {tensor.dtype}; "
+                    "train it anew"
+                )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def name_of(folder: AnyPath) -> str:

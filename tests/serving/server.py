@@ -27,10 +27,14 @@ def free_ports(count=2):
 
 
 class Server:
-    """`bit-tfx serve FOLDER` on free ports, ready when this returns."""
+    """`bit-tfx serve FOLDER` on free ports, ready when this returns.
 
-    def __init__(self, folder, *arguments, ports=None):
+    With `context`, of ssl, it is asked by TLS.
+    """
+
+    def __init__(self, folder, *arguments, ports=None, context=None):
         self.port, self.grpc_port = ports or free_ports()
+        self._context = context
         ports = ["--port", str(self.port), "--grpc-port", str(self.grpc_port)]
         self.process = subprocess.Popen(
             [*BIT_TFX, "serve", str(folder), *ports, "--poll-seconds", "0.2", *arguments],
@@ -63,7 +67,12 @@ class Server:
 
     def send(self, method, path, body=None, headers=None):
         """One request over a connection of its own: status, headers, body."""
-        connection = http.client.HTTPConnection("localhost", self.port, timeout=60)
+        if self._context is None:
+            connection = http.client.HTTPConnection("localhost", self.port, timeout=60)
+        else:
+            connection = http.client.HTTPSConnection(
+                "localhost", self.port, timeout=60, context=self._context
+            )
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()

@@ -130,7 +130,7 @@ def test_grpc_answers_as_the_model_does(server, images, answers, tmp_path):
 
 def test_it_says_what_it_serves_and_how_it_is(server, images):
     assert server.ask("/v1/models") == {"models": ["digits"]}
-    assert server.ask("/v1/models/digits") == {"name": "digits", "ready": True}
+    assert server.ask("/v1/models/digits")["ready"] is True
     assert server.ask("/v2/health/live") == {"live": True}
     assert server.ask("/v2/health/ready") == {"ready": True}
     assert server.ask("/v2/models/digits/ready")["ready"]
@@ -377,6 +377,10 @@ def test_a_version_that_does_not_load_is_said_and_the_old_one_goes_on(server, se
     broken.rename(serving / "200")
     line = server.wait_for("version 200 cannot be loaded")
     assert "version 100 goes on" in line
+    failed, answers = server.ask("/v1/models/digits")["model_version_status"]
+    assert (failed["version"], failed["state"]) == ("200", "END")
+    assert failed["status"]["error_message"] in line
+    assert (answers["version"], answers["state"]) == ("100", "AVAILABLE")
     assert server.ask(PREDICT, {"instances": [b64(images[0])]})["model_version"] == "100"
     shutil.rmtree(serving / "200")
 

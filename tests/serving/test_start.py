@@ -7,15 +7,19 @@ import socket
 import pytest
 import tensorflow as tf
 
+from components.errors import UserError
 from components.model_check.warm_up import warm_up_requests as written
 from components.pusher.versions import WARM_UP
 from components.storage import as_path
 from serving import environment
 from serving.admission import NotAdmittedError
+from serving.listen import check_ports
+from serving.settings import Settings
 from serving.switch import Switch, in_order
 from serving.version import name_of
 from serving.warm_up import warm_up_requests
 from tests.command import bit_tfx
+from tests.serving.server import free_ports
 
 
 @pytest.fixture
@@ -34,6 +38,8 @@ def refused(*arguments):
 def test_a_folder_without_versions_is_a_mistake(tmp_path, serving):
     assert "no such folder" in refused(tmp_path / "nowhere")
     assert f"Did you mean {serving}?" in refused(tmp_path)
+    (serving / "7").rmdir()
+    assert "holds no version, a folder whose name is a number. `" in refused(serving)
 
 
 def test_a_port_in_use_is_a_mistake(serving):
@@ -41,8 +47,29 @@ def test_a_port_in_use_is_a_mistake(serving):
         taken.bind(("", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert f"port {port} cannot be opened" in refused(serving, "--port", port)
-        assert f"port {port} cannot be opened" in refused(serving, "--grpc-port", port)
+        for option in ("--port", "--grpc-port"):
+            assert f"port {port} of 127.0.0.1 cannot be opened" in refused(serving, option, port)
+        # Taken while the model was loading: asked again before they are opened.
+        with pytest.raises(UserError, match=f"port {port} of 127.0.0.1 cannot be opened"):
+            check_ports(Settings(serving, port=port))
+        assert "cannot be opened" in refused(serving, "--host", "0.0.0.0", "--port", port)
+
+
+def test_an_address_that_is_not_this_machines_is_a_mistake(serving):
+    # Of the block that RFC 5737 keeps for documents.
+    assert "of 192.0.2.7 cannot be opened" in refused(serving, "--host", "192.0.2.7")
+    assert "--host 1.2.3.4.5 is no address" in refused(serving, "--host", "1.2.3.4.5")
+
+
+def test_a_certificate_without_its_key_is_a_mistake(serving, tmp_path):
+    free = ("--port", str(free_ports(1)[0]), "--grpc-port", "0")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    assert "go together" in refused(serving, *free, "--tls-cert", cert)
+    both = (*free, "--tls-cert", cert, "--tls-key", key)
+    cert.write_text("-----BEGIN CERTIFICATE-----")
+    assert f"--tls-key {key} cannot be read: No such file" in refused(serving, *both)
+    key.write_text("no key")
+    assert "no certificate with its key" in refused(serving, *both)
 
 
 def test_what_does_not_go_together_is_a_mistake(serving, tmp_path):
@@ -157,20 +184,62 @@ def test_the_switch_takes_the_highest_that_may_be_loaded_and_loads(tmp_path, cap
     assert seen == [4, 3, 7]
     for name in ("3", "5", "6", "7"):
         (tmp_path / name).rename(tmp_path / f"gone-{name}")
+    caplog.clear()
+    assert switch.look()
     assert switch.look()
     assert switch.answer([b""]).version == 7
     assert switch.failures == {}
+    (said,) = caplog.messages
+    assert said.startswith(f"version 7 is no longer in {tmp_path}: it answers from memory")
+    # The folder itself goes, and comes back with another version.
+    tmp_path.rename(tmp_path.with_name("elsewhere"))
+    assert switch.look()
+    constant_model(tmp_path / "8", 0.125)
+    assert switch.look()
+    assert switch.answer([b""]).version == 8
 
 
-def test_a_model_of_before_the_contract_is_refused_by_what_it_lacks(tmp_path):
+def of_one_function(folder, name, function, spec):
+    """A model whose one signature is `function`."""
     module = tf.Module()
-    module.call = tf.function(lambda image_bytes: {"probabilities": tf.zeros([1, 2])})
-    spec = tf.TensorSpec([None], tf.string, "image_bytes")
-    signatures = {"predict_image": module.call.get_concrete_function(spec)}
-    tf.saved_model.save(module, str(tmp_path / "1"), signatures)
+    module.call = tf.function(function)
+    signatures = {name: module.call.get_concrete_function(spec)}
+    tf.saved_model.save(module, str(folder), signatures)
+
+
+def test_a_model_that_is_not_ours_is_refused_by_what_it_lacks(tmp_path):
+    def probabilities(image_bytes):
+        return {"probabilities": tf.zeros([1, 2])}
+
+    encoded = tf.TensorSpec([None], tf.string, "image_bytes")
+    of_one_function(tmp_path / "1", "predict_image", probabilities, encoded)
+    numbers = tf.TensorSpec([None, 4], tf.float32, "x")
+    of_one_function(tmp_path / "2", "serving_default", lambda x: {"y": 2 * x}, numbers)
+    renamed = tf.TensorSpec([None], tf.string, "image")
+    of_one_function(
+        tmp_path / "3", "predict_image", lambda image: {"probabilities": image}, renamed
+    )
+    constant_model(tmp_path / "4", tf.constant(0.5, tf.float64))
+    constant_model(tmp_path / "5", 0.5)
+    (tmp_path / "5" / "saved_model.pb").write_bytes(b"cut")
+    constant_model(tmp_path / "6", 0.5)
+    (tmp_path / "6" / WARM_UP).parent.mkdir()
+    (tmp_path / "6" / WARM_UP).write_bytes(100 * b"cut")
+    (tmp_path / "7").touch()
     switch = Switch(tmp_path)
     assert not switch.look()
-    assert "lacks the output" in switch.failures[1]
+    said = {
+        1: "its predict_image lacks the output class_index; train it anew",
+        2: "it has no signature predict_image (it has serving_default): this server is for",
+        3: "its predict_image lacks the input image_bytes; train it anew",
+        4: "the output probabilities of its predict_image is float64, and not float32",
+        5: f"TensorFlow {tf.__version__} cannot load {tmp_path / '5'}: Cannot parse file",
+        6: f"its warm-up requests, {WARM_UP}, cannot be answered: ",
+        7: f"TensorFlow {tf.__version__} cannot load {tmp_path / '7'}: SavedModel file does not",
+    }
+    assert switch.failures.keys() == said.keys()
+    for number, beginning in said.items():
+        assert switch.failures[number].startswith(beginning)
 
 
 def test_what_failed_waits_for_its_time():
