@@ -31,9 +31,7 @@ _PACKED = (b"zTXt", b"iTXt", b"iCCP")
 _MAX_PACKED = 20
 """Compressed texts of a PNG; libpng unpacks up to 8 MB of each, in 0.1 s."""
 _SPARE_BYTES = 1_000_000
-"""Of a PNG, beyond two for each pixel byte: metadata. What is behind its pixels is unpacked too. Of
-a GIF, beyond two for each pixel of a frame: each part of a comment becomes an object, in 1 us."""
-_MAX_FRAMES = 10_000
+"""Of a PNG, beyond two for each pixel byte: metadata. What is behind its pixels is unpacked too."""
 _MAX_WORK = 150_000_000
 """Pixels that later scans or frames pass over: 0.5 s."""
 
@@ -72,11 +70,8 @@ def refusals(encoded: tf.Tensor, bounds: Bounds) -> tf.Tensor:
     # Bounded, the product of the sides fits.
     pixels = tf.minimum(width, 2**31) * tf.minimum(height, 2**31)
     scans = _count(encoded, kinds.jpeg, _SOS)
-    frames = _count(encoded, kinds.gif, _FRAME)
-    passes = tf.maximum(scans - _USUAL_SCANS, frames)
-    each = tf.where(kinds.png, 8, tf.minimum(frames + 1, _MAX_FRAMES))
-    most = 2 * tf.minimum(pixels, 2**26) * each
-    too_long = (kinds.png | kinds.gif) & (tf.cast(size, tf.int64) > most + _SPARE_BYTES)
+    passes = tf.maximum(scans - _USUAL_SCANS, _count(encoded, kinds.gif, _FRAME))
+    too_long = kinds.png & (tf.cast(size, tf.int64) > 16 * tf.minimum(pixels, 2**26) + _SPARE_BYTES)
     texts = tf.add_n([_count(encoded, kinds.png, name) for name in _PACKED])
 
     def text(*parts: tf.Tensor | str) -> tf.Tensor:

@@ -92,10 +92,6 @@ def bad_images():
             with_chunks(flat("PNG"), chunk(b"IDAT", bytes(1_200_000))),
             "far more bytes than its pixels need",
         ),
-        "comment of a GIF": (
-            flat("GIF")[:-1] + b"\x21\xfe" + b"\1a" * 600_000 + b"\0;",
-            "far more bytes than its pixels need",
-        ),
         "texts": (with_chunks(encode("PNG"), *[text] * 30), "compressed texts"),
     }
 
