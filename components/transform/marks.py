@@ -77,7 +77,8 @@ _PLACES: list[tuple[int, Pattern]] = [
     (_EXIF, {**_FIRST, 4: b"eXIf"}),
     (_XMP, {0: b"\xff\xe1", 4: _XMP_NAME}),
     (_XMP, {**_FIRST, 4: b"iTXt" + _PNG_XMP}),
-    (_ADOBE, {0: b"\xff\xee", 4: b"Adobe"}),
+    # libjpeg ignores a shorter one. Behind a longer one, Adobe's marker comes twice, and counts.
+    (_ADOBE, {0: b"\xff\xee\0\x0eAdobe"}),
     # At the left and top of the screen.
     (_FRAME, {0: b"\x2c" + _NONE}),
     (_TRANSPARENT, {0: [(0xFF, 0x21), (0xFF, 0xF9), (0, 0), (1, 1)]}),

@@ -65,6 +65,12 @@ def jpegs() -> Iterator[Case]:
     yield Case("JPEG", "CMYK, Adobe marker", cmyk)
     yield Case("JPEG", "CMYK, no Adobe marker", without_adobe(cmyk))
     yield Case("JPEG", "YCCK, Adobe marker", with_transform(cmyk, 2))
+    short = with_segments(without_adobe(cmyk), segment(APP14, b"Adobe\0\x64"))
+    yield Case("JPEG", "CMYK, Adobe marker too short to count", short)
+    for transform, says in ((0, "CMYK"), (2, "YCCK")):
+        longer = segment(APP14, b"Adobe\0\x64" + bytes(4) + bytes([transform]) + b"more")
+        encoded = with_segments(without_adobe(cmyk), longer)
+        yield Case("JPEG", f"{says}, Adobe marker longer than usual", encoded)
     for orientation in range(1, 9):
         order = "<>"[orientation % 2]
         for kind in (3, 4):

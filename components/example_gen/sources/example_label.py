@@ -22,6 +22,9 @@ from components.example_gen.sources.stored import NO_LABEL
 _SHOWN = 100
 """Characters of a label's text that are shown."""
 
+_INT64 = (-(2**63), 2**63 - 1)
+"""The numbers that a tf.train.Feature takes."""
+
 KINDS = {"int64_list": "int64", "float_list": "float", "bytes_list": "bytes"}
 """Names of the kinds of a tf.train.Feature."""
 
@@ -53,6 +56,9 @@ def labels_of(feature: Any, numbers: Mapping[str, int], first: int) -> Labels:
         detail = (
             f"label {beyond[0]} is none of the {len(numbers)} classes, which count from {first}"
         )
+        # Counted from `first`, the lowest int64 is below all that a feature takes.
+        least, most = _INT64
+        indices = [min(max(index, least), most) for index in indices]
         return Labels(indices, Refused(Reason.LABEL, detail))
     return Labels(indices, None)
 

@@ -23,7 +23,8 @@ from components.example_gen.screen.headers.base import Header, damaged, too_cost
 from components.example_gen.screen.result import Reason, UnfitError
 
 _MARKER = re.compile(rb"\xff([^\xff\x00])")
-_SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
+_SOI, _EOI, _SOS, _DRI = 0xD8, 0xD9, 0xDA, 0xDD
+_RESTARTS = [bytes((0xFF, marker)) for marker in range(0xD0, 0xD8)]
 _BARE = {0x01, *range(0xD0, 0xD8)}
 """Markers without a segment."""
 _SEGMENT = re.compile(b"\xff([^\xff\\x00" + bytes(sorted(_BARE)) + b"])")
@@ -53,14 +54,19 @@ class _Scans:
       left: bits that each coefficient still lacks, by colour; below 0 before its first scan.
       count: number of scans.
       passes: number of colours in all scans.
+      interval: blocks, or groups of blocks of all colours, between two restart markers; 0: no such
+        marker.
+      restarts_lost: whether a scan has fewer of these markers than its blocks need.
     """
 
     progressive: bool
     left: dict[int, list[int]]
+    interval: int = 0
     count: int = 0
     passes: int = 0
     complete: bool = field(default=False, init=False)
     data_end: int = field(default=0, init=False)
+    restarts_lost: bool = field(default=False, init=False)
 
     def add(self, segment: bytes) -> None:
         """Counts a scan by its header, without the length."""
@@ -76,6 +82,11 @@ class _Scans:
             if colour in self.left and last < _COEFFICIENTS:
                 self.left[colour][first : last + 1] = [bits % 16] * (last + 1 - first)
 
+    def count_restarts(self, found: int, blocks: int) -> None:
+        """Compares the restart markers of a scan with those that its blocks need."""
+        if self.interval and found < -(-blocks // self.interval) - 1:
+            self.restarts_lost = True
+
     def unfinished(self) -> bool:
         """Whether a colour is missing, or has coefficients that lack bits."""
         return any(bits[0] < 0 or max(bits) > 0 for bits in self.left.values())
@@ -90,10 +101,12 @@ def read_jpeg(image: bytes) -> Header:
     """
     if image[2:3] not in (b"\xff", b""):
         raise damaged("a JPEG whose third byte is wrong")
-    frame, position = _to_first_scan(image)
+    frame, position, interval = _to_first_scan(image)
     marker, bits, height, width, components = struct.unpack_from(">BBHHB", frame)
     colours = frame[7 : 7 + 3 * components : 3]
-    scans = _Scans(marker in _PROGRESSIVE, {each: [-1] * _COEFFICIENTS for each in colours})
+    scans = _Scans(
+        marker in _PROGRESSIVE, {each: [-1] * _COEFFICIENTS for each in colours}, interval
+    )
     obstacle = ""
     if marker not in _DCT:
         obstacle = "a lossless or hierarchical JPEG, which TensorFlow does not decode"
@@ -101,7 +114,11 @@ def read_jpeg(image: bytes) -> Header:
         obstacle = f"a JPEG of {bits} bits per colour; TensorFlow decodes 8"
     elif components not in (1, 3, 4):
         obstacle = f"a JPEG of {components} colours, which TensorFlow does not decode"
-    _read_scans(image, position, scans)
+    _read_scans(image, position, scans, frame)
+    if scans.complete and not obstacle and scans.restarts_lost:
+        raise UnfitError(
+            Reason.TRUNCATED, "a JPEG with an end marker, but without some of its restart markers"
+        )
     if scans.complete and not obstacle and scans.unfinished():
         raise UnfitError(
             Reason.TRUNCATED, "a JPEG with an end marker, but without all of its scans"
@@ -119,9 +136,9 @@ def read_jpeg(image: bytes) -> Header:
     )
 
 
-def _to_first_scan(image: bytes) -> tuple[bytes, int]:
-    """The frame header with its marker, and the position after the first scan's marker."""
-    position, frame = 2, b""
+def _to_first_scan(image: bytes) -> tuple[bytes, int, int]:
+    """The frame header with its marker, the first scan's header's place, the restart interval."""
+    position, frame, interval = 2, b"", 0
     for _ in range(_MAX_SEGMENTS):
         found = _MARKER.search(image, position)
         if not found:
@@ -137,16 +154,37 @@ def _to_first_scan(image: bytes) -> tuple[bytes, int]:
         if marker == _SOS:
             if not frame:
                 raise damaged("a JPEG without a frame header, which holds its size")
-            return frame, position
+            return frame, position, interval
         if marker in _FRAMES:
             if frame:
                 raise damaged("a JPEG with two frame headers")
             frame = found[1] + image[position + 2 : position + length]
+        if marker == _DRI:
+            interval = _interval(image, position)
         position += max(2, length)
     raise too_costly(f"a JPEG with more than {_MAX_SEGMENTS:,} segments before its pixels")
 
 
-def _read_scans(image: bytes, position: int, scans: _Scans) -> None:
+def _interval(image: bytes, position: int) -> int:
+    return int.from_bytes(image[position + 2 : position + 4], "big")
+
+
+def _blocks(frame: bytes, scan: bytes) -> int:
+    """Blocks of a scan of one colour; of several colours, groups of blocks of all (annex A.2)."""
+    height, width, components = struct.unpack_from(">HHB", frame, 2)
+    factors = {frame[at]: divmod(frame[at + 1], 16) for at in range(7, 7 + 3 * components, 3)}
+    across = max((each[0] for each in factors.values()), default=0)
+    down = max((each[1] for each in factors.values()), default=0)
+    if not (across and down):
+        return 0
+    if scan[0] > 1:
+        return -(-width // (8 * across)) * -(-height // (8 * down))
+    own_across, own_down = factors.get(scan[1], (0, 0))
+    columns, rows = -(-width * own_across // across), -(-height * own_down // down)
+    return -(-columns // 8) * -(-rows // 8)
+
+
+def _read_scans(image: bytes, position: int, scans: _Scans, frame: bytes) -> None:
     """Reads the scan whose header begins at a position, and all later scans, to the end marker.
 
     A sequential JPEG may have several too: one per colour. After the end marker there may be a
@@ -158,11 +196,17 @@ def _read_scans(image: bytes, position: int, scans: _Scans) -> None:
         if marker == _SOS:
             if length < 3 or position + length > len(image):
                 break
-            scans.add(image[position + 2 : position + length])
+            scan = image[position + 2 : position + length]
+            scans.add(scan)
+        elif marker == _DRI:
+            scans.interval = _interval(image, position)
         position += max(2, length)
         found = _SEGMENT.search(image, position)
         if marker == _SOS:
             scans.data_end = found.start() if found else len(image)
+            if scans.interval:
+                restarts = sum(image.count(each, position, scans.data_end) for each in _RESTARTS)
+                scans.count_restarts(restarts, _blocks(frame, scan))
         if not found:
             break
         marker, position = found[1][0], found.end()

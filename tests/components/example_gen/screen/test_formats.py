@@ -1,5 +1,6 @@
 """What is accepted, converted or refused by format: the pixels are right, or the cure is named."""
 
+import re
 import struct
 
 import numpy as np
@@ -60,6 +61,23 @@ def test_a_jpeg_that_was_cut_off_and_ended_is_refused(name, share):
     assert not isinstance(found, Accepted)
     assert found.reason is Reason.TRUNCATED
     assert found.sentence.endswith("copy the file again")
+
+
+@pytest.mark.parametrize("name", ["restarts", "rows of restarts", "restarts progressive"])
+def test_so_is_one_that_was_cut_off_at_a_restart_marker(name):
+    options = {**JPEGS[name.removesuffix(" progressive")], "progressive": "progressive" in name}
+    for mode, subsampling in (("L", 0), ("RGB", 0), ("RGB", 1), ("RGB", 2)):
+        source = picture(3, (43, 35)).convert(mode)
+        whole = encode(source, "JPEG", subsampling=subsampling, **options)
+        shows(screen(whole, LIMITS), whole)
+        restarts = [found.start() for found in re.finditer(rb"\xff[\xd0-\xd7]", whole)]
+        assert restarts
+        # The last interval of a progressive scan may hold a few bits, which nothing misses.
+        after = (0,) if "progressive" in name else (0, 2)
+        for place in (each + more for each in restarts for more in after):
+            found = screen(whole[:place] + END, LIMITS)
+            assert not isinstance(found, Accepted), (mode, subsampling, place, len(whole))
+            assert found.reason is Reason.TRUNCATED
 
 
 @pytest.mark.parametrize("said", range(1, 9))

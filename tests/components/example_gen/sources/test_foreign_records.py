@@ -71,6 +71,13 @@ def test_labels_can_count_from_one(tmp_path):
     assert list(open_source(config).shards[0].labels()) == [0, 2, -1]
 
 
+@pytest.mark.parametrize("label", [-(2**63), 2**63 - 1])
+@pytest.mark.parametrize("first", [1, -1, 2**62, -(2**62)])
+def test_a_label_at_the_end_of_int64_is_set_aside_wherever_labels_begin(tmp_path, label, first):
+    found = verdicts(tmp_path, [label], first_label=first)
+    assert found == [f"label {label} is none of the 3 classes, which count from {first}"]
+
+
 def test_where_labels_begin_is_part_of_the_fingerprint_and_zero_is_none(tmp_path):
     plain = open_source(source_of(tmp_path, [of_label(1)] * 5))
     shifted = open_source(source_of(tmp_path, [of_label(1)] * 5, first_label=1))
