@@ -2,7 +2,6 @@
 
 No `from __future__ import annotations` here: KFP reads a component's annotations as types.
 
-    >>> import tempfile
     >>> from pipeline.config import load_config
     >>> config = load_config("digits", overrides=["kubeflow.image=registry/bit:1"])
     >>> scoring = Scoring.of(config, images="/mnt/bit/photos", arguments=("--top-k", "3"))
@@ -10,10 +9,6 @@ No `from __future__ import annotations` here: KFP reads a component's annotation
     ('/mnt/bit/digits/serving', '/mnt/bit/digits/predictions.parquet')
     >>> from pipeline.cli.score import command
     >>> check_scoring(config, scoring, command)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_scoring_package(config, scoring, Path(folder, "score.yaml"))
-    ...     [path.name for path in Path(folder).iterdir()]
-    ['score.yaml']
 """
 
 from collections.abc import Mapping
