@@ -105,7 +105,7 @@ def _check_line(scoring: Scoring, verb: click.Command) -> None:
     except click.exceptions.Exit as error:  # --help, which the pod would print and be done.
         raise UserError("--help after -- is no option for a pod to score with.") from error
     except click.ClickException as error:
-        raise UserError(f"bit-tfx score, after --: {error.format_message()}") from error
+        raise UserError(f"after --: {error.format_message()}") from error
 
 
 def write_scoring_package(config: Config, scoring: Scoring, path: Path) -> None:
