@@ -2,7 +2,6 @@
 
 No `from __future__ import annotations` here: KFP reads a component's annotations as types.
 
-    >>> import tempfile
     >>> from pipeline.config import load_config
     >>> config = load_config("digits", overrides=["kubeflow.image=registry/bit:1"])
     >>> scoring = Scoring.of(config, images="/mnt/bit/photos", arguments=("--top-k", "3"))
@@ -10,10 +9,6 @@ No `from __future__ import annotations` here: KFP reads a component's annotation
     ('/mnt/bit/digits/serving', '/mnt/bit/digits/predictions.parquet')
     >>> from pipeline.cli.score import command
     >>> check_scoring(config, scoring, command)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_scoring_package(config, scoring, Path(folder, "score.yaml"))
-    ...     [path.name for path in Path(folder).iterdir()]
-    ['score.yaml']
 """
 
 from collections.abc import Mapping
@@ -110,7 +105,7 @@ def _check_line(scoring: Scoring, verb: click.Command) -> None:
     except click.exceptions.Exit as error:  # --help, which the pod would print and be done.
         raise UserError("--help after -- is no option for a pod to score with.") from error
     except click.ClickException as error:
-        raise UserError(f"bit-tfx score, after --: {error.format_message()}") from error
+        raise UserError(f"after --: {error.format_message()}") from error
 
 
 def write_scoring_package(config: Config, scoring: Scoring, path: Path) -> None:

@@ -158,11 +158,11 @@ def _of_model(
         },
         "input": {"name": INPUT, "dtype": "float32", "shape": pixels, "range": [0, 1]},
         "output": {"name": OUTPUT, "dtype": "float32", "shape": probabilities},
-        **_of_answers(card),
+        **answers_of(card),
     }
 
 
-def _of_answers(card: dict[str, Any]) -> dict[str, Any]:
+def answers_of(card: dict[str, Any]) -> dict[str, Any]:
     """What of the served model's answers is in the probabilities, and what is left to the caller.
 
     Args:

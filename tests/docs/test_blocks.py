@@ -60,6 +60,12 @@ def check(words, targets, known):
         return [word for word in rest if "=" not in word and word not in targets]
     if name == "bit-tfx":
         verb = " ".join(rest[:2]) if rest[0] == "kubeflow" else rest[0]
+        if verb == "kubeflow score" and "--" in rest:
+            # What follows is of the verb that its task runs.
+            at = words.index("--")
+            return check(["bit-tfx", "score", *words[at + 1 :]], targets, known) or check(
+                words[:at], targets, known
+            )
         return [verb] if verb not in known else sorted(options - known[verb])
     if name.endswith("python") or name in ("python", "python3"):
         if "-m" in rest:

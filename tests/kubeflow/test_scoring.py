@@ -109,8 +109,8 @@ def test_everything_that_is_configured_reaches_the_pod(tmp_path):
         (("--model", "/home/me/serving"), "--model /home/me/serving is on no volume"),
         (("--predictions", "gs://b/p.parquet"), "--predictions gs://b/p.parquet: give an absolute"),
         (("--images", "/mnt/bit/{{x}}"), "holds {{"),
-        (("--", "--top-k", "0"), "bit-tfx score, after --: Invalid value for '--top-k'"),
-        (("--", "--nothing"), "bit-tfx score, after --: No such option"),
+        (("--", "--top-k", "0"), "after --: Invalid value for '--top-k'"),
+        (("--", "--nothing"), "after --: No such option"),
         (("--", "--help"), "--help after -- is no option"),
     ],
 )
