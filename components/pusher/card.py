@@ -36,11 +36,11 @@ Figures = Mapping[Slice, Mapping[str, Measured]]
 
 @dataclass(frozen=True)
 class Abstention:
-    """What a threshold does on the judged split.
+    """What a threshold does on the evaluation split.
 
     Attributes:
       min_confidence: the least probability with which the model names a class.
-      images: of the judged split that have an answer.
+      images: of the evaluation split that have an answer.
       named: those for which it names a class.
       accuracy: share of these that are right; None where there are none.
     """
@@ -122,7 +122,7 @@ class TrainingSummary:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Figures of one model on the judged split.
+    """Figures of one model on the evaluation split.
 
     Attributes:
       images: how many were judged.
