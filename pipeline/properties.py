@@ -88,7 +88,7 @@ def tuner_settings(config: Config, inputs: Inputs) -> TunerSettings:
 
 
 def evaluation_data(config: Config, inputs: Inputs) -> str:
-    """Digest of the judged split: it stays the same when only another split changes."""
+    """Digest of the evaluation split: it stays the same when only another split changes."""
     return inputs.source.split_fingerprints[config.evaluation.split]
 
 

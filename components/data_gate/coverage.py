@@ -124,7 +124,7 @@ def missing_classes(
     class_names: Sequence[str],
     action: Action,
 ) -> Iterator[Check]:
-    """Whether every class that has images is in the train and in the judged split.
+    """Whether every class that has images is in the train and in the evaluation split.
 
     A class without any image is only reported: no model can learn it, and none is judged on it.
 

@@ -131,7 +131,7 @@ class EvaluatorSettings(Section):
     Attributes:
       evaluation: the section of the configuration.
       class_names: names by class index.
-      evaluation_data: digest of the judged split; models are compared on the same data alone.
+      evaluation_data: digest of the evaluation split; models are compared on the same data alone.
     """
 
     evaluation: EvaluationConfig

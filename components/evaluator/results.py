@@ -31,7 +31,7 @@ Metrics = dict[Slice, dict[str, Measured]]
 
 @dataclass(frozen=True)
 class Findings:
-    """All that was measured on the judged split.
+    """All that was measured on the evaluation split.
 
     Attributes:
       candidate: the metrics of the model.

@@ -58,7 +58,7 @@ class Findings:
       p50_ms: median time of `predict_image` for one image.
       p99_ms: its 99th percentile.
       images_per_s: in the largest batch that was asked.
-      images: of the judged split that were asked.
+      images: of the evaluation split that were asked.
     """
 
     checks: tuple[Check, ...]

@@ -1,4 +1,4 @@
-"""What a model is asked: images of the judged split, every accepted format, and a bad image.
+"""What a model is asked: images of the evaluation split, every accepted format, and a bad image.
 
 >>> import io
 >>> file = io.BytesIO()

@@ -106,7 +106,7 @@ class TrainingSummary:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Figures of one model on the judged split.
+    """Figures of one model on the evaluation split.
 
     Attributes:
       images: how many were judged.

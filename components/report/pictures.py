@@ -84,9 +84,9 @@ def make_album(
 
     Args:
       table: pyarrow table of `components.evaluator.predictions.SCHEMA`.
-      evaluated: serialized tf.Examples of the judged split.
+      evaluated: serialized tf.Examples of the evaluation split.
       trained: serialized tf.Examples of the train split; some are shown as samples.
-      sources: of the images of the judged split.
+      sources: of the images of the evaluation split.
       background: RGB behind what is transparent.
     """
     album = Album()

@@ -69,7 +69,7 @@ class SliceMetrics:
 
 @dataclass
 class Metrics:
-    """`metrics.json`: all that was measured on the judged split.
+    """`metrics.json`: all that was measured on the evaluation split.
 
     Attributes:
       candidate: of the new model, a row a slice.
