@@ -1,14 +1,13 @@
 """The Beam jobs that a step has sent to a cluster: none of them outlives the step.
 
 Beam sends a job and waits for it. Who stops waiting, by Ctrl-C or because the job service is gone,
-leaves the job to run to its end, writing into a folder that nobody reads. A step runs in:
+leaves the job to run to its end, writing into a folder that nobody reads. A step runs in the first,
+and whoever ends the process calls `cancel_jobs` before:
 
-    from pipeline.run.beam_jobs import cancelled_on_error
-
-    with cancelled_on_error():
-        launcher.launch()
-
-and whoever ends the process calls `cancel_jobs` before.
+>>> with cancelled_on_error(), beam.Pipeline(runner="FnApiRunner") as pipeline:
+...     _ = pipeline | beam.Create(["done"]) | beam.Map(print)
+done
+>>> cancel_jobs()  # None is left.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def in_process(run, tmp_path_factory):
 def portable(run, services, tmp_path_factory):
     before = services.workers()
     ended = run(tmp_path_factory.mktemp("portable"), *GATES, *services.overrides())
-    assert services.workers() == before + JOBS
+    assert services.workers() >= before + JOBS
     return ended
 
 

@@ -1,0 +1,154 @@
+"""What is lost when a machine of a Flink cluster goes amid ExampleGen: nothing."""
+
+import pytest
+
+from tests.e2e.conftest import QUICK
+from tests.engines.conftest import on
+from tests.engines.flink import packages
+from tests.engines.flink.cluster import Cluster
+from tests.engines.going import going
+from tests.folders import write_folder
+
+# On two quiet cores 60 to 90 s each: TFX's imports, Flink's restart after 30 s, Python's starts.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+MANAGER, WORKER, JOB_SERVER = "taskmanager-0", "worker", "jobserver"
+MOMENTS = {
+    "before the first file": lambda run: True,
+    "in the first shards": lambda run: run.files_begun() >= 1,
+    # Two workers write two at a time.
+    "after the first shard": lambda run: run.files_begun() >= 3,
+}
+GOOD, BAD = 8000, 24
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Overrides: drawn photographs in five shards."""
+    folder = tmp_path_factory.mktemp("photos")
+    write_folder(folder, GOOD, BAD)
+    splits = "{train: 'train[:75%]', eval: 'train[75%:]'}"
+    return (
+        *QUICK[2:],
+        "data.name=null",
+        "data.version=null",
+        f"data.folder={folder}",
+        f"data.splits={splits}",
+    )
+
+
+@pytest.fixture(scope="module")
+def expected(data, tmp_path_factory):
+    """What ExampleGen writes in-process."""
+    with going(tmp_path_factory.mktemp("in-process") / "out", *data) as run:
+        run.wait_for_step()
+    found = run.files()
+    assert sum(name.startswith("examples/Split-train") for name in found) >= 3
+    assert sum(name.startswith("examples/Split-eval") for name in found) >= 1
+    return found
+
+
+def kill(cluster, victim):
+    """Ends it; what a cluster starts again, its operator or Kubernetes, is started again."""
+    if victim == WORKER:
+        assert cluster.kill_workers("pool-0") >= 1
+    else:
+        cluster.kill(victim)
+        cluster.start(victim)
+
+
+def state_of(cluster, job):
+    return cluster.rest.get(f"/jobs/{job}")["state"]
+
+
+def at_the_moment(run, cluster, moment, victim):
+    """Waits until the job runs, and to the moment in it; returns the job's id."""
+    job = run.wait_for_job(cluster.rest)
+    if victim == WORKER:
+        run.wait_for(lambda: cluster.workers("pool-0"), "a worker")
+    run.wait_for(lambda: MOMENTS[moment](run), moment)
+    return job
+
+
+@pytest.mark.parametrize(
+    ("victim", "moment"),
+    [
+        pytest.param(MANAGER, "before the first file", marks=pytest.mark.long),
+        (MANAGER, "in the first shards"),
+        pytest.param(MANAGER, "after the first shard", marks=pytest.mark.long),
+        pytest.param(WORKER, "before the first file", marks=pytest.mark.long),
+        (WORKER, "in the first shards"),
+        pytest.param(WORKER, "after the first shard", marks=pytest.mark.long),
+    ],
+)
+def test_flink_begins_again_and_the_files_are_equal(
+    flink, data, expected, victim, moment, tmp_path
+):
+    with going(tmp_path / "out", *data, *on(flink)) as run:
+        job = at_the_moment(run, flink, moment, victim)
+        kill(flink, victim)
+        run.wait_for_step()
+    flink.wait_until_ready()
+    assert run.files() == expected
+    assert state_of(flink, job) == "FINISHED"
+    assert flink.rest.get(f"/jobs/{job}")["timestamps"]["RESTARTING"] > 0
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("before the first file", marks=pytest.mark.long),
+        "in the first shards",
+        pytest.param("after the first shard", marks=pytest.mark.long),
+    ],
+)
+def test_without_its_job_server_the_step_fails_and_the_next_run_goes_on(
+    flink, data, expected, moment, tmp_path
+):
+    with going(tmp_path / "out", *data, *on(flink)) as run:
+        job = at_the_moment(run, flink, moment, JOB_SERVER)
+        kill(flink, JOB_SERVER)
+        assert run.wait_for_end() == 1
+    assert "ImageExampleGen" in run.log.read_text()
+    # Nobody waits for it any more.
+    assert state_of(flink, job) in ("CANCELED", "CANCELLING")
+    flink.wait_until_ready()
+    with going(tmp_path / "out", *data, *on(flink)) as again:
+        again.wait_for_step()
+    assert again.files() == expected
+
+
+def test_ctrl_c_cancels_the_job(flink, data, tmp_path):
+    with going(tmp_path / "out", *data, *on(flink)) as run:
+        job = at_the_moment(run, flink, "before the first file", MANAGER)
+        run.interrupt()
+        assert state_of(flink, job) in ("CANCELED", "CANCELLING")
+    assert run.wait_for_end() == 1
+    assert "interrupted" in run.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def without_restart(tmp_path_factory):
+    """As Flink is without a restart strategy."""
+    lacking = packages.missing()
+    if lacking:
+        pytest.skip(lacking)
+    changes = {"restart-strategy.type": "none"}
+    with Cluster(tmp_path_factory.mktemp("flink-none"), changes=changes) as cluster:
+        yield cluster
+
+
+def test_without_a_restart_strategy_the_step_fails_and_the_next_run_goes_on(
+    without_restart, data, expected, tmp_path
+):
+    cluster = without_restart
+    with going(tmp_path / "out", *data, *on(cluster)) as run:
+        job = at_the_moment(run, cluster, "in the first shards", MANAGER)
+        kill(cluster, MANAGER)
+        assert run.wait_for_end() == 1
+    assert "ImageExampleGen" in run.log.read_text()
+    assert state_of(cluster, job) == "FAILED"
+    cluster.wait_until_ready()
+    with going(tmp_path / "out", *data, *on(cluster)) as again:
+        again.wait_for_step()
+    assert again.files() == expected
