@@ -23,7 +23,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions
+import grpc
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    PipelineOptions,
+    PortableOptions,
+)
 from apache_beam.runners.runner import PipelineState
 
 _logger = logging.getLogger(__name__)
@@ -38,7 +43,11 @@ _jobs: list[tuple[Any, PipelineOptions]] = []
 
 @contextlib.contextmanager
 def cancelled_on_error() -> Iterator[None]:
-    """Whatever leaves the block as an exception first cancels the jobs that were sent in it."""
+    """Whatever leaves the block as an exception first cancels the jobs that were sent in it.
+
+    Raises:
+      RuntimeError: the job service that a job was sent to is gone.
+    """
     send = beam.Pipeline.run
 
     def run(self: Any, *arguments: Any, **named: Any) -> Any:
@@ -49,12 +58,30 @@ def cancelled_on_error() -> Iterator[None]:
     beam.Pipeline.run = run  # type: ignore[method-assign]
     try:
         yield
+    except grpc.RpcError as error:
+        gone = _gone(error)
+        cancel_jobs()
+        if gone:
+            raise RuntimeError(gone) from error
+        raise
     except BaseException:
         cancel_jobs()
         raise
     finally:
         beam.Pipeline.run = send  # type: ignore[method-assign]
         _jobs.clear()
+
+
+def _gone(error: Any) -> str:
+    """What to do where an error says that the job service has gone; else empty."""
+    if not _jobs or error.code() != grpc.StatusCode.UNAVAILABLE:
+        return ""
+    _, options = _jobs[-1]
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    return (
+        f"Beam's job service at {endpoint} has gone while the job ran ({error.details()}). Start "
+        "it again, and then the run: finished steps are not done again."
+    )
 
 
 def cancel_jobs() -> None:
@@ -80,7 +107,8 @@ def _cancel(result: Any, options: PipelineOptions) -> None:
         result.cancel()
         _logger.warning("the Beam job is cancelled")
     except Exception as error:  # The job service may be what has ended.
-        _logger.warning("the job service did not cancel the Beam job: %r", error)
+        said = error.details() if isinstance(error, grpc.RpcError) else repr(error)
+        _logger.warning("the job service did not cancel the Beam job: %s", said)
     flink, name = options.view_as(FlinkRunnerOptions).flink_master, _name(result)
     if not name or not flink or flink.startswith("["):
         return

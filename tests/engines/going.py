@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import signal
@@ -82,6 +83,10 @@ class Going:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGINT)
         self._process.wait(120)
+
+    def reasons(self):
+        """Why it failed, as its summary says."""
+        return json.loads((self.output / "run_summary.json").read_text())["reasons"]
 
     def files(self):
         """SHA-256 of every file of ExampleGen's newest execution, by output and path.
