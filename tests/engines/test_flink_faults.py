@@ -76,7 +76,7 @@ def at_the_moment(run, cluster, moment, victim):
         pytest.param(MANAGER, "before the first file", marks=pytest.mark.long),
         (MANAGER, "in the first shards"),
         pytest.param(MANAGER, "after the first shard", marks=pytest.mark.long),
-        pytest.param(WORKER, "before the first file", marks=pytest.mark.long),
+        # One that dies before it has connected is waited for without end, by Beam: not here.
         (WORKER, "in the first shards"),
         pytest.param(WORKER, "after the first shard", marks=pytest.mark.long),
     ],
