@@ -1,4 +1,7 @@
-"""What is lost when a machine of a Flink cluster goes amid ExampleGen: nothing."""
+"""What is lost when a machine of a Flink cluster goes amid ExampleGen: nothing.
+
+In CI one moment of a task manager and a worker, and Ctrl-C; `make test-long` has the others.
+"""
 
 import pytest
 
@@ -94,14 +97,8 @@ def test_flink_begins_again_and_the_files_are_equal(
     assert flink.rest.get(f"/jobs/{job}")["timestamps"]["RESTARTING"] > 0
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [
-        pytest.param("before the first file", marks=pytest.mark.long),
-        "in the first shards",
-        pytest.param("after the first shard", marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_without_its_job_server_the_step_fails_and_the_next_run_goes_on(
     flink, data, expected, moment, tmp_path
 ):
@@ -141,6 +138,7 @@ def without_restart(tmp_path_factory):
         yield cluster
 
 
+@pytest.mark.long
 def test_without_a_restart_strategy_the_step_fails_and_the_next_run_goes_on(
     without_restart, data, expected, tmp_path
 ):
