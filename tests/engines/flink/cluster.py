@@ -135,20 +135,15 @@ class Cluster:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
-    def workers(self, pool: str) -> list[int]:
-        """Process ids of the Python workers that a pool has started and that still run."""
-        parent = self.processes[pool].pid
-        children = Path(f"/proc/{parent}/task").glob("*/children")
-        pids = [pid for listed in children for pid in listed.read_text().split()]
+    def workers(self) -> list[int]:
+        """Process ids of the Python workers that the pools have started and that still run."""
+        pools = [found for name, found in self.processes.items() if name.startswith("pool")]
+        lists = [
+            each for pool in pools for each in Path(f"/proc/{pool.pid}/task").glob("*/children")
+        ]
+        pids = [pid for listed in lists for pid in listed.read_text().split()]
         # A pool leaves those that have ended as zombies.
         return [int(pid) for pid in pids if " Z " not in Path(f"/proc/{pid}/stat").read_text()]
-
-    def kill_workers(self, pool: str) -> int:
-        """Ends the Python workers of a pool, which itself goes on; returns how many there were."""
-        found = self.workers(pool)
-        for worker in found:
-            os.kill(worker, signal.SIGKILL)
-        return len(found)
 
     def log(self, name: str) -> Path:
         """What a process has printed since the cluster began."""
