@@ -84,6 +84,10 @@ class Going:
             os.killpg(self._process.pid, signal.SIGINT)
         self._process.wait(120)
 
+    def kill(self):
+        """`kill -9` of the process that was started, and of none of those that it has started."""
+        self._process.kill()
+
     def reasons(self):
         """Why it failed, as its summary says."""
         return json.loads((self.output / "run_summary.json").read_text())["reasons"]

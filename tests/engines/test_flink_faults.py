@@ -6,6 +6,7 @@ In CI one moment of a task manager and a worker, and Ctrl-C; `make test-long` ha
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,17 @@ def test_ctrl_c_cancels_the_job(flink, data, tmp_path):
         assert state_of(flink, job) in ("CANCELED", "CANCELLING")
     assert run.wait_for_end() == 1
     assert "interrupted" in run.log.read_text()
+
+
+@pytest.mark.long
+def test_kill_9_of_the_run_cancels_the_job(flink, data, tmp_path):
+    with going(tmp_path / "out", *data, *on(flink)) as run:
+        job = at_the_moment(run, flink, "before the first file")
+        run.kill()
+        end = time.monotonic() + 60
+        while state_of(flink, job) == "RUNNING" and time.monotonic() < end:
+            time.sleep(0.5)
+    assert state_of(flink, job) in ("CANCELED", "CANCELLING")
 
 
 @pytest.fixture(scope="module")
