@@ -7,7 +7,7 @@ BOOTSTRAP := $(shell command -v python3 || command -v python)
 UV := .uv/bin/uv
 RUN := .venv/bin/python
 
-.PHONY: help setup kubeflow serve-setup run report test test-slow test-long lint format docs clean
+.PHONY: help setup kubeflow serve-setup run report test test-slow test-long lint format docs flink clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ docs: $(UV)  ## Build the documents into build/site, in .venv-docs
 	@UV_PROJECT_ENVIRONMENT=.venv-docs VIRTUAL_ENV= $(UV) sync --frozen --quiet --only-group docs
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --quiet --strict
 	@echo "$(CURDIR)/build/site/index.html"
+
+flink: setup  ## Start a Flink cluster on this machine, and print the YAML that uses it
+	@$(RUN) -m tests.engines.flink $(ARGS)
 
 clean:  ## Remove the environments and caches, keep the runs
 	rm -rf .uv .venv .venv-* .pytest_cache .ruff_cache .mypy_cache .hypothesis .grimp_cache

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -98,17 +98,24 @@ def exit_code(process: subprocess.Popen[Any], timeout_s: float) -> int | None:
         return None
 
 
-def end_with_parent() -> None:
+def end_with_parent(first: Callable[[], object] | None = None) -> None:
     """Ends this process once its standard input ends, which means that the parent is gone.
 
     Also after `kill -9` of the parent; nobody would read the output any more.
+
+    Args:
+      first: what is called before, and must return; whatever it raises, the process ends.
     """
-    threading.Thread(target=_wait_for_end_of_input, daemon=True).start()
+    threading.Thread(target=_wait_for_end_of_input, args=(first,), daemon=True).start()
 
 
-def _wait_for_end_of_input() -> None:
+def _wait_for_end_of_input(first: Callable[[], object] | None) -> None:
     sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGKILL)
+    try:
+        if first is not None:
+            first()
+    finally:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def leave(code: int) -> NoReturn:

@@ -84,7 +84,7 @@ class BeamConfig(Section):
     ] = Field(
         "FnApiRunner",
         description="The Beam runner. `FnApiRunner` runs in-process; `PortableRunner` uses any of "
-        "Beam's job services. `DataflowRunner`, `FlinkRunner` and `SparkRunner` are untested.",
+        "Beam's job services. `DataflowRunner` and `SparkRunner` are untested.",
     )
     options: dict[str, OptionValue] = Field(
         {},

@@ -4,7 +4,7 @@ ML Metadata waits for ever for a greeting, hides what a server says, or has it i
 
     >>> server = Server("mysql", "mysql", 3306, "bit", "root")
     >>> reason("mysql_real_connect failed: errno: 1045", server)
-    "it refuses the user root. Is the password in the Secret of kubeflow.metadata.mysql..."
+    'it refuses the user root. Is the password in the Secret of kubeflow.metadata.mysql...'
 """
 
 from __future__ import annotations

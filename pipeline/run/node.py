@@ -18,6 +18,7 @@ from tfx.orchestration import metadata
 from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
+from pipeline.run.beam_jobs import cancelled_on_error
 from pipeline.run.reported import run_reported
 
 _logger = logging.getLogger(__name__)
@@ -42,7 +43,8 @@ def run_step(
 
     def work() -> str:
         try:
-            launch()
+            with cancelled_on_error():
+                launch()
             state = state_of(node, connection)
             if state is None:
                 # The launcher returns as if all were well when a node's inputs do not resolve.

@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,9 @@ from pipeline.run.unchanged import files_of, is_unchanged
 def main() -> None:
     """Does what one request asks for; how it ended is in the events."""
     request = json.loads(sys.stdin.readline())
-    end_with_parent()
+    # Ctrl-C on a terminal is for the parent, which closes our input; a Beam job is cancelled first.
+    signal.signal(signal.SIGINT, _leave_to_parent)
+    end_with_parent(_cancel_jobs)
     settle_streams(_log_lost, _log_lost)
     folder = RunFolder(Layout(Path(request["output"])), request["run_id"])
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
@@ -65,6 +68,17 @@ def main() -> None:
         except Exception as error:
             logging.exception("the run failed")
             report("stopped", event="stopped", error=one_line(error))
+
+
+def _leave_to_parent(*signal_and_frame: object) -> None:
+    """Not SIG_IGN, which the processes that a step starts would inherit."""
+
+
+def _cancel_jobs() -> None:
+    # No job was sent where Beam was not imported; importing takes seconds.
+    jobs = sys.modules.get("pipeline.run.beam_jobs")
+    if jobs is not None:
+        jobs.cancel_jobs()
 
 
 def _log_lost(error: OSError) -> None:

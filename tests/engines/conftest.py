@@ -1,0 +1,28 @@
+"""Clusters of other engines, and how a run is sent to them."""
+
+import json
+
+import pytest
+
+from tests.e2e.conftest import run  # noqa: F401  # A fixture.
+from tests.engines.flink import packages
+from tests.engines.flink.cluster import Cluster
+
+
+def on(cluster, **options):
+    """`--set` of a run on a cluster."""
+    section = cluster.section(**options)
+    return (
+        f"beam.runner={section['runner']}",
+        f"beam.options={json.dumps(section['options'])}",
+    )
+
+
+@pytest.fixture(scope="session")
+def flink(tmp_path_factory):
+    """Two task managers of a slot each."""
+    lacking = packages.missing()
+    if lacking:
+        pytest.skip(lacking)
+    with Cluster(tmp_path_factory.mktemp("flink")) as cluster:
+        yield cluster
