@@ -65,10 +65,12 @@ def test_beam_drops_what_it_does_not_know_with_a_line_in_the_log(caplog):
 def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
     import apache_beam as beam
 
+    from components.drafts import Drafts
     from components.example_gen.config import ScreenConfig
-    from components.example_gen.executor import combined, copy_with_stats, write_copied
+    from components.example_gen.executor import combined, copy_shard, tell_copied
     from components.example_gen.sources.tfds_shard import TfdsShard
 
+    drafts = Drafts("gs://b/o/unfinished")
     given = example("DataflowRunner")
     # The source package is built and staged by test_package.py; a dry run has no bucket.
     options = {**given.options, "dry_run": "True", "no_auth": True}
@@ -78,9 +80,9 @@ def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
         pipeline
         | beam.Create([TfdsShard("train", 0, 1, "gs://b/a", 0, 1, file_format="tfrecord")])
         | beam.Reshuffle()
-        | "Copy" >> beam.Map(copy_with_stats, ScreenConfig(), 10, {"examples": "gs://b/o"})
+        | "Copy" >> beam.Map(copy_shard, ScreenConfig(), 10, drafts)
         | beam.CombinePerKey(combined)
         | beam.combiners.ToList()
-        | "Tell" >> beam.Map(write_copied, "gs://b/copied.json")
+        | "Tell" >> beam.Map(tell_copied, drafts)
     )
     assert pipeline.run() is not None
