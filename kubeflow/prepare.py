@@ -26,6 +26,7 @@ from components.storage import io_errors
 from kubeflow import parameters
 from kubeflow.connection import connection_config, open_first
 from pipeline.config import Config, override_config
+from pipeline.config.beam import has_workers
 from pipeline.config.kubeflow import PREPARE
 from pipeline.inputs.resolve import resolve
 from pipeline.run.preflight import check_output, check_stores
@@ -105,6 +106,10 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     connection = connection_config(options.metadata)
     open_first(connection, layout.artifacts)
     inputs = resolve(config, layout)
+    if has_workers(config.beam):
+        from pipeline.run.probe import data_of, probe
+
+        probe(config.beam, layout.output, data_of(inputs.source))
     # Not at the top: a configuration that is refused does without TFX.
     from pipeline.run.compile import compile_run
 
