@@ -9,6 +9,7 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.runners.portability.flink_runner import FlinkRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.portability.spark_runner import SparkRunner
+from apache_beam.runners.portability.stager import Stager
 from ruamel.yaml import YAML
 
 from pipeline.config.beam import BeamConfig, beam_pipeline_args
@@ -60,6 +61,19 @@ def test_beam_drops_what_it_does_not_know_with_a_line_in_the_log(caplog):
     config = BeamConfig(options={"no_such_option": "x"})
     assert "no_such_option" not in PipelineOptions(beam_pipeline_args(config)).get_all_options()
     assert "Discarding" in caplog.text
+
+
+@pytest.mark.parametrize("runner", ["FnApiRunner", "PortableRunner"])
+def test_no_job_lists_what_is_installed_here(runner, caplog, tmp_path):
+    """uv installs no pip, and Beam warned in every step's log that it cannot run it."""
+    config = BeamConfig() if runner == "FnApiRunner" else example(runner)
+    flags = [flag for flag in beam_pipeline_args(config) if "setup_file" not in flag]
+    Stager.create_job_resources(PipelineOptions(flags), str(tmp_path))
+    assert "submission environment" not in caplog.text
+    assert list(tmp_path.iterdir()) == []
+    # Beam's own default.
+    Stager.create_job_resources(PipelineOptions([f"--runner={runner}"]), str(tmp_path))
+    assert "submission environment" in caplog.text or list(tmp_path.iterdir())
 
 
 def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
