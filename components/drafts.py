@@ -5,6 +5,7 @@ of a try that failed may go on for a while. So each try writes a file of its own
 no reader looks into. The job tells the step which files it has counted; the step gives those their
 names, and removes the folder with all others in it. A worker that is late finds no folder.
 
+>>> import tempfile
 >>> with tempfile.TemporaryDirectory() as uri:
 ...     with opened(uri) as drafts:
 ...         for text in "first try", "second try":

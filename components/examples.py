@@ -6,6 +6,8 @@ file is read where its name arrives.
 
 A step reads a split so:
 
+    from components.examples import read_batches
+
     with self._make_beam_pipeline() as pipeline:
         batches = pipeline | read_batches(examples.uri, "eval", "Evaluator", batch_size=64)
 """

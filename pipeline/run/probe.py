@@ -21,7 +21,7 @@ import socket
 import urllib.error
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -30,12 +30,14 @@ from apache_beam.runners.runner import PipelineState
 
 from components.drafts import Drafts, opened
 from components.errors import UserError
-from components.example_gen.sources.source import Source
 from components.storage import AnyPath, as_path, io_errors
 from pipeline.config.beam import BeamConfig, starts_job_server
 from pipeline.run.beam_flags import checked_flags
 from pipeline.run.error_line import one_line
 from pipeline.run.worker_facts import CURE_CODE, Facts, objection
+
+if TYPE_CHECKING:
+    from components.example_gen.sources.source import Source
 
 LIMIT_S = 300
 """For a worker's first answer: a cluster may pull an image first."""
