@@ -121,6 +121,12 @@ def opened(uri: str) -> Iterator[Drafts]:
         _remove(folder)
 
 
+def remove_left(folder: Path) -> None:
+    """Removes the drafts of jobs whose step was killed; no job of the folder may be under way."""
+    for path in (*folder.glob(f"{_PREFIX}*"), *folder.glob(f".{_PREFIX}*")):
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def _rename(draft: AnyPath, target: AnyPath) -> None:
     if isinstance(draft, Path) and isinstance(target, Path):
         rename(draft, target)

@@ -1,7 +1,7 @@
 """The whole pipeline on Beam's own job service and worker pool equals the in-process one.
 
-Three jobs of a worker process each (ExampleGen, StatisticsGen, Evaluator), out of process over
-gRPC, which know the project by the package of `beam.setup_file: auto` alone. Transform has no
+Four jobs of a worker process each (the probe, ExampleGen, StatisticsGen, Evaluator), over gRPC,
+which know the project by the package of `beam.setup_file: auto` alone. Transform has no
 analyzer and makes no output but its graph, so that TFX traces it in place and starts no job.
 """
 
@@ -19,7 +19,7 @@ from tests.e2e.conftest import QUICK
 # 60 s in-process and 110 s on the services, on two cores.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-JOBS = 3
+JOBS = 4
 GATES = (
     *QUICK,
     "evaluation.min_class_accuracy=0.1",

@@ -1,6 +1,8 @@
 """Of all tries of one piece of work, the one that was counted is in the artifact, alone."""
 
 import itertools
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -10,12 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from components.drafts import LateError, opened
+from components.drafts import LateError, opened, remove_left
 from components.example_gen.config import DataConfig, ScreenConfig
 from components.example_gen.executor import Copied, combined, copy_shard, tell_copied
 from components.example_gen.shard_writer import EXAMPLES, INDEX, QUARANTINE, name_files
 from components.example_gen.sources.source import open_source
 from components.example_gen.sources.tfds_shard import TfdsShard
+from components.process import ROOT
 from components.storage import as_path, files_below, io_errors
 
 COUNT = 20
@@ -144,6 +147,19 @@ def test_a_late_worker_in_a_store_leaves_nothing(store):
         drafts.tell([])
     assert files_below(as_path(uri)) == ["Split-train/part"]
     assert (as_path(uri) / "Split-train" / "part").read_text() == "counted"
+
+
+def test_what_a_killed_step_has_left_is_removed_and_nothing_else(tmp_path):
+    killed = (
+        "import os, sys; from components.drafts import opened; opened(sys.argv[1]).__enter__(); "
+    )
+    command = [sys.executable, "-c", f"{killed} os._exit(9)", str(tmp_path)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == 9
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "run_summary.json").touch()
+    assert len(list(tmp_path.iterdir())) == 3
+    remove_left(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["artifacts", "run_summary.json"]
 
 
 def test_a_step_that_fails_leaves_no_drafts(tmp_path):
