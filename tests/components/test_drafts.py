@@ -150,10 +150,9 @@ def test_a_late_worker_in_a_store_leaves_nothing(store):
 
 
 def test_what_a_killed_step_has_left_is_removed_and_nothing_else(tmp_path):
-    killed = (
-        "import os, sys; from components.drafts import opened; opened(sys.argv[1]).__enter__(); "
-    )
-    command = [sys.executable, "-c", f"{killed} os._exit(9)", str(tmp_path)]
+    step = "import os, sys; from components.drafts import opened\n"
+    step += "with opened(sys.argv[1]): os._exit(9)"
+    command = [sys.executable, "-c", step, str(tmp_path)]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 9
     (tmp_path / "artifacts").mkdir()
     (tmp_path / "run_summary.json").touch()
