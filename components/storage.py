@@ -99,6 +99,12 @@ def files_below(folder: AnyPath) -> list[str]:
     )
 
 
+def changed_at(path: AnyPath) -> float:
+    """When a file was written, in seconds since 1970."""
+    found = path.stat()
+    return found.st_mtime if isinstance(found, os.stat_result) else float(found.mtime)
+
+
 def copy_tree(source: AnyPath, target: AnyPath) -> None:
     """Copies a folder's files into `target`, which may be there, on either kind of storage.
 

@@ -25,6 +25,7 @@ from components.errors import UserError
 from components.storage import io_errors
 from kubeflow import parameters
 from pipeline.config import Config, override_config
+from pipeline.config.beam import has_workers
 from pipeline.config.kubeflow import PREPARE
 from pipeline.inputs.resolve import resolve
 from pipeline.run.connection import connection_config, open_store
@@ -106,6 +107,10 @@ def _compile(options: argparse.Namespace, folder: RunFolder) -> str:
     # Before tasks that run side by side would all make the tables.
     open_store(connection, layout.artifacts)
     inputs = resolve(config, layout)
+    if has_workers(config.beam):
+        from pipeline.run.probe import data_of, probe
+
+        probe(config.beam, layout.output, data_of(inputs.source))
     # Not at the top: a configuration that is refused does without TFX.
     from pipeline.run.compile import compile_run
 

@@ -4,7 +4,9 @@
 
     from pipeline import nodes
 
-    statistics_gen, schema_gen = nodes.statistics_and_schema(examples, inputs.schema)
+    statistics_gen, schema_gen = nodes.statistics_and_schema(
+        examples, inputs.schema, inputs.code["StatisticsGen"]
+    )
     transform = nodes.transform(config, inputs, examples, schema_gen.outputs["schema"])
 """
 
@@ -15,7 +17,6 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components import (
     SchemaGen,
-    StatisticsGen,
     Transform,
 )
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
@@ -30,6 +31,7 @@ from components.lineage.baseline import BestServedStrategy, LastServedStrategy
 from components.lineage.passed_span import LastPassedStrategy
 from components.pictures.component import Pictures
 from components.report.component import Report
+from components.statistics_gen.component import ImageStatisticsGen
 from components.storage import AnyPath
 from components.trainer.base_model import BaseModelStrategy
 from components.transform.features import IMAGE, LABEL
@@ -39,14 +41,14 @@ from pipeline.config import Config
 from pipeline.inputs.resolve import Inputs
 from pipeline.run.report import report_settings
 
-# Without an image domain, StatisticsGen treats encoded images as text, with a warning for each.
+# Without an image domain, TFDV treats encoded images as text, with a warning for each.
 _IMAGES = f"""feature {{ name: "{IMAGE}" type: BYTES image_domain {{}} }}
               feature {{ name: "{LABEL}" type: INT int_domain {{ is_categorical: true }} }}"""
 
 
 def statistics_and_schema(
-    examples: BaseChannel, schema: AnyPath | None
-) -> tuple[StatisticsGen, SchemaGen | ImportSchemaGen]:
+    examples: BaseChannel, schema: AnyPath | None, code: str
+) -> tuple[ImageStatisticsGen, SchemaGen | ImportSchemaGen]:
     """StatisticsGen, and SchemaGen: the curated schema, or one inferred from the statistics."""
     text = _IMAGES if schema is None else schema.read_text(encoding="utf-8")
     known = text_format.Parse(text, schema_pb2.Schema())
@@ -55,7 +57,7 @@ def statistics_and_schema(
             feature.image_domain.SetInParent()
     # Not as an input: the graph is one, whether a schema is there to be used or is inferred.
     options = tfdv.StatsOptions(schema=known, enable_semantic_domain_stats=True)
-    statistics_gen = StatisticsGen(examples=examples, stats_options=options)
+    statistics_gen = ImageStatisticsGen(options, code, examples)
     if schema is None:
         return statistics_gen, SchemaGen(statistics=statistics_gen.outputs["statistics"])
     return statistics_gen, ImportSchemaGen(schema_file=str(schema)).with_id("SchemaGen")

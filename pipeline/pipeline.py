@@ -69,7 +69,9 @@ def create_pipeline(  # noqa: PLR0913, PLR0917  # Its callers name what they bin
     )
     examples = example_gen.outputs["examples"]
 
-    statistics_gen, schema_gen = nodes.statistics_and_schema(examples, inputs.schema)
+    statistics_gen, schema_gen = nodes.statistics_and_schema(
+        examples, inputs.schema, inputs.code["StatisticsGen"]
+    )
     schema = schema_gen.outputs["schema"]
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema

@@ -79,7 +79,12 @@ _NOT_THE_MODEL = (
 
 TABLE = (
     Step("ImageExampleGen", module="components.example_gen.executor", beam=True),
-    Step("StatisticsGen", ("ImageExampleGen",), beam=True),
+    Step(
+        "StatisticsGen",
+        ("ImageExampleGen",),
+        module="components.statistics_gen.executor",
+        beam=True,
+    ),
     Step("SchemaGen", ("StatisticsGen",), at_once=_has_schema),
     Step("ExampleValidator", ("StatisticsGen", "SchemaGen")),
     Step("PassedSpan"),

@@ -20,6 +20,7 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from components.data_gate.checks import TRAIN, Anomaly
+from components.statistics_gen.files import statistics_file
 from components.storage import as_path, split_folder
 
 _COMPARATOR = "COMPARATOR_"
@@ -28,7 +29,7 @@ _COMPARATOR = "COMPARATOR_"
 
 def read_statistics(uri: str, split: str) -> statistics_pb2.DatasetFeatureStatisticsList:
     """The statistics of a split from an ExampleStatistics artifact."""
-    path = split_folder(uri, split) / "FeatureStats.pb"
+    path = statistics_file(uri, split)
     return statistics_pb2.DatasetFeatureStatisticsList.FromString(path.read_bytes())
 
 

@@ -18,18 +18,17 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.utils import config_util
 from tfx.components.evaluator import constants
-from tfx.components.util import tfxio_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
-from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
 from components.digests import digest_of_classes
+from components.drafts import Drafts, opened
 from components.evaluator.config import EvaluatorSettings
 from components.evaluator.eval_config import make_eval_config
 from components.evaluator.gates import OVERALL, judge
 from components.evaluator.measure import measure
-from components.evaluator.prediction_table import read_predictions
+from components.evaluator.prediction_table import part_file, read_predictions
 from components.evaluator.predictions import predictions_writer
 from components.evaluator.results import (
     BASELINE,
@@ -39,15 +38,21 @@ from components.evaluator.results import (
     write_gates,
 )
 from components.evaluator.slice_features import slice_features
+from components.evaluator.tfma_files import of_last_try
+from components.examples import read_batches
 from components.executor import Artifacts, SettingsExecutor
 from components.lineage.baseline import (
     ACCURACY_PROPERTY,
     CLASSES_PROPERTY,
     DATA_PROPERTY,
 )
+from components.storage import as_path, changed_at, files_below
 from components.transform.features import SLICE_FEATURES
 
 _logger = logging.getLogger(__name__)
+
+_TFMA = "tfma"
+"""The folder of TFMA's files among the drafts."""
 
 
 class Executor(SettingsExecutor[EvaluatorSettings], base_beam_executor.BaseBeamExecutor):
@@ -61,7 +66,9 @@ class Executor(SettingsExecutor[EvaluatorSettings], base_beam_executor.BaseBeamE
         models = {CANDIDATE: inputs["model"]}
         if baseline := inputs.get("baseline_model"):
             models[BASELINE] = baseline
-        self._evaluate(settings, inputs, models, evaluation)
+        with opened(evaluation) as drafts:
+            self._evaluate(settings, inputs, models, drafts)
+            _name_results(drafts, evaluation)
 
         findings = measure(evaluation, read_predictions(evaluation))
         write_findings(findings, evaluation)
@@ -89,9 +96,9 @@ class Executor(SettingsExecutor[EvaluatorSettings], base_beam_executor.BaseBeamE
         settings: EvaluatorSettings,
         inputs: Artifacts,
         models: dict[str, Any],
-        evaluation: str,
+        drafts: Drafts,
     ) -> None:
-        """Runs TFMA over the split and writes its EvalResult and the predictions."""
+        """Runs TFMA over the split, and leaves its EvalResult and the predictions as drafts."""
         has_baseline = BASELINE in models
         config = config_util.update_eval_config_with_defaults(
             make_eval_config(settings.evaluation, len(settings.class_names)),
@@ -110,7 +117,7 @@ class Executor(SettingsExecutor[EvaluatorSettings], base_beam_executor.BaseBeamE
         ]
         model = shared if has_baseline else shared[0]
         extractors = tfma.default_extractors(eval_shared_model=model, eval_config=config)
-        extractors.append(predictions_writer(evaluation, CANDIDATE if has_baseline else ""))
+        extractors.append(predictions_writer(drafts, CANDIDATE if has_baseline else ""))
         features = tuple(
             gate.feature for gate in settings.evaluation.slices if gate.feature in SLICE_FEATURES
         )
@@ -119,27 +126,32 @@ class Executor(SettingsExecutor[EvaluatorSettings], base_beam_executor.BaseBeamE
         with self._make_beam_pipeline() as pipeline:
             _ = (
                 pipeline
-                | "Read" >> _read([inputs["examples"]], settings)
+                | "Read"
+                >> read_batches(
+                    inputs["examples"].uri,
+                    settings.evaluation.split,
+                    "Evaluator",
+                    settings.evaluation.batch_size,
+                    tfma.ARROW_INPUT_COLUMN,
+                )
                 | "Evaluate"
                 >> tfma.ExtractEvaluateAndWriteResults(
                     eval_shared_model=model,
                     eval_config=config,
                     extractors=extractors,
-                    output_path=evaluation,
+                    output_path=drafts.path(_TFMA),
                 )
             )
 
 
-def _read(examples: list[Any], settings: EvaluatorSettings) -> Any:
-    """Arrow batches of `evaluation.batch_size` records of the split."""
-    (uri,) = artifact_utils.get_split_uris(examples, settings.evaluation.split)
-    factory = tfxio_utils.get_tfxio_factory_from_artifact(
-        examples=examples,
-        telemetry_descriptors=["Evaluator"],
-        raw_record_column_name=tfma.ARROW_INPUT_COLUMN,
-    )
-    source = factory(io_utils.all_files_pattern(uri))
-    return source.BeamSource(batch_size=settings.evaluation.batch_size)
+def _name_results(drafts: Drafts, evaluation: str) -> None:
+    """Gives the predictions that were counted, and TFMA's files, their names."""
+    parts = drafts.told()
+    for index, draft in enumerate(parts):
+        drafts.name(draft, part_file(evaluation, index, len(parts)))
+    folder = as_path(drafts.path(_TFMA))
+    for name in of_last_try({name: changed_at(folder / name) for name in files_below(folder)}):
+        drafts.name(str(folder / name), as_path(evaluation) / name)
 
 
 def _bless(blessing: Any, models: dict[str, Any], passed: bool) -> None:

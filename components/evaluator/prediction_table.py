@@ -19,11 +19,14 @@ from numpy.typing import NDArray
 from components.errors import UserError
 from components.evaluator.gates import OVERALL, Slice
 from components.evaluator.ranking import label_ranks, predicted_classes
-from components.storage import as_path
+from components.storage import AnyPath, as_path
 from components.transform.features import LABEL, NO_CLASS
 
-FOLDER = "predictions"
 TOP = 5
+
+_FOLDER = "predictions"
+_PART = "part-{:05d}-of-{:05d}.parquet"
+_PARTS = "part-?????-of-?????.parquet"
 
 SCHEMA = pa.schema(
     [
@@ -86,12 +89,17 @@ def tabulate(
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
+def part_file(evaluation: str, index: int, count: int) -> AnyPath:
+    """Where a part of the table is."""
+    return as_path(evaluation) / _FOLDER / _PART.format(index, count)
+
+
 def read_predictions(evaluation: str) -> pa.Table:
     """The table of one evaluation, sorted by `example`; empty where nothing was judged."""
     import pyarrow.parquet as pq
 
-    folder = as_path(evaluation) / FOLDER
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    folder = as_path(evaluation) / _FOLDER
+    files = sorted(folder.glob(_PARTS), key=str) if folder.is_dir() else []
     tables = [pq.read_table(pa.BufferReader(file.read_bytes())) for file in files]
     table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
     return table.take(pa.compute.sort_indices(table, [("example", "ascending")]))

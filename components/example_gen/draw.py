@@ -8,7 +8,7 @@
 >>> config = DataConfig(name="digits", data_dir=folder.name, examples_per_class=2)
 >>> source = open_source(config)
 Downloading and preparing dataset ...
->>> drawer = Drawer(source, config, f"{folder.name}/drawn.json", beam.Pipeline)
+>>> drawer = Drawer(source, config, folder.name, beam.Pipeline)
 >>> train = [shard for shard in source.shards if shard.split == "train"]
 >>> sum(shard.num_records for shard in drawer.draw(train))
 20
@@ -18,12 +18,12 @@ Downloading and preparing dataset ...
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
 
+from components.drafts import Drafts, opened
 from components.example_gen.config import DataConfig, ScreenConfig
 from components.example_gen.few_shot import (
     Candidate,
@@ -40,7 +40,6 @@ from components.example_gen.record_stats import RecordStats, check_first_label
 from components.example_gen.screening import IndexedExample, screen_shard
 from components.example_gen.sources.shard import Shard
 from components.example_gen.sources.source import Source
-from components.storage import as_path, write_whole
 
 
 class Drawer:
@@ -51,21 +50,21 @@ class Drawer:
     """
 
     def __init__(
-        self, source: Source, config: DataConfig, file: str, make_pipeline: Callable[[], Any]
+        self, source: Source, config: DataConfig, uri: str, make_pipeline: Callable[[], Any]
     ):
         """Makes a drawer.
 
         Args:
           source: the data set.
           config: the `data` section; `examples_per_class` is set.
-          file: where a pipeline writes its result; removed once read.
+          uri: of the artifact beside whose data a pipeline leaves its result, until it is read.
           make_pipeline: makes a Beam pipeline with the step's options.
         """
         self._classes = source.class_names
         self._config = config
         self._wanted = int(config.examples_per_class or 0)
         self._where = f"data.splits.train {source.slices['train']!r} of {source.full_name}"
-        self._file = as_path(file)
+        self._uri = uri
         self._make_pipeline = make_pipeline
 
     def draw(self, shards: Sequence[Shard]) -> list[Shard]:
@@ -112,35 +111,33 @@ class Drawer:
     def _find(self, shards: Sequence[Shard], wanted: int) -> dict[int, list[Place]]:
         """The places of the smallest keys of each class, in the order of the keys."""
         config, classes = self._config, len(self._classes)
-        with self._make_pipeline() as pipeline:
-            _ = (
-                pipeline
-                | "Shards" >> beam.Create(with_starts(shards))
-                | "Spread" >> beam.Reshuffle()
-                | "Look" >> beam.FlatMap(candidates_in, config.examples_seed, classes, wanted)
-                | "Draw" >> beam.combiners.Top.SmallestPerKey(wanted)
-                | "Gather" >> beam.combiners.ToList()
-                | "Write" >> beam.Map(write_found, str(self._file))
-            )
-        return {label: _places(places) for label, places in self._read()}
+        with opened(self._uri) as drafts:
+            with self._make_pipeline() as pipeline:
+                _ = (
+                    pipeline
+                    | "Shards" >> beam.Create(with_starts(shards))
+                    | "Spread" >> beam.Reshuffle()
+                    | "Look" >> beam.FlatMap(candidates_in, config.examples_seed, classes, wanted)
+                    | "Draw" >> beam.combiners.Top.SmallestPerKey(wanted)
+                    | "Gather" >> beam.combiners.ToList()
+                    | "Tell" >> beam.Map(tell_found, drafts)
+                )
+            return {label: _places(places) for label, places in drafts.told()}
 
     def _passing(self, drawn: Sequence[Shard]) -> set[Place]:
         """The places of the records that pass the screen."""
-        with self._make_pipeline() as pipeline:
-            _ = (
-                pipeline
-                | "Shards" >> beam.Create(drawn)
-                | "Spread" >> beam.Reshuffle()
-                | "Screen" >> beam.FlatMap(passing_in, self._config.screen, len(self._classes))
-                | "Gather" >> beam.combiners.ToList()
-                | "Write" >> beam.Map(write_passing, str(self._file))
-            )
-        return set(_places(self._read()))
-
-    def _read(self) -> list[Any]:
-        found = json.loads(self._file.read_text(encoding="utf-8"))
-        self._file.unlink()
-        return list(found)
+        limits, classes = self._config.screen, len(self._classes)
+        with opened(self._uri) as drafts:
+            with self._make_pipeline() as pipeline:
+                _ = (
+                    pipeline
+                    | "Shards" >> beam.Create(drawn)
+                    | "Spread" >> beam.Reshuffle()
+                    | "Screen" >> beam.FlatMap(passing_in, limits, classes)
+                    | "Gather" >> beam.combiners.ToList()
+                    | "Tell" >> beam.Map(drafts.tell)
+                )
+            return set(_places(drafts.told()))
 
 
 def candidates_in(
@@ -167,15 +164,9 @@ def passing_in(shard: Shard, limits: ScreenConfig, classes: int) -> Iterator[Pla
             yield shard.index, record
 
 
-def write_found(found: list[tuple[int, list[Candidate]]], path: str) -> None:
-    """Writes [label, places in the order of their keys] of every class as JSON."""
-    places = [(label, [place for _, place in chosen]) for label, chosen in found]
-    write_whole(as_path(path), json.dumps(places))
-
-
-def write_passing(places: list[Place], path: str) -> None:
-    """Writes places as JSON."""
-    write_whole(as_path(path), json.dumps(places))
+def tell_found(found: list[tuple[int, list[Candidate]]], drafts: Drafts) -> None:
+    """Tells the step [label, places in the order of their keys] of every class."""
+    drafts.tell([(label, [place for _, place in chosen]) for label, chosen in found])
 
 
 def _places(read: Iterable[Sequence[int]]) -> list[Place]:

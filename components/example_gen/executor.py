@@ -11,17 +11,16 @@ RuntimeError: split train: 19 records were read, but the data set has 20; its fi
 
 from __future__ import annotations
 
-import itertools
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import apache_beam as beam
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
+from components.drafts import Drafts, opened
 from components.example_gen.config import DataConfig, ScreenConfig
 from components.example_gen.counts import (
     Counts,
@@ -38,12 +37,13 @@ from components.example_gen.shard_writer import (
     EXAMPLES,
     INDEX,
     QUARANTINE,
+    ShardFile,
+    name_files,
     write_shard,
 )
 from components.example_gen.sources.shard import Shard
 from components.example_gen.sources.source import Source, open_source
 from components.progress import report
-from components.storage import as_path, remove_tree, split_folder, write_whole
 
 _logger = logging.getLogger(__name__)
 
@@ -95,106 +95,102 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             shards = [shard.with_kinds(kinds) for shard in source.shards]
             if config.examples_per_class is not None:
                 shards = self._drawn(shards, config, source, uris)
-            copied = self._copy(shards, config.screen, len(source.class_names), uris)
-            counts = {split: found.counts for split, found in copied.items()}
-            check_counts(counts, shards)
-            stats = sum((found.stats for found in copied.values()), RecordStats())
-            if config.tfrecords is not None:
-                check_first_label(stats, len(source.class_names), config.tfrecords.first_label)
-            mixed = stats.mixed_kinds()
-            if not mixed:
-                return counts
+            with opened(uris[EXAMPLES]) as drafts:
+                copied = self._copy(shards, config.screen, len(source.class_names), drafts)
+                counts = {split: found.counts for split, found in copied.items()}
+                check_counts(counts, shards)
+                stats = sum((found.stats for found in copied.values()), RecordStats())
+                if config.tfrecords is not None:
+                    first_label = config.tfrecords.first_label
+                    check_first_label(stats, len(source.class_names), first_label)
+                mixed = stats.mixed_kinds()
+                if not mixed:
+                    for split, found in copied.items():
+                        name_files(found.files, split, uris, drafts)
+                    return counts
             for text in stats.messages(mixed):
                 report(text, event="note", text=f"{source.full_name}: {text}.")
             kinds |= mixed
-            for uri, split in itertools.product(uris.values(), counts):
-                if (folder := split_folder(uri, split)).exists():
-                    remove_tree(folder)
 
     def _drawn(
         self, shards: Sequence[Shard], config: DataConfig, source: Source, uris: dict[str, str]
     ) -> list[Shard]:
         """The shards, with K examples of each class in place of the whole train split."""
         train = [shard for shard in shards if shard.split == "train"]
-        drawer = Drawer(source, config, f"{uris[EXAMPLES]}/drawn.json", self._make_beam_pipeline)
+        drawer = Drawer(source, config, uris[EXAMPLES], self._make_beam_pipeline)
         return [*drawer.draw(train), *(shard for shard in shards if shard.split != "train")]
 
     def _copy(
-        self, shards: Sequence[Shard], limits: ScreenConfig, classes: int, uris: dict[str, str]
+        self, shards: Sequence[Shard], limits: ScreenConfig, classes: int, drafts: Drafts
     ) -> dict[str, Copied]:
-        """Writes every shard, and returns the counts by split.
-
-        A worker in another process can only return them in a file.
-        """
-        found = as_path(f"{uris[EXAMPLES]}/copied.json")
+        """Writes every shard, and returns what was copied by split."""
         with self._make_beam_pipeline() as pipeline:
             _ = (
                 pipeline
                 | "Shards" >> beam.Create(shards)
                 # This shuffles the shards' descriptions, never an image.
                 | "Spread" >> beam.Reshuffle()
-                | "Copy" >> beam.Map(copy_with_stats, limits, classes, uris)
+                | "Copy" >> beam.Map(copy_shard, limits, classes, drafts)
                 | "Count" >> beam.CombinePerKey(combined)
                 | "Gather" >> beam.combiners.ToList()
-                | "Write" >> beam.Map(write_copied, str(found))
+                | "Tell" >> beam.Map(tell_copied, drafts)
             )
-        copied = json.loads(found.read_text(encoding="utf-8"))
-        found.unlink()
-        return {
-            split: Copied(SplitCounts(**of_split["counts"]), RecordStats(**of_split["stats"]))
-            for split, of_split in sorted(copied)
-        }
+        return {split: Copied.from_json(of_split) for split, of_split in sorted(drafts.told())}
 
 
 @dataclass(frozen=True)
 class Copied:
-    """The counts and statistics of a shard, or of a split."""
+    """What became of a shard, or of the shards of a split.
+
+    Attributes:
+      counts: of its records.
+      stats: of records that others wrote.
+      files: that were written; of two tries of a shard those of the one that was counted.
+    """
 
     counts: SplitCounts
-    stats: RecordStats
+    stats: RecordStats = field(default_factory=RecordStats)
+    files: tuple[ShardFile, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Copied:
+        """From `asdict`, after JSON."""
+        files = tuple(ShardFile(*each) for each in value["files"])
+        return cls(SplitCounts(**value["counts"]), RecordStats(**value["stats"]), files)
 
 
 def combined(copied: Iterable[Copied]) -> Copied:
     """The sum over shards."""
     found = list(copied)
-    counts, stats = (each.counts for each in found), (each.stats for each in found)
-    return Copied(total(counts), sum(stats, RecordStats()))
-
-
-def copy_with_stats(
-    shard: Shard, limits: ScreenConfig, classes: int, uris: dict[str, str]
-) -> tuple[str, Copied]:
-    """`copy_shard`, with statistics if others wrote the records."""
-    stats = RecordStats() if shard.foreign else None
-    split, counts = copy_shard(shard, limits, classes, uris, stats)
-    return split, Copied(counts, stats or RecordStats())
+    return Copied(
+        total(each.counts for each in found),
+        sum((each.stats for each in found), RecordStats()),
+        tuple(file for each in found for file in each.files),
+    )
 
 
 def copy_shard(
-    shard: Shard,
-    limits: ScreenConfig,
-    classes: int,
-    uris: dict[str, str],
-    stats: RecordStats | None = None,
-) -> tuple[str, SplitCounts]:
-    """Screens and writes one output shard; returns its split and its counts.
+    shard: Shard, limits: ScreenConfig, classes: int, drafts: Drafts
+) -> tuple[str, Copied]:
+    """Screens and writes one output shard; returns its split and what became of it.
 
     Args:
       shard: what to read.
       limits: the `data.screen` section.
       classes: how many there are.
-      uris: of the artifacts, by output.
-      stats: is updated with the records; None collects none.
+      drafts: takes the files.
     """
     records = screen_shard(shard, limits, classes)
-    if stats is not None:
+    stats = RecordStats()
+    if shard.foreign:
         records = stats.count(records, classes)
-    return shard.split, write_shard(records, shard, uris)
+    counts, files = write_shard(records, shard, drafts)
+    return shard.split, Copied(counts, stats, files)
 
 
-def write_copied(copied: list[tuple[str, Copied]], path: str) -> None:
-    """Writes [split, its counts and statistics] as JSON."""
-    write_whole(as_path(path), json.dumps([(split, asdict(found)) for split, found in copied]))
+def tell_copied(copied: list[tuple[str, Copied]], drafts: Drafts) -> None:
+    """Tells the step [split, what became of its shards]."""
+    drafts.tell([(split, asdict(found)) for split, found in copied])
 
 
 def check_counts(counts: Mapping[str, SplitCounts], shards: Sequence[Shard]) -> None:

@@ -3,7 +3,7 @@
 Imports neither TFX nor Beam. docs/how-to/beam.md explains what each runner needs.
 
     >>> beam_pipeline_args(BeamConfig(options={"direct_num_workers": 4}))
-    ['--runner=FnApiRunner', '--direct_num_workers=4', '--sdk_container_image=none']
+    ['--runner=FnApiRunner', '--direct_num_workers=4', '--sdk_container_image=none', ...]
     >>> BeamConfig(runner="DaskRunner")
     Traceback (most recent call last):
     ...
@@ -36,6 +36,7 @@ JOB_SERVER_TIMEOUT_S = 24 * 60 * 60
 
 _CONNECT_TIMEOUT_S = 5
 _NO_IMAGE = "none"
+_NO_LIST = "disable_logging_submission_environment"
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _REFUSED = {
     "BundleBasedDirectRunner": "it is for Beam's own tests; FnApiRunner is the in-process runner",
@@ -202,6 +203,10 @@ def beam_pipeline_args(beam: BeamConfig, setup_py: str = str(SETUP_PY)) -> list[
         # Without a flag on packages, TFX packs itself again for every step (1.7 s, 20 MB left in
         # /tmp), with requirements that no worker can install. Only Dataflow reads this flag.
         flags.append(f"--sdk_container_image={_NO_IMAGE}")
+    if beam.runner != "DataflowRunner":
+        # Beam would list what is installed here for every job, by a pip that uv does not install,
+        # and warn that it cannot. Dataflow shows the list.
+        flags.append(f"--experiments={_NO_LIST}")
     if beam.runner in _CLUSTER and "job_server_timeout" not in given:
         flags.append(f"--job_server_timeout={JOB_SERVER_TIMEOUT_S}")
     if beam.runner == "DataflowRunner" and not _names_main_session(given):
@@ -242,7 +247,7 @@ def check_workers(beam: BeamConfig) -> None:
         raise UserError(f"beam.setup_file {beam.setup_file}: there is no such file.")
     if beam.runner not in _CLUSTER:
         return
-    for name, endpoint in _endpoints(beam.given()):
+    for name, endpoint in (*_endpoints(beam.given()), *_masters(beam)):
         address = _address(endpoint)
         if address is not None:
             _connect(f"beam.options.{name} {endpoint}", address)
@@ -262,6 +267,25 @@ def _endpoints(given: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             key, _, value = str(option).partition("=")
             if key == "external_service_address":
                 yield "environment_options", value
+
+
+def _masters(beam: BeamConfig) -> Iterator[tuple[str, Any]]:
+    """The cluster's own services, which this machine calls where it starts the job server."""
+    if starts_job_server(beam):
+        for name in ("flink_master", "spark_master_url", "spark_rest_url"):
+            # Without a scheme; Beam's `[auto]` and Spark's `local[2]` have no port.
+            yield name, str(beam.given().get(name, "")).rpartition("://")[2].rstrip("/")
+
+
+def starts_job_server(beam: BeamConfig) -> bool:
+    """Whether Beam starts its job server for each job, from a jar, on this machine."""
+    cluster = beam.runner in ("FlinkRunner", "SparkRunner")
+    return cluster and "job_endpoint" not in beam.given()
+
+
+def has_workers(beam: BeamConfig) -> bool:
+    """Whether the job goes to a job service, whose workers may be on other machines."""
+    return beam.runner in _CLUSTER
 
 
 def _connect(what: str, address: tuple[str, int]) -> None:

@@ -62,6 +62,14 @@ def step_digests() -> dict[str, str]:
     }
 
 
+def beam_modules() -> dict[str, str]:
+    """Digest of each module that the Beam steps run, which workers must have alike, by its name."""
+    graph = _import_graph()
+    entries = [step.module for step in TABLE if step.beam and step.module]
+    modules = set[str]().union(*(imported_modules(graph, entry) for entry in entries))
+    return {module: _file_digest(_file(module)) for module in sorted(modules)}
+
+
 def project_digest() -> str:
     """Digest of all our code and the libraries: with equal digests, runs behave equally."""
     return _digest(_import_graph().modules, _PAGES)

@@ -1,7 +1,7 @@
 """Beam's flags, as Beam itself reads them.
 
 >>> checked_flags(BeamConfig())
-['--runner=FnApiRunner', '--sdk_container_image=none']
+['--runner=FnApiRunner', '--sdk_container_image=none', '--experiments=disable_...']
 """
 
 from __future__ import annotations

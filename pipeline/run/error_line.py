@@ -16,6 +16,11 @@ _NOISE = re.compile(
     r"|<stack traces|\[\[|\(most recent call"
 )
 _TRACEBACK = "Traceback (most recent call last):"
+_WORKER_GONE = re.compile(
+    r"StatusRuntimeException: (CANCELLED: (?:call already cancelled|client cancelled"
+    r"|Multiplexer hanging up|cancelled before receiving half close))"
+)
+"""What Beam's Java runners say once the connection of a worker is gone; not which worker."""
 _RAISED = re.compile(r"(?m)^(?:\w+\.)*([A-Z]\w*): (.+)$")
 
 
@@ -23,8 +28,15 @@ def one_line(error: BaseException) -> str:
     """Type and the line that matters: TensorFlow puts the place before what happened.
 
     A Beam runner of other processes puts the worker's whole traceback into an error of its own;
-    the result is then what the worker raised.
+    the result is then what the worker raised. A worker that was killed raises nothing: that is
+    said in place of what its connection did.
     """
+    if gone := _WORKER_GONE.search(str(error)):
+        return (
+            f"{type(error).__name__}: a Beam worker process ended amid its work ({gone[1]}): it "
+            "was killed, or the machine ran out of memory. The logs of the task manager and of its "
+            "worker pool say which; `dmesg` names what the kernel killed."
+        )
     raised = _raised_elsewhere(str(error))
     if raised:
         return raised

@@ -24,6 +24,7 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
+from components.drafts import remove_left
 from components.durable import remove_dead_files
 from components.errors import UserError
 from components.process import start
@@ -108,6 +109,9 @@ def _look_ahead(layout: Layout, config: Config) -> list[str]:
             write_summary(layout.summary, summary)
         raise
     remove_dead_pushes(layout.serving)
+    if isinstance(layout.output, Path):
+        # Of a probe: the output is claimed, and those of steps are in artifacts of their own.
+        remove_left(layout.output)
     logs = layout.logs("").glob("*")
     for folder in (layout.output, layout.report.parent, layout.metadata.parent, *logs):
         remove_dead_files(Path(folder))

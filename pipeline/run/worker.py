@@ -32,6 +32,7 @@ from components.progress import LOGGER, EventHandler, report
 from components.pusher.rollback import serving_state
 from components.terminal import settle_streams
 from pipeline.config import Config, dump_config
+from pipeline.config.beam import has_workers
 from pipeline.inputs.resolve import Inputs, resolve
 from pipeline.properties import digests
 from pipeline.run.error_line import one_line, without_place
@@ -97,6 +98,8 @@ def _run(config: Config, folder: RunFolder, use_cache: bool) -> None:
     if use_cache and not wanted and is_unchanged(inputs, layout):
         report("unchanged", event="unchanged")
         return
+    if has_workers(inputs.config.beam):
+        _ask_workers(inputs, layout)
     report("importing", event="phase", text="Loading TFX")
     # Not at the top: this is where ten seconds go, and an unchanged run does without.
     with importing():
@@ -129,6 +132,15 @@ def _run(config: Config, folder: RunFolder, use_cache: bool) -> None:
         served=serving_state(layout.serving),
         files=files_of(outputs, layout),
     )
+
+
+def _ask_workers(inputs: Inputs, layout: Layout) -> None:
+    report("asking", event="phase", text="Asking Beam's workers")
+    with importing():
+        from pipeline.run.probe import data_of, probe
+
+    check_stores(layout, inputs.config)
+    probe(inputs.config.beam, layout.output, data_of(inputs.source))
 
 
 def _conclude(config: Config, folder: RunFolder, summary: Summary) -> None:

@@ -1,5 +1,6 @@
 """Beam's own job service and worker pool as processes, and our package for their workers."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -126,6 +127,38 @@ def services(package, tmp_path_factory):
             # The session that each one leads, so that no worker of the pool outlives it.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@contextlib.contextmanager
+def worker_pool(folder, prefix=(), **environment):
+    """A worker pool on a free port; yields its address.
+
+    Args:
+      folder: that it runs in, and takes its log.
+      prefix: command that starts it.
+      environment: its variables, beside those of this process.
+    """
+    port = free_port()
+    module = "apache_beam.runners.worker.worker_pool_main"
+    with (folder / "pool.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*prefix, sys.executable, "-m", module, f"--service_port={port}"],
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env={
+                **os.environ,
+                "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+                **environment,
+            },
+            start_new_session=True,
+        )
+    try:
+        wait_until_listening(process, port)
+        yield f"localhost:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def free_port():

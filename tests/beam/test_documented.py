@@ -9,6 +9,7 @@ from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.runners.portability.flink_runner import FlinkRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.portability.spark_runner import SparkRunner
+from apache_beam.runners.portability.stager import Stager
 from ruamel.yaml import YAML
 
 from pipeline.config.beam import BeamConfig, beam_pipeline_args
@@ -62,13 +63,28 @@ def test_beam_drops_what_it_does_not_know_with_a_line_in_the_log(caplog):
     assert "Discarding" in caplog.text
 
 
+@pytest.mark.parametrize("runner", ["FnApiRunner", "PortableRunner"])
+def test_no_job_lists_what_is_installed_here(runner, caplog, tmp_path):
+    """uv installs no pip, and Beam warned in every step's log that it cannot run it."""
+    config = BeamConfig() if runner == "FnApiRunner" else example(runner)
+    flags = [flag for flag in beam_pipeline_args(config) if "setup_file" not in flag]
+    Stager.create_job_resources(PipelineOptions(flags), str(tmp_path))
+    assert "submission environment" not in caplog.text
+    assert list(tmp_path.iterdir()) == []
+    # Beam's own default.
+    Stager.create_job_resources(PipelineOptions([f"--runner={runner}"]), str(tmp_path))
+    assert "submission environment" in caplog.text or list(tmp_path.iterdir())
+
+
 def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
     import apache_beam as beam
 
+    from components.drafts import Drafts
     from components.example_gen.config import ScreenConfig
-    from components.example_gen.executor import combined, copy_with_stats, write_copied
+    from components.example_gen.executor import combined, copy_shard, tell_copied
     from components.example_gen.sources.tfds_shard import TfdsShard
 
+    drafts = Drafts("gs://b/o/unfinished")
     given = example("DataflowRunner")
     # The source package is built and staged by test_package.py; a dry run has no bucket.
     options = {**given.options, "dry_run": "True", "no_auth": True}
@@ -78,9 +94,9 @@ def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
         pipeline
         | beam.Create([TfdsShard("train", 0, 1, "gs://b/a", 0, 1, file_format="tfrecord")])
         | beam.Reshuffle()
-        | "Copy" >> beam.Map(copy_with_stats, ScreenConfig(), 10, {"examples": "gs://b/o"})
+        | "Copy" >> beam.Map(copy_shard, ScreenConfig(), 10, drafts)
         | beam.CombinePerKey(combined)
         | beam.combiners.ToList()
-        | "Tell" >> beam.Map(write_copied, "gs://b/copied.json")
+        | "Tell" >> beam.Map(tell_copied, drafts)
     )
     assert pipeline.run() is not None

@@ -1,7 +1,8 @@
 """The whole pipeline on Beam's own job service and worker pool equals the in-process one.
 
-Three jobs of a worker process each, out of process over gRPC, which know the project by the package
-of `beam.setup_file: auto` alone.
+Four jobs of a worker process each (the probe, ExampleGen, StatisticsGen, Evaluator), over gRPC,
+which know the project by the package of `beam.setup_file: auto` alone. Transform has no
+analyzer and makes no output but its graph, so that TFX traces it in place and starts no job.
 """
 
 import pytest

@@ -5,11 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from components.drafts import opened
 from components.durable import make_folder, rename, sync, sync_tree
-from components.example_gen.shard_writer import EXAMPLES, INDEX, QUARANTINE, write_shard
+from components.example_gen.shard_writer import (
+    EXAMPLES,
+    INDEX,
+    QUARANTINE,
+    name_files,
+    write_shard,
+)
 from components.example_gen.sources.tfds_shard import TfdsShard
 from components.storage import try_writing, write_whole
 from tests.recorded import fails_at, recorded
+
+EMPTY = TfdsShard("train", 0, 1, "", 0, 0, file_format="tfrecord")
 
 
 def test_a_file_is_on_the_disk_before_its_name_and_its_name_after(tmp_path):
@@ -82,28 +91,30 @@ def test_a_folder_in_the_way_is_said(tmp_path):
 
 def test_a_shard_is_on_the_disk_before_its_name(tmp_path):
     uris = {name: str(tmp_path / name) for name in (EXAMPLES, INDEX, QUARANTINE)}
-    with recorded() as calls:
-        write_shard([], TfdsShard("train", 0, 1, "", 0, 0, file_format="tfrecord"), uris)
-    names = {target.name for call, target in calls if call == "replace"}
+    with recorded() as calls, opened(uris[EXAMPLES]) as drafts:
+        _, files = write_shard([], EMPTY, drafts)
+        name_files(files, "train", uris, drafts)
+    named = [(at, path) for at, (call, path) in enumerate(calls) if call == "replace"]
+    names = {path.name for _, path in named}
     assert names == {"data_tfrecord-00000-of-00001.gz", "part-00000-of-00001.parquet"}
-    for index, (call, target) in enumerate(calls):
-        if call == "replace":
-            assert calls[index - 1][0] == "fsync"
-            assert calls[index - 1][1].name.endswith(target.name)
-            assert calls[index + 1] == ("fsync", target.parent)
+    for at, target in named:
+        (draft,) = (file.draft for file in files if file.name == target.name)
+        assert ("fsync", Path(draft)) in calls[:at]
+        assert calls[at + 1] == ("fsync", target.parent)
     assert {path.name for path in (tmp_path / EXAMPLES).iterdir()} == {"Split-train"}
 
 
 def test_a_shard_that_breaks_off_leaves_nothing_that_is_read(tmp_path):
-    uris = {name: str(tmp_path / name) for name in (EXAMPLES, INDEX, QUARANTINE)}
-
     def broken():
         raise ZeroDivisionError
         yield
 
-    with pytest.raises(ZeroDivisionError):
-        write_shard(broken(), TfdsShard("train", 0, 1, "", 0, 0, file_format="tfrecord"), uris)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    with opened(str(tmp_path)) as drafts:
+        before = list(Path(drafts.folder).iterdir())
+        with pytest.raises(ZeroDivisionError):
+            write_shard(broken(), EMPTY, drafts)
+        assert list(Path(drafts.folder).iterdir()) == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_is_tried_without_leaving_anything(tmp_path):

@@ -171,7 +171,7 @@ def test_a_run_that_is_killed_while_it_reads_is_complete_when_it_runs_again(run,
     parent = start(output, tmp_path, "Loading TFX", arguments=("--config", config))
     written = output / "artifacts" / "ImageExampleGen"
     deadline = time.monotonic() + 120
-    while not any(path.stat().st_size > 100_000 for path in written.glob("**/*unfinished*")):
+    while not any(path.stat().st_size > 100_000 for path in written.glob("**/unfinished-*/*")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.killpg(parent.pid, signal.SIGKILL)

@@ -43,7 +43,6 @@ def run(folder, kind, schema=None, counts=(1000, 50)):
     from tfx.components.example_validator.executor import Executor as ExampleValidator
     from tfx.components.schema_gen.executor import Executor as SchemaGen
     from tfx.components.schema_gen.import_schema_gen.executor import Executor as ImportSchemaGen
-    from tfx.components.statistics_gen.executor import Executor as StatisticsGen
     from tfx.dsl.components.base import base_beam_executor
     from tfx.types import Channel, standard_artifacts
 
@@ -65,12 +64,12 @@ def run(folder, kind, schema=None, counts=(1000, 50)):
     schemas = artifact(standard_artifacts.Schema, "schema")
     anomalies = artifact(standard_artifacts.ExampleAnomalies, "anomalies")
     channel = Channel(type=standard_artifacts.Examples)
-    statistics_gen, schema_gen = statistics_and_schema(channel, schema)
+    statistics_gen, schema_gen = statistics_and_schema(channel, schema, code="")
     context = base_beam_executor.BaseBeamExecutor.Context(
         beam_pipeline_args=[f"--runner={IN_PROCESS}"], tmp_dir=f"{folder}/tmp", unique_id="1"
     )
     print("--- StatisticsGen", flush=True)
-    StatisticsGen(context).Do(
+    statistics_gen.EXECUTOR(context).Do(
         {"examples": examples}, {"statistics": statistics}, statistics_gen.exec_properties
     )
     print("--- SchemaGen", flush=True)

@@ -18,6 +18,11 @@ from typing import ClassVar
 
 from components.example_gen.sources.stored import Stored, StoredImage, image_of
 
+_RECORDS = 2_000
+"""Of a shard, where its file has no more than `_PIECES` of them."""
+_PIECES = 16
+"""At most: what they pass over are 7.5 more readings of the file, little beside the decoding."""
+
 
 @dataclass(frozen=True)
 class Shard(abc.ABC):
@@ -78,6 +83,23 @@ class Shard(abc.ABC):
         """
         del kinds
         return self
+
+
+def pieces(skip: int, take: int) -> Iterator[tuple[int, int]]:
+    """(skip, take) of the shards that a run of records in one file becomes.
+
+    A shard is the work of one worker. Whoever reads a shard passes over the records before it: so
+    there are not many of one file.
+
+    >>> list(pieces(skip=100, take=5_000))
+    [(100, 1666), (1766, 1667), (3433, 1667)]
+    >>> len(list(pieces(0, 1_000_000)))
+    16
+    """
+    count = min(-(-take // _RECORDS), _PIECES)
+    edges = [take * number // count for number in range(count + 1)]
+    for begin, end in itertools.pairwise(edges):
+        yield skip + begin, end - begin
 
 
 def first_records(shards: Sequence[Shard], count: int) -> Iterator[bytes]:

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from components.errors import UserError
 from components.example_gen.config import DataConfig
 from components.example_gen.sources.file_stat import records_digest, size_and_time
+from components.example_gen.sources.shard import pieces
 from components.example_gen.sources.slices import Run, first_lines
 from components.example_gen.sources.tfds_features import check_image, class_names
 from components.example_gen.sources.tfds_shard import TfdsShard
@@ -77,23 +78,20 @@ class TfdsData:
         return height, width
 
     def shards(self, split: str, runs: Sequence[Run]) -> list[TfdsShard]:
-        """A shard for each run of records in a file."""
+        """A shard for each run of records in a file, several for a long one."""
         file_format = self.builder.info.file_format.value
         instructions = self._instructions(runs)
         if file_format == _PARQUET:
             for item in instructions:
                 _check_parquet(self.full_name, item)
+        found = [
+            (str(item.filename), skip, take)
+            for item in instructions
+            for skip, take in pieces(item.skip, item.take)
+        ]
         return [
-            TfdsShard(
-                split=split,
-                index=index,
-                count=len(instructions),
-                path=str(item.filename),
-                skip=item.skip,
-                take=item.take,
-                file_format=file_format,
-            )
-            for index, item in enumerate(instructions)
+            TfdsShard(split, index, len(found), path, skip, take, file_format=file_format)
+            for index, (path, skip, take) in enumerate(found)
         ]
 
     def fingerprint(self, runs: Sequence[Run]) -> str:

@@ -89,6 +89,16 @@ def frames(path: str, wanted: range | frozenset[int]) -> Iterator[Frame]:
                 raise DamagedError(f"record {index} cannot be unpacked: {error}") from error
 
 
+def is_gzip(path: str) -> bool:
+    """Whether the content is packed, whatever the file name.
+
+    Raises:
+      OSError: it cannot be read.
+    """
+    with as_path(path).open("rb") as stream:
+        return _starts_gzip(stream.read(_HEADER.size))
+
+
 def tf_records(path: str, skip: int = 0) -> Iterator[bytes]:
     """The records of a TFRecord file, read without TensorFlow, up to the first damage.
 
@@ -131,12 +141,16 @@ def _open(path: str) -> Iterator[BinaryIO]:
     with as_path(path).open("rb") as stream:
         start = stream.read(_HEADER.size)
         stream.seek(0)
-        # A record of 559,903 bytes starts like gzip; only a record has the right checksum.
-        if start.startswith(_GZIP) and not _is_header(start):
+        if _starts_gzip(start):
             with gzip.GzipFile(fileobj=stream, mode="rb") as unpacked:
                 yield cast(BinaryIO, unpacked)
         else:
             yield cast(BinaryIO, stream)
+
+
+def _starts_gzip(start: bytes) -> bool:
+    # A record of 559,903 bytes starts like gzip; only a record has the right checksum.
+    return start.startswith(_GZIP) and not _is_header(start)
 
 
 def _is_header(header: bytes) -> bool:

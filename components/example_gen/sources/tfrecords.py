@@ -28,10 +28,15 @@ from components.example_gen.config import TfRecordsConfig
 from components.example_gen.sources.example_label import KINDS, kinds_of
 from components.example_gen.sources.file_stat import size_and_time
 from components.example_gen.sources.patterns import matching
-from components.example_gen.sources.shard import first_records
+from components.example_gen.sources.shard import first_records, pieces
 from components.example_gen.sources.slices import Run, split_infos
 from components.example_gen.sources.stored import parsed
-from components.example_gen.sources.tfrecord_file import DamagedError, count_records, tf_records
+from components.example_gen.sources.tfrecord_file import (
+    DamagedError,
+    count_records,
+    is_gzip,
+    tf_records,
+)
 from components.example_gen.sources.tfrecords_shard import ExamplesShard, single_valued
 from components.storage import as_path, io_errors, is_uri
 
@@ -81,13 +86,18 @@ class TfRecordsData:
         return tuple(sorted({"label", *single_valued(first)}))
 
     def shards(self, split: str, runs: Sequence[Run]) -> list[ExamplesShard]:
-        """One shard per run of records in a file."""
-        pieces = list(itertools.chain.from_iterable(map(self._pieces, runs)))
+        """A shard for each run of records in a file, several for a long one that is not packed."""
+        found = [
+            (path, skip, take)
+            for run in runs
+            for place in self._pieces(run)
+            for path, skip, take in _cut(*place)
+        ]
         return [
             ExamplesShard(
                 split=split,
                 index=index,
-                count=len(pieces),
+                count=len(found),
                 path=path,
                 skip=skip,
                 take=take,
@@ -96,7 +106,7 @@ class TfRecordsData:
                 class_names=self.config.class_names,
                 first_label=self.config.first_label,
             )
-            for index, (path, skip, take) in enumerate(pieces)
+            for index, (path, skip, take) in enumerate(found)
         ]
 
     def fingerprint(self, runs: Sequence[Run]) -> str:
@@ -119,6 +129,13 @@ class TfRecordsData:
             if begin < end:
                 yield path, begin - start, end - begin
             start += count
+
+
+def _cut(path: str, skip: int, take: int) -> list[tuple[str, int, int]]:
+    """(file, skip, take) of the shards of a run in one file."""
+    found = [(path, *piece) for piece in pieces(skip, take)]
+    # Of a packed file, what a shard passes over is unpacked too.
+    return [(path, skip, take)] if len(found) > 1 and is_gzip(path) else found
 
 
 def open_tfrecords(section: TfRecordsConfig) -> TfRecordsData:

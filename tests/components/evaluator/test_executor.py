@@ -17,6 +17,8 @@ from components.evaluator.executor import Executor
 from components.evaluator.gates import Measured
 from components.evaluator.prediction_table import read_predictions
 from components.evaluator.results import read_gates, read_metrics
+from components.evaluator.tfma_files import of_last_try
+from components.storage import files_below
 from tests.parity import BATCH, COUNT, NAMES, write_examples, write_model
 
 
@@ -36,7 +38,9 @@ def examples(tmp_path_factory):
 
 @pytest.fixture
 def evaluate(tmp_path, examples, models):
-    def run(wrong, baseline=None, examples=examples, folder="evaluation", **gates):
+    def run(
+        wrong, baseline=None, examples=examples, folder="evaluation", executor=Executor, **gates
+    ):
         evaluation, blessing = ModelEvaluation(), ModelBlessing()
         evaluation.uri = str(tmp_path / folder)
         blessing.uri = str(tmp_path / f"blessing_of_{folder}")
@@ -49,7 +53,7 @@ def evaluate(tmp_path, examples, models):
             inputs["baseline_model"] = [models[baseline]]
         config = EvaluationConfig.model_validate({"batch_size": BATCH, **gates})
         settings = EvaluatorSettings(evaluation=config, class_names=NAMES, evaluation_data="data")
-        Executor().Do(
+        executor().Do(
             inputs,
             {"evaluation": [evaluation], "blessing": [blessing]},
             {"settings": settings.model_dump_json()},
@@ -168,6 +172,49 @@ def test_the_same_images_have_the_same_intervals_to_the_bit(evaluate, tmp_path, 
     backwards = write_examples(tmp_path / "backwards", order=reversed(range(COUNT)))
     second, _ = evaluate(30, min_accuracy=0.5, examples=backwards, folder="again")
     assert Path(second, "metrics.json").read_text() == once
+
+
+class Retried(Executor):
+    """The whole job is tried again after it has written all, as Flink does."""
+
+    def _evaluate(self, settings, inputs, models, drafts):
+        super()._evaluate(settings, inputs, models, drafts)
+        temporary = Path(drafts.path("tfma"), "beam-temp-metrics-9f3e")
+        temporary.mkdir()
+        (temporary / "0a1b.metrics.tfrecord").write_bytes(b"half")
+        super()._evaluate(settings, inputs, models, drafts)
+
+
+def test_a_second_try_of_the_job_leaves_the_result_of_one(evaluate):
+    once, _ = evaluate(30, min_accuracy=0.5, folder="once")
+    twice, blessing = evaluate(30, min_accuracy=0.5, folder="twice", executor=Retried)
+    assert files_below(Path(twice)) == files_below(Path(once))
+    assert sorted(path.name for path in Path(twice).iterdir()) == sorted(
+        path.name for path in Path(once).iterdir()
+    )
+    assert read_predictions(twice).equals(read_predictions(once))
+    assert Path(twice, "metrics.json").read_text() == Path(once, "metrics.json").read_text()
+    assert blessing.get_int_custom_property("blessed") == 1
+
+
+def test_what_an_earlier_version_has_left_among_the_predictions_is_not_read(evaluate):
+    evaluation, _ = evaluate(4, min_accuracy=0.5)
+    table = read_predictions(evaluation)
+    left = Path(evaluation, "predictions", "beam-temp-part-9f3e")
+    left.mkdir()
+    (left / "0a1b.part.parquet").write_bytes(b"half")
+    assert read_predictions(evaluation).equals(table)
+
+
+def test_tries_of_other_numbers_of_files_do_not_mix():
+    first = {f"metrics-0000{n}-of-00003": 10.0 + n for n in range(3)}
+    second = {f"metrics-0000{n}-of-00002": 20.0 + n for n in range(2)}
+    assert of_last_try({**first, **second}) == sorted(second)
+    second.popitem()
+    assert of_last_try({**first, **second}) == sorted(first)
+    first.popitem()
+    with pytest.raises(RuntimeError, match="TFMA left metrics in part"):
+        of_last_try({**first, **second})
 
 
 def test_the_pipeline_stays_small(evaluate, monkeypatch):

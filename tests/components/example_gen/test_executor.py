@@ -3,11 +3,15 @@
 import pytest
 import tensorflow as tf
 
+from components.drafts import opened
 from components.example_gen.config import DataConfig, ScreenConfig, SplitsConfig
 from components.example_gen.counts import SplitCounts
 from components.example_gen.executor import check_counts, copy_shard
+from components.example_gen.shard_writer import name_files
+from components.example_gen.sources import shard as shards
 from components.example_gen.sources.source import open_source
 from components.example_gen.sources.tfds_shard import TfdsShard
+from components.storage import as_path, files_below
 from tests.components.example_gen.conftest import prepare_digits, records, run
 
 
@@ -82,16 +86,51 @@ def test_an_interrupted_copy_leaves_no_shard_and_is_done_again(tmp_path, digits,
         raise OSError("the disk went away")
 
     monkeypatch.setattr(TfdsShard, "records", breaks)
-    with pytest.raises(OSError, match="disk went away"):
-        copy_shard(shard, ScreenConfig(), 10, uris)
-    assert [path for path in tmp_path.rglob("*") if path.is_file() and _is_data(path)] == []
-    monkeypatch.undo()
-    assert copy_shard(shard, ScreenConfig(), 10, uris) == ("eval", SplitCounts(270, 270))
+    with opened(uris["examples"]) as drafts:
+        with pytest.raises(OSError, match="disk went away"):
+            copy_shard(shard, ScreenConfig(), 10, drafts)
+        monkeypatch.undo()
+        split, copied = copy_shard(shard, ScreenConfig(), 10, drafts)
+        assert (split, copied.counts) == ("eval", SplitCounts(270, 270))
+        assert len(files_below(as_path(drafts.folder))) == 1 + len(copied.files)
+        name_files(copied.files, split, uris, drafts)
     assert len(records(tmp_path / "examples", "eval")) == 270
 
 
-def _is_data(path):
-    return path.parent.name.startswith("Split-")
+@pytest.mark.parametrize("examples_per_class", [None, 3])
+def test_a_long_file_becomes_several_shards_of_the_same_records(
+    tmp_path, digits, examples_per_class, monkeypatch
+):
+    config = digits.model_copy(update={"examples_per_class": examples_per_class})
+    run(tmp_path / "one", config)
+    monkeypatch.setattr(shards, "_RECORDS", 400)
+    run(tmp_path / "several", config)
+    one, several = (list((tmp_path / name).glob("Split-train/*")) for name in ("one", "several"))
+    assert (len(one), len(several)) == (1, 4)
+    for split in ("train", "eval"):
+        assert records(tmp_path / "several", split) == records(tmp_path / "one", split)
+
+
+def test_a_long_file_of_examples_is_cut_unless_it_is_packed(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "_RECORDS", 4)
+    for name, options in (("train", None), ("eval", "GZIP")):
+        with tf.io.TFRecordWriter(str(tmp_path / name), options) as writer:
+            for number in range(10):
+                features = {
+                    "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"x"])),
+                    "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[number])),
+                }
+                example = tf.train.Example(features=tf.train.Features(feature=features))
+                writer.write(example.SerializeToString())
+    section = {
+        "files": {split: str(tmp_path / split) for split in ("train", "eval")},
+        "class_names": [str(number) for number in range(10)],
+    }
+    source = open_source(DataConfig(tfrecords=section))
+    found = {split: [s for s in source.shards if s.split == split] for split in ("train", "eval")}
+    assert {split: len(of_split) for split, of_split in found.items()} == {"train": 3, "eval": 1}
+    for of_split in found.values():
+        assert [label for shard in of_split for label in shard.labels()] == list(range(10))
 
 
 def test_counts_are_held_against_the_source(digits):

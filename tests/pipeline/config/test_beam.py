@@ -57,6 +57,7 @@ def test_the_default_is_in_process_and_packs_nothing():
     assert beam_pipeline_args(BeamConfig()) == [
         "--runner=FnApiRunner",
         "--sdk_container_image=none",
+        "--experiments=disable_logging_submission_environment",
     ]
 
 
@@ -274,16 +275,39 @@ def test_a_worker_pool_can_be_an_environment_option(listening, nobody, many):
         check_workers(BeamConfig(runner="PortableRunner", options=options))
 
 
-@pytest.mark.parametrize(
-    ("runner", "options"),
-    [
-        ("FlinkRunner", {"flink_master": "flink:8081"}),
-        ("SparkRunner", {"spark_master_url": "spark://spark:7077"}),
-    ],
-)
-def test_a_pool_that_only_the_cluster_sees_is_not_looked_for(nobody, runner, options):
+MASTERS = [
+    ("FlinkRunner", "flink_master", "{}"),
+    ("FlinkRunner", "flink_master", "http://{}/"),
+    ("SparkRunner", "spark_master_url", "spark://{}"),
+]
+
+
+@pytest.mark.parametrize(("runner", "key", "address"), MASTERS)
+def test_a_pool_that_only_the_cluster_sees_is_not_looked_for(
+    listening, nobody, runner, key, address
+):
     pool = {"environment_type": "EXTERNAL", "environment_config": nobody}
-    assert check_workers(BeamConfig(runner=runner, options={**options, **pool})) is None
+    options = {key: address.format(listening), **pool}
+    assert check_workers(BeamConfig(runner=runner, options=options)) is None
+
+
+@pytest.mark.parametrize(("runner", "key", "address"), MASTERS)
+def test_a_master_that_does_not_listen_is_named(nobody, runner, key, address):
+    options = {key: address.format(nobody), **POOL}
+    with pytest.raises(UserError, match=rf"beam\.options\.{key} .*{nobody}.*: no service listens"):
+        check_workers(BeamConfig(runner=runner, options=options))
+
+
+@pytest.mark.parametrize("master", ["[auto]", "[local]"])
+def test_a_master_of_flink_in_the_job_server_is_not_called(master):
+    options = {"flink_master": master, **POOL}
+    assert check_workers(BeamConfig(runner="FlinkRunner", options=options)) is None
+
+
+def test_a_master_beside_a_job_server_is_not_called(listening, nobody):
+    options = {**POOL, "job_endpoint": listening, "environment_config": listening}
+    section = BeamConfig(runner="FlinkRunner", options={**options, "flink_master": nobody})
+    assert check_workers(section) is None
 
 
 def test_a_pool_beside_a_job_service_elsewhere_is_not_looked_for(monkeypatch, nobody):

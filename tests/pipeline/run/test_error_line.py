@@ -34,6 +34,22 @@ def test_of_others_it_is_the_first_line(error, text):
     assert one_line(error) == text
 
 
+def test_a_beam_worker_that_was_killed_is_named():
+    # Of Flink 1.19.3 and Beam's job server 2.62.0, whose worker was killed amid a stage.
+    status = "org.apache.beam.vendor.grpc.v1p60p1.io.grpc.StatusRuntimeException: "
+    text = (
+        "Pipeline BeamApp-root-1130233635-24c24079_ec3301ec failed in state FAILED: "
+        f"{status}{status}CANCELLED: call already cancelled. Use "
+        "ServerCallStreamObserver.setOnCancelHandler() to disable this exception"
+    )
+    assert one_line(RuntimeError(text)).startswith(
+        "RuntimeError: a Beam worker process ended amid its work (CANCELLED: call already "
+        "cancelled): it was killed, or the machine ran out of memory."
+    )
+    other = f"Pipeline BeamApp failed in state FAILED: {status}UNAVAILABLE: io exception"
+    assert one_line(RuntimeError(other)) == f"RuntimeError: {other}"
+
+
 _LAST = "Traceback (most recent call last):\n"
 _FRAMES = '  File "sdk_worker.py", line 310, in _execute\n    response = task()\n'
 
