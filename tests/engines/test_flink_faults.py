@@ -87,8 +87,9 @@ def state_of(cluster, job):
 
 
 def at_the_moment(run, cluster, moment):
-    """Waits until the job runs, and to the moment in it; returns the job's id."""
-    job = run.wait_for_job(cluster.rest)
+    """Waits until every task manager has a part of the job, and to the moment in it; its id."""
+    job, managers = run.wait_for_job(cluster.rest), set(cluster.rest.managers())
+    run.wait_for(lambda: cluster.rest.records_read(job).keys() >= managers, "work for all")
     run.wait_for(lambda: MOMENTS[moment](run), moment)
     return job
 
