@@ -17,6 +17,7 @@ from tests.beam.conftest import free_port, worker_pool
 from tests.e2e.conftest import QUICK
 
 HOST = socket.gethostname()
+# The slow ones take some 10 s each, most of it the start of a worker.
 
 
 def section(services, pool, **options):
@@ -49,6 +50,7 @@ def hidden():
     return prefix
 
 
+@pytest.mark.slow
 def test_workers_that_can_do_the_work_say_so(services, tfds_dir, tmp_path):
     found = probe(section(services, services.pool), tmp_path, [str(tfds_dir / "digits")])
     here = Facts.here(())
@@ -58,6 +60,7 @@ def test_workers_that_can_do_the_work_say_so(services, tfds_dir, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_worker_that_does_not_see_the_output_is_refused(run, services, hidden, tmp_path):
     output = tmp_path / "out"
     output.mkdir()
@@ -76,6 +79,7 @@ def test_a_worker_that_does_not_see_the_output_is_refused(run, services, hidden,
     assert "Loading TFX" not in ended.out
 
 
+@pytest.mark.slow
 def test_a_worker_that_does_not_see_the_data_is_refused(services, hidden, tfds_dir, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(tfds_dir / "digits", data)
@@ -92,6 +96,7 @@ def test_a_worker_that_does_not_see_the_data_is_refused(services, hidden, tfds_d
     )
 
 
+@pytest.mark.slow
 def test_a_worker_with_other_code_is_refused(services, tmp_path):
     other = copy_of_the_project(tmp_path / "other")
     module = other / "components" / "evaluator" / "predictions.py"
@@ -112,6 +117,7 @@ def test_a_worker_with_other_code_is_refused(services, tmp_path):
     assert list(output.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_worker_without_the_project_is_refused(services, tmp_path):
     # This environment has it installed: an empty package stands before it.
     (tmp_path / "empty" / "pipeline").mkdir(parents=True)
@@ -124,6 +130,7 @@ def test_a_worker_without_the_project_is_refused(services, tmp_path):
     assert "do not have this project: set beam.setup_file to auto" in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_pool_that_cannot_start_workers_is_refused(services, tmp_path):
     with worker_pool(tmp_path, PATH="/nowhere") as pool, pytest.raises(UserError) as refused:
         probe(section(services, pool), tmp_path, [])
@@ -132,6 +139,7 @@ def test_a_pool_that_cannot_start_workers_is_refused(services, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_workers_that_never_answer_are_refused(services, tmp_path):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\nexec sleep 60\n")
@@ -143,6 +151,7 @@ def test_workers_that_never_answer_are_refused(services, tmp_path):
     assert pool in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_service_that_is_gone_since_is_refused(services, tmp_path):
     nobody = f"localhost:{free_port()}"
     with pytest.raises(UserError, match="the workers were asked what they are, and failed"):
