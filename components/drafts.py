@@ -2,8 +2,8 @@
 
 A runner may give one piece of work to two workers, or to another one after a failure, and a worker
 of a try that failed may go on for a while. So each try writes a file of its own, in a folder that
-no reader looks into. The job tells the step which files it has counted; the step gives those their
-names, and removes the folder with all others in it. A worker that is late finds no folder.
+no reader looks into. The job leaves the list of those that it has counted; the step gives those
+their names, and removes the folder with all others in it. A worker that is late finds no folder.
 
 >>> import tempfile
 >>> with tempfile.TemporaryDirectory() as uri:
@@ -11,8 +11,8 @@ names, and removes the folder with all others in it. A worker that is late finds
 ...         for text in "first try", "second try":
 ...             with drafts.file("part") as draft:
 ...                 _ = Path(draft).write_text(text)
-...         drafts.tell([draft])
-...         for each in drafts.told():
+...         drafts.leave([draft])
+...         for each in drafts.result():
 ...             drafts.name(each, Path(uri, "Split-train", "part"))
 ...     [(path.name, path.read_text()) for path in Path(uri).rglob("*") if path.is_file()]
 [('part', 'second try')]
@@ -38,7 +38,7 @@ _logger = logging.getLogger(__name__)
 
 _PREFIX = "unfinished-"
 _OPEN = "open"
-_TOLD = "told.json"
+_RESULT = "result.json"
 
 
 class LateError(RuntimeError):
@@ -85,15 +85,15 @@ class Drafts:
         """The path for a library that names its files itself."""
         return f"{self.folder}/{name}"
 
-    def tell(self, value: Any) -> None:
+    def leave(self, value: Any) -> None:
         """Leaves a result of the job for the step: JSON, whole, in place of an earlier try's."""
-        with self.file(_TOLD) as draft:
+        with self.file(_RESULT) as draft:
             as_path(draft).write_text(json.dumps(value), encoding="utf-8")
-        _rename(as_path(draft), as_path(self.path(_TOLD)))
+        _rename(as_path(draft), as_path(self.path(_RESULT)))
 
-    def told(self) -> Any:
-        """What the job told."""
-        return json.loads(as_path(self.path(_TOLD)).read_text(encoding="utf-8"))
+    def result(self) -> Any:
+        """What the job left."""
+        return json.loads(as_path(self.path(_RESULT)).read_text(encoding="utf-8"))
 
     def name(self, draft: str, target: AnyPath) -> None:
         """Gives a draft its name, for good; the folder is made where it is missing."""

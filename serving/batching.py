@@ -40,7 +40,7 @@ class Batcher:
       max_rows: of a batch; a larger request is a batch of its own.
       max_wait_s: seconds that a batch waits for others, under load.
       max_queue: rows that may wait.
-      seen: is told the number of rows of each batch.
+      seen: called with the number of rows of each batch.
     """
 
     def __init__(

@@ -52,7 +52,7 @@ def serve(settings: Settings) -> None:
     check(settings)
     _log_to_stderr()
     print(f"loading the model from {settings.folder}", flush=True)
-    # Imported late: a mistake is told before TensorFlow has loaded.
+    # Imported late: a mistake is reported before TensorFlow has loaded.
     from serving.model import VERSION
 
     admission = all_versions if settings.key is None else signed_by(settings.key)

@@ -1,4 +1,4 @@
-"""What a server is told when it starts, and the bounds of what it takes.
+"""The settings of a server, and the bounds of what it takes.
 
 >>> settings = Settings(Path("runs/digits/serving"), port=8080)
 >>> settings.max_instances, settings.max_body_bytes // 1_000_000

@@ -52,7 +52,7 @@ class Switch:
     Args:
       folder: of the versions.
       admission: which versions may answer.
-      switched: is told the number of every version that begins to answer.
+      switched: called with the number of every version that begins to answer.
     """
 
     def __init__(

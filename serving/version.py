@@ -110,13 +110,13 @@ def _check(wanted: Signature, found: Any) -> None:
     ):
         if missing := ours.keys() - theirs.keys():
             raise CannotServeError(
-                f"its {wanted.name} lacks the {what} {min(missing)}; train it anew"
+                f"its {wanted.name} lacks the {what} {min(missing)}; train it again"
             )
         for name, tensor in ours.items():
             if (dtype := theirs[name].dtype.name) != tensor.dtype:
                 raise CannotServeError(
                     f"the {what} {name} of its {wanted.name} is {dtype}, and not {tensor.dtype}; "
-                    "train it anew"
+                    "train it again"
                 )
 
 

@@ -146,7 +146,7 @@ class Executor(SettingsExecutor[EvaluatorSettings], base_beam_executor.BaseBeamE
 
 def _name_results(drafts: Drafts, evaluation: str) -> None:
     """Gives the predictions that were counted, and TFMA's files, their names."""
-    parts = drafts.told()
+    parts = drafts.result()
     for index, draft in enumerate(parts):
         drafts.name(draft, part_file(evaluation, index, len(parts)))
     folder = as_path(drafts.path(_TFMA))

@@ -41,7 +41,7 @@ def predictions_writer(drafts: Drafts, candidate: str) -> tfma.extractors.Extrac
     It comes after the one that finds the slices.
 
     Args:
-      drafts: takes the parts of the table, and is told which they are.
+      drafts: takes the parts of the table, and the list of them.
       candidate: name of the candidate's model spec; empty where it is the only one.
     """
 
@@ -54,7 +54,7 @@ def predictions_writer(drafts: Drafts, candidate: str) -> tfma.extractors.Extrac
             | "Tabulate" >> beam.Map(_tabulate_batch)
             | "Write" >> beam.ParDo(_WriteParts(drafts))
             | "Gather" >> beam.combiners.ToList()
-            | "Tell" >> beam.Map(drafts.tell)
+            | "Leave" >> beam.Map(drafts.leave)
         )
         return extracts
 

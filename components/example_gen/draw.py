@@ -120,9 +120,9 @@ class Drawer:
                     | "Look" >> beam.FlatMap(candidates_in, config.examples_seed, classes, wanted)
                     | "Draw" >> beam.combiners.Top.SmallestPerKey(wanted)
                     | "Gather" >> beam.combiners.ToList()
-                    | "Tell" >> beam.Map(tell_found, drafts)
+                    | "Leave" >> beam.Map(leave_found, drafts)
                 )
-            return {label: _places(places) for label, places in drafts.told()}
+            return {label: _places(places) for label, places in drafts.result()}
 
     def _passing(self, drawn: Sequence[Shard]) -> set[Place]:
         """The places of the records that pass the screen."""
@@ -135,9 +135,9 @@ class Drawer:
                     | "Spread" >> beam.Reshuffle()
                     | "Screen" >> beam.FlatMap(passing_in, limits, classes)
                     | "Gather" >> beam.combiners.ToList()
-                    | "Tell" >> beam.Map(drafts.tell)
+                    | "Leave" >> beam.Map(drafts.leave)
                 )
-            return set(_places(drafts.told()))
+            return set(_places(drafts.result()))
 
 
 def candidates_in(
@@ -164,9 +164,9 @@ def passing_in(shard: Shard, limits: ScreenConfig, classes: int) -> Iterator[Pla
             yield shard.index, record
 
 
-def tell_found(found: list[tuple[int, list[Candidate]]], drafts: Drafts) -> None:
-    """Tells the step [label, places in the order of their keys] of every class."""
-    drafts.tell([(label, [place for _, place in chosen]) for label, chosen in found])
+def leave_found(found: list[tuple[int, list[Candidate]]], drafts: Drafts) -> None:
+    """Leaves [label, places in the order of their keys] of every class."""
+    drafts.leave([(label, [place for _, place in chosen]) for label, chosen in found])
 
 
 def _places(read: Iterable[Sequence[int]]) -> list[Place]:

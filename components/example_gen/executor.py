@@ -133,9 +133,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | "Copy" >> beam.Map(copy_shard, limits, classes, drafts)
                 | "Count" >> beam.CombinePerKey(combined)
                 | "Gather" >> beam.combiners.ToList()
-                | "Tell" >> beam.Map(tell_copied, drafts)
+                | "Leave" >> beam.Map(leave_copied, drafts)
             )
-        return {split: Copied.from_json(of_split) for split, of_split in sorted(drafts.told())}
+        return {split: Copied.from_json(of_split) for split, of_split in sorted(drafts.result())}
 
 
 @dataclass(frozen=True)
@@ -188,9 +188,9 @@ def copy_shard(
     return shard.split, Copied(counts, stats, files)
 
 
-def tell_copied(copied: list[tuple[str, Copied]], drafts: Drafts) -> None:
+def leave_copied(copied: list[tuple[str, Copied]], drafts: Drafts) -> None:
     """Tells the step [split, what became of its shards]."""
-    drafts.tell([(split, asdict(found)) for split, found in copied])
+    drafts.leave([(split, asdict(found)) for split, found in copied])
 
 
 def check_counts(counts: Mapping[str, SplitCounts], shards: Sequence[Shard]) -> None:

@@ -1,4 +1,4 @@
-"""What the asking process is told: the contract, and what the Evaluator stored of each image.
+"""What the asking process gets: the contract, and what the Evaluator stored of each image.
 
 >>> import tempfile
 >>> job = Job(

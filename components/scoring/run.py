@@ -40,7 +40,7 @@ _SUFFIX = ".parquet"
 
 @dataclass(frozen=True)
 class Watch:
-    """How a scoring tells what it does.
+    """How a scoring reports its progress.
 
     Attributes:
       say: takes a sentence.
@@ -60,7 +60,7 @@ def score(settings: ScoreSettings, flags: list[str], watch: Watch) -> Counts:
     Args:
       settings: what is scored, by which model, into which file.
       flags: Beam's, the runner's name among them.
-      watch: is told what happens.
+      watch: reports the progress.
 
     Raises:
       UserError: no such model, no image, or a file that is not to be replaced.

@@ -1,4 +1,4 @@
-"""What `bit-tfx score` is told, and what of it decides the rows.
+"""The settings of `bit-tfx score`, and which of them decides the rows.
 
 >>> settings = ScoreSettings(model="serving", images="photos", output="out/predictions.parquet")
 >>> settings.rejects.name, settings.parts.name

@@ -53,8 +53,8 @@ def is_unchanged(inputs: Inputs, layout: Layout) -> bool:
         for folder, text in last["files"].items():
             found = damage(layout.output / folder, from_text(text))
             if found:
-                told = f"Nothing changed, but {found}"
-                report(told, event="note", text=told)
+                note = f"Nothing changed, but {found}"
+                report(note, event="note", text=note)
                 return False
         return True
     except (OSError, ValueError, KeyError):

@@ -81,7 +81,7 @@ def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
 
     from components.drafts import Drafts
     from components.example_gen.config import ScreenConfig
-    from components.example_gen.executor import combined, copy_shard, tell_copied
+    from components.example_gen.executor import combined, copy_shard, leave_copied
     from components.example_gen.sources.tfds_shard import TfdsShard
 
     drafts = Drafts("gs://b/o/unfinished")
@@ -97,6 +97,6 @@ def test_dataflow_builds_the_job_of_example_gen_in_a_dry_run(tmp_path):
         | "Copy" >> beam.Map(copy_shard, ScreenConfig(), 10, drafts)
         | beam.CombinePerKey(combined)
         | beam.combiners.ToList()
-        | "Tell" >> beam.Map(tell_copied, drafts)
+        | "Leave" >> beam.Map(leave_copied, drafts)
     )
     assert pipeline.run() is not None

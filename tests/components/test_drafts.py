@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from components.drafts import LateError, opened, remove_left
 from components.example_gen.config import DataConfig, ScreenConfig
-from components.example_gen.executor import Copied, combined, copy_shard, tell_copied
+from components.example_gen.executor import Copied, combined, copy_shard, leave_copied
 from components.example_gen.shard_writer import EXAMPLES, INDEX, QUARANTINE, name_files
 from components.example_gen.sources.source import open_source
 from components.example_gen.sources.tfds_shard import TfdsShard
@@ -26,7 +26,7 @@ WRITTEN = {
     EXAMPLES: ["Split-eval/data_tfrecord-00000-of-00001.gz"],
     INDEX: ["Split-eval/part-00000-of-00001.parquet"],
 }
-BEGIN, END, TELL, STEP = "begin", "end", "tell", "step"
+BEGIN, END, LEAVE, STEP = "begin", "end", "leave", "step"
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,18 @@ class Try:
         self._shard.go_on.set()
         self._copied = self._copying.result()
 
-    def tell(self):
+    def leave(self):
         split, copied = self._copied
-        tell_copied([(split, combined([copied]))], self._drafts)
+        leave_copied([(split, combined([copied]))], self._drafts)
 
 
 def orders():
-    """All orders of the parts of two tries and of the step, which waits for one that has told."""
-    parts = [(who, part) for who in "ab" for part in (BEGIN, END, TELL)]
+    """All orders of the parts of two tries and of the step, which waits for one that has left its list."""
+    parts = [(who, part) for who in "ab" for part in (BEGIN, END, LEAVE)]
     for places in itertools.combinations(range(6), 3):
         a, b = iter(parts[:3]), iter(parts[3:])
         both = [next(a) if place in places else next(b) for place in range(6)]
-        first = next(place for place, (_, part) in enumerate(both) if part == TELL)
+        first = next(place for place, (_, part) in enumerate(both) if part == LEAVE)
         for step in range(first + 1, 7):
             yield [*both[:step], ("", STEP), *both[step:]]
 
@@ -114,7 +114,7 @@ def test_two_tries_in_every_order_leave_one_whole_shard(shard, stored, tmp_path)
                 parts = iter(order)
                 for who, part in itertools.takewhile(lambda each: each[1] != STEP, parts):
                     tries[who].do(part)
-                ((split, told),) = drafts.told()
+                ((split, told),) = drafts.result()
                 copied = Copied.from_json(told)
                 name_files(copied.files, split, uris, drafts)
             assert [each.failed for each in tries.values()] == [None, None]
@@ -129,7 +129,7 @@ def test_two_tries_in_every_order_leave_one_whole_shard(shard, stored, tmp_path)
             assert list(records.as_numpy_iterator()) == stored, order
             assert pq.read_table(f"{uris[INDEX]}/{WRITTEN[INDEX][0]}").num_rows == COUNT, order
             assert copied.counts.kept == COUNT
-    # In all but those where both had told before the step looked.
+    # In all but those where both had left theirs before the step looked.
     assert late == sum(order[-1] != ("", STEP) for order in tried) > 0
 
 
@@ -138,13 +138,13 @@ def test_a_late_worker_in_a_store_leaves_nothing(store):
     with opened(uri) as drafts:
         with drafts.file("part") as draft:
             as_path(draft).write_text("counted")
-        drafts.tell([draft])
-        (told,) = drafts.told()
+        drafts.leave([draft])
+        (told,) = drafts.result()
         drafts.name(told, as_path(uri) / "Split-train" / "part")
     with pytest.raises(LateError, match="is over"), drafts.file("part") as draft:
         as_path(draft).write_text("late")
     with pytest.raises(LateError, match="is over"):
-        drafts.tell([])
+        drafts.leave([])
     assert files_below(as_path(uri)) == ["Split-train/part"]
     assert (as_path(uri) / "Split-train" / "part").read_text() == "counted"
 

@@ -229,9 +229,9 @@ def test_a_model_that_is_not_ours_is_refused_by_what_it_lacks(tmp_path):
     switch = Switch(tmp_path)
     assert not switch.look()
     said = {
-        1: "its predict_image lacks the output class_index; train it anew",
+        1: "its predict_image lacks the output class_index; train it again",
         2: "it has no signature predict_image (it has serving_default): this server is for",
-        3: "its predict_image lacks the input image_bytes; train it anew",
+        3: "its predict_image lacks the input image_bytes; train it again",
         4: "the output probabilities of its predict_image is float64, and not float32",
         5: f"TensorFlow {tf.__version__} cannot load {tmp_path / '5'}: Cannot parse file",
         6: f"its warm-up requests, {WARM_UP}, cannot be answered: ",

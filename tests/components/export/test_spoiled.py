@@ -68,7 +68,7 @@ def test_another_range_is_another_model(served, judged_conversion):
     shifted = Changed(served.predict_pixels, before=lambda x: x * 2 - 1)
     for name in ("tflite", "tflite-float16", "onnx"):
         found = judged_conversion(shifted, name)
-        assert any(each.endswith("it is another model") for each in found.rejected), name
+        assert any(each.endswith("it is a different model") for each in found.rejected), name
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -84,7 +84,7 @@ def test_a_little_off_is_another_model(served, judged_conversion):
     assert found.agreement.same_class == 1.0
     (sentence,) = found.rejected
     assert sentence.startswith("the greatest difference of a probability is 0.0")
-    assert sentence.endswith("more than 0.001: it is another model")
+    assert sentence.endswith("more than 0.001: it is a different model")
 
 
 @pytest.mark.parametrize("name", ["tflite", "onnx"])

@@ -172,7 +172,7 @@ class TestDamaged:
         assert models.resolve(models.train()) == (None, model.id)
         (text,) = warnings_of({"BaselineModel.damaged": model})
         assert model.uri in text
-        assert "floors alone" in text
+        assert "only by the floors" in text
 
     def test_or_the_run_stops(self, models):
         model = models.serve()

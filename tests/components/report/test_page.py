@@ -83,7 +83,7 @@ def test_a_class_with_an_evil_name_is_only_text(full):
 
 
 def test_the_temperature_and_the_threshold_stand_beside_the_reliability_curve(full):
-    text = said(full)
+    text = re.sub(r" (?=[.,)])|(?<=\() ", "", said(full))
     assert "Temperature 1.4142 divides the logits: fitted on 1,200 images of the eval split" in text
     assert "by the temperature of the other half) from 0.0871 to 0.0298." in text
     assert "Below 0.6000 (serving.min_confidence) the model names no class." in text

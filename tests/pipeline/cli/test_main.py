@@ -88,7 +88,7 @@ def test_the_version_is_that_of_the_project():
     [
         ("bit-tfx r", ["run", "runs", "report", "rollback"]),
         ("bit-tfx run --preset f", ["flowers", "flowers-full", "flowers102"]),
-        ("bit-tfx kubeflow ", ["compile", "submit"]),
+        ("bit-tfx kubeflow ", ["compile", "score", "submit"]),
         ("bit-tfx run --no", ["--no-cache"]),
     ],
 )
