@@ -79,7 +79,7 @@ class Try:
 
 
 def orders():
-    """All orders of the parts of two tries and of the step, which waits for one that has left its list."""
+    """All orders of the parts of two tries and of the step, which waits for a list."""
     parts = [(who, part) for who in "ab" for part in (BEGIN, END, LEAVE)]
     for places in itertools.combinations(range(6), 3):
         a, b = iter(parts[:3]), iter(parts[3:])
