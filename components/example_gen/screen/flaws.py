@@ -41,7 +41,7 @@ _LEVELS = 1
 _EIGHTH = 8
 """Pixels of a side that become one: libjpeg then skips the transform, not the data."""
 _FILL = b"\xdd"
-"""Behind the data: long codes as a rule, so that 64 bits of them seldom end a block that lacks data.
+"""Behind the data: long codes as a rule, so that 64 bits seldom end a block that lacks data.
 It misses 8 of 5,000 cuts; 1 bits, which libjpeg takes for a block's end, miss a third."""
 _AHEAD = 8
 """Bytes that libjpeg reads ahead."""
