@@ -1,7 +1,8 @@
 r"""Why a served model does not decode an image, found in the graph before it is decoded.
 
 A request may hold anything. What decoding costs is bounded by the header: pixels, scans of a JPEG,
-frames of a GIF, compressed texts of a PNG. Training needs none of it: the screen has been there.
+frames and parts of a GIF, compressed texts of a PNG. Training needs none of it: the screen has been
+there.
 
     >>> huge = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (60_000).to_bytes(4, "big") * 2
     >>> for text in refusals(tf.constant([b"", b"GIF", huge]), Bounds()).numpy():
@@ -18,6 +19,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from components.transform.config import Bounds
+from components.transform.gif_parts import MAX_PARTS, count_parts
 
 _HEAD_BYTES = 32
 _SOS = b"\xff\xda"
@@ -26,7 +28,7 @@ _MAX_SCANS = 500
 """Of a JPEG; cameras and tools write a dozen."""
 _USUAL_SCANS = 20
 _FRAME = b"\0\x2c"
-"""Before each frame of a GIF; TensorFlow reads all of them."""
+"""Before each frame of a GIF, behind a block; TensorFlow reads all of them."""
 _PACKED = (b"zTXt", b"iTXt", b"iCCP")
 _MAX_PACKED = 20
 """Compressed texts of a PNG; libpng unpacks up to 8 MB of each, in 0.1 s."""
@@ -70,7 +72,13 @@ def refusals(encoded: tf.Tensor, bounds: Bounds) -> tf.Tensor:
     # Bounded, the product of the sides fits.
     pixels = tf.minimum(width, 2**31) * tf.minimum(height, 2**31)
     scans = _count(encoded, kinds.jpeg, _SOS)
-    passes = tf.maximum(scans - _USUAL_SCANS, _count(encoded, kinds.gif, _FRAME))
+    frames = _count(encoded, kinds.gif, _FRAME)
+    shown = tf.minimum(pixels, bounds.pixels)
+    # A part has two bytes at least; a frame's first bytes are among pixels too, by chance.
+    parts, frames = _gif_parts(
+        encoded, kinds.gif & ((size > 2 * MAX_PARTS) | (frames * shown > _MAX_WORK)), frames
+    )
+    passes = tf.maximum(scans - _USUAL_SCANS, frames)
     too_long = kinds.png & (tf.cast(size, tf.int64) > 16 * tf.minimum(pixels, 2**26) + _SPARE_BYTES)
     texts = tf.add_n([_count(encoded, kinds.png, name) for name in _PACKED])
 
@@ -91,9 +99,10 @@ def refusals(encoded: tf.Tensor, bounds: Bounds) -> tf.Tensor:
         (too_long, "far more bytes than its pixels need; save it again"),
         (
             # Bounded again: the product of the two above is.
-            (scans > _MAX_SCANS) | (passes * tf.minimum(pixels, bounds.pixels) > _MAX_WORK),
+            (scans > _MAX_SCANS) | (passes * shown > _MAX_WORK),
             "far more scans or frames than an image needs; save it again",
         ),
+        (parts > MAX_PARTS, "far more parts than an image needs; save it again"),
         (
             texts > _MAX_PACKED,
             f"more than {_MAX_PACKED} compressed texts; save it again without them",
@@ -148,6 +157,18 @@ def _jpeg_sides(encoded: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
         lambda: tf.map_fn(one, (encoded, is_jpeg), fn_output_signature=spec),
         lambda: tf.zeros(tf.stack([tf.size(encoded), 2]), tf.int64),
     )
+
+
+def _gif_parts(
+    encoded: tf.Tensor, where: tf.Tensor, frames: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Parts and frames of some GIFs, int32 and int64 [N]; elsewhere 0 and the given `frames`."""
+
+    def counted() -> tuple[tf.Tensor, tf.Tensor]:
+        parts, exact = count_parts(tf.where(where, encoded, ""))
+        return parts, tf.where(where, tf.cast(exact, tf.int64), frames)
+
+    return tf.cond(tf.reduce_any(where), counted, lambda: (tf.zeros_like(where, tf.int32), frames))
 
 
 def _count(encoded: tf.Tensor, where: tf.Tensor, part: bytes) -> tf.Tensor:

@@ -25,6 +25,7 @@ import tensorflow as tf
 
 from components.transform.bmp import COLOUR_BITS, HEADER_SIZES
 from components.transform.exif import exif_orientation, xmp_orientation
+from components.transform.gif_parts import palette_sizes
 from components.transform.graph_parts import Pattern, Patterns, piece, rare
 
 UNKNOWN, PLAIN, ALPHA, NEGATIVE, GIF, BMP = range(6)
@@ -221,14 +222,12 @@ def _jpeg_steps() -> tuple[np.ndarray, np.ndarray]:
 
 
 _FIXED, _IS_SIZED = _jpeg_steps()
-_PALETTE_SIZES = [0] * 128 + [3 << flags % 8 + 1 for flags in range(128, 256)]
-"""By a GIF's flags."""
 
 
 def _behind_palette(encoded: tf.Tensor) -> tf.Tensor:
     """Where the blocks of GIFs begin, int32 [N]."""
     flags = tf.io.decode_raw(tf.strings.substr(encoded, 0, 11), tf.uint8, fixed_length=11)[:, 10]
-    return 13 + tf.gather(_PALETTE_SIZES, tf.cast(flags, tf.int32))
+    return 13 + palette_sizes(flags)
 
 
 def _four_bytes(encoded: tf.Tensor, at: tf.Tensor) -> tf.Tensor:

@@ -32,8 +32,11 @@ from components.errors import UserError
 FILE_BYTES = 2_000_000
 """Largest file; a configuration with the names of 21,000 classes takes a third of it."""
 _DEPTH = 50
-_BRACKETS = re.compile(rf"(?:[\[{{]\s*){{{_DEPTH + 1}}}")
-_VALUES = 200_000
+_BRACKETS = re.compile(rf"((?:[\[{{][ \t]*){{{_DEPTH + 1}}})([\[{{ \t]+)")
+"""More on a line than may be nested, unless they are in a comment or a text, and those behind."""
+_NO_BRACKETS = str.maketrans("[{", "xx")
+_VALUES = 60_000
+"""Keys count too: the names of 21,000 classes and their keys are 42,000. The parser takes 2 s."""
 _CHARACTERS = 8_000_000
 """Largest size of a text after its aliases (`&a`, and later `*a`) are expanded."""
 
@@ -82,7 +85,10 @@ def parse_documents(text: str, where: str) -> list[Any]:
     """All documents of a YAML text; errors as in `parse_yaml`."""
     try:
         _check_size(text, where)
-        return list(YAML(typ="safe", pure=True).load_all(text))
+        yaml = YAML(typ="safe", pure=True)
+        # Used again, an anchor names the later value; the library would print a warning.
+        yaml.composer.warn_double_anchors = False
+        return list(yaml.load_all(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -122,9 +128,10 @@ def _check_size(text: str, where: str) -> None:
 
     It counts the parser's events, which do not expand aliases.
     """
-    if _BRACKETS.search(text):
-        # The parser would take seconds.
-        raise UserError(f"{where} is not valid: its values are nested more than {_DEPTH} deep.")
+    # The parser looks at a thousand brackets of a line at once, which takes seconds. Those before
+    # are enough to be refused, if they are any.
+    text = _BRACKETS.sub(lambda found: found[1] + found[2].translate(_NO_BRACKETS), text)
+    has_aliases = False
     anchors: dict[str | None, _Size] = {}
     anchored: list[str | None] = []
     opened = [_Size()]
@@ -142,17 +149,18 @@ def _check_size(text: str, where: str) -> None:
             anchors[event.anchor] = _Size(characters=len(event.value))
             opened[-1].add(anchors[event.anchor])
         elif isinstance(event, AliasEvent):
+            has_aliases = True
             # An unknown alias is reported when the values are built.
             opened[-1].add(anchors.get(event.anchor, _Size()))
-        _check(opened, where)
+        _check(opened, where, has_aliases)
 
 
-def _check(opened: list[_Size], where: str) -> None:
+def _check(opened: list[_Size], where: str, has_aliases: bool) -> None:
     whole, depth = opened[-1], len(opened) - 1 + opened[-1].depth
     if depth > _DEPTH:
         raise UserError(f"{where} is not valid: its values are nested more than {_DEPTH} deep.")
     if whole.values > _VALUES or whole.characters > _CHARACTERS:
         raise UserError(
-            f"{where} is not valid: its aliases expand it to more than {_VALUES:,} values or "
-            f"{_CHARACTERS:,} characters, too many for a configuration."
+            f"{where} is not valid: {'its aliases expand it to' if has_aliases else 'it has'} more "
+            f"than {_VALUES:,} values or {_CHARACTERS:,} characters, too many for a configuration."
         )

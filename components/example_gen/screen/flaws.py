@@ -40,8 +40,9 @@ _LEVELS = 1
 
 _EIGHTH = 8
 """Pixels of a side that become one: libjpeg then skips the transform, not the data."""
-_ONES = b"\xff\0"
-"""Eight 1 bits in the data; no code is all 1, so a few of them make no pixel."""
+_FILL = b"\xdd"
+"""Behind the data: long codes as a rule, so that 64 bits seldom end a block that lacks data.
+It misses 8 of 5,000 cuts; 1 bits, which libjpeg takes for a block's end, miss a third."""
 _AHEAD = 8
 """Bytes that libjpeg reads ahead."""
 _TRIES = 10
@@ -69,13 +70,16 @@ def find_flaw(image: bytes, header: Header, pixels: Any) -> str:
 
 
 def ends_early(image: bytes, header: Header) -> bool:
-    """Whether the last scan of a JPEG lacks data; up to about 8 missing bytes go unnoticed.
+    """Whether the last scan of a JPEG lacks data.
+
+    Up to 3 missing bytes may go unnoticed; of several scans, about 20 of the last.
 
     Args:
       image: a JPEG that TensorFlow decodes.
       header: its header.
     """
-    data = image[: header.data_end] + _ONES * _AHEAD
+    # Fill bytes before the end marker would make a marker of what follows.
+    data = image[: header.data_end].rstrip(b"\xff") + _FILL * _AHEAD
     decoder = _decoder(header)
     used, error = decoder.decode(data)
     if used < 0:
@@ -86,7 +90,7 @@ def ends_early(image: bytes, header: Header) -> bool:
     for _ in range(_TRIES):
         if rest:
             return True
-        rest = _ONES
+        rest = _FILL
         used, error = decoder.decode(rest)
         if used < 0 or error < 0:
             return False

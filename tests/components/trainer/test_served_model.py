@@ -92,8 +92,22 @@ def bad_images():
             with_chunks(flat("PNG"), chunk(b"IDAT", bytes(1_200_000))),
             "far more bytes than its pixels need",
         ),
+        "comment of a GIF": (with_comment(b"\1a" * 600_000), "far more parts than an image needs"),
+        "comment of unlike parts": (
+            with_comment(b"\1a\2bc" * 200_400),
+            "far more parts than an image needs",
+        ),
+        "empty comments": (
+            flat("GIF")[:-1] + b"\x21\xfe\0" * 400_000 + b";",
+            "far more parts than an image needs",
+        ),
         "texts": (with_chunks(encode("PNG"), *[text] * 30), "compressed texts"),
     }
+
+
+def with_comment(parts):
+    """A GIF with a comment behind its pixels."""
+    return flat("GIF")[:-1] + b"\x21\xfe" + parts + b"\0;"
 
 
 def with_frames(count):
@@ -127,6 +141,14 @@ def test_a_bad_image_costs_its_own_row(model, name):
     )
     assert mixed["class_name"].numpy()[rest].tolist() == alone["class_name"].numpy().tolist()
     assert set(mixed["error"].numpy()[rest]) == {b""}
+
+
+def test_pixels_that_look_like_frames_are_no_frames(model):
+    """By chance, a GIF of noise has a hundred of a frame's first bytes among its pixels."""
+    part = b"\xfe" + b"\0\x2c" * 127
+    image = flat("GIF", (900, 900))[:-1] + b"\x21\xfe" + part * 2 + b"\0;"
+    answers = model.signatures["predict_image"](tf.constant([image]))
+    assert (answers["error"].numpy().tolist(), answers["valid"].numpy().tolist()) == ([b""], [True])
 
 
 def test_only_bad_images_have_no_answers(model):

@@ -36,10 +36,18 @@ BAD = {
     "braces": ("{a: " * 5_000, "nested"),
     "indents": ("\n".join(" " * n + "a:" for n in range(900)), "nested"),
     "deep, and parsed": ("[" * 80 + "]" * 80, "nested"),
-    "billion laughs": (laughs(9, 9), "more than 200,000 values"),
-    "million laughs": (laughs(60, 2), "more than 200,000 values|nested"),
-    "merges": (merges(9, 9), "more than 200,000 values"),
+    "billion laughs": (laughs(9, 9), "aliases expand it to more than 60,000 values"),
+    "million laughs": (laughs(60, 2), "more than 60,000 values|nested"),
+    "merges": (merges(9, 9), "aliases expand it to more than 60,000 values"),
     "text by aliases": ("a: &a " + "x" * 100_000 + "\nb: [" + "*a," * 1000 + "]", "characters"),
+    "190,000 keys": (
+        "".join(f"k{n}: 1\n" for n in range(190_000)),
+        "it has more than 60,000 values",
+    ),
+    "brackets behind a comment": ("# " + "[" * 100 + "\n" + "[" * 20_000, "nested"),
+    "brackets behind a text": ("['" + "[" * 100 + "'," + "[" * 20_000, "nested"),
+    "brackets and blanks": ("[ {\t" * 5_000, "nested"),
+    "brackets on lines": ("[\n" * 20_000, "nested"),
     "a list in itself": ("a: &a [*a]", "nested"),
     "a mapping in itself": ("a: &a {b: *a}", "nested"),
     "NUL": ("a: b\0c", "not valid YAML"),
@@ -74,6 +82,32 @@ def test_the_same_in_an_override(text):
 def test_what_is_written_once_may_be_named_again():
     text = "a: &a {b: [1, 2]}\nc: *a\nd: {<<: *a, e: 3}"
     assert parse_yaml(text, "x")["c"] == {"b": [1, 2]}
+
+
+MANY = "[{ " * 10_000 + "["
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (f"a: '{MANY}'", MANY),
+        (f'a: "{MANY}"', MANY),
+        (f"a: x{MANY}", f"x{MANY}"),
+        (f"a: |-\n  {MANY}", MANY),
+        (f"# {MANY}\na: 1 # {MANY}", 1),
+    ],
+    ids=["quoted", "quoted twice", "plain", "block", "comment"],
+)
+def test_brackets_of_a_text_or_a_comment_are_no_nesting(text, value):
+    started = time.process_time()
+    assert parse_yaml(text, "x") == {"a": value}
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_anchor_may_be_used_again():
+    text = "a: &x 1\nb: &x 2\nc: *x"
+    assert parse_yaml(text, "x") == {"a": 1, "b": 2, "c": 2}
 
 
 @given(
