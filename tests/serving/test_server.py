@@ -230,7 +230,7 @@ def test_the_client_and_the_line_of_curl_in_the_documents_work(server, images, a
     def typed(page):
         """The page's line of curl, for this server and this image."""
         text = (ROOT / page).read_text(encoding="utf-8")
-        (line,) = re.findall(r"^(?:.*\| )?curl .*$", text, re.MULTILINE)
+        (line,) = re.findall(r"^base64 .* \| curl .*$", text, re.MULTILINE)
         line = re.sub(r"tulip\.jpg|seven\.png", str(file), line).replace("flowers", "digits")
         return line.replace("localhost:8080", f"localhost:{server.port}")
 
