@@ -15,7 +15,7 @@ from components.lineage.changes import changes
 from components.pusher.rollback import pin_of
 from components.pusher.versions import versions
 from pipeline.config import dump_config, load_config
-from pipeline.config.kubeflow import PASSWORD
+from pipeline.config.metadata_store import PASSWORD
 from pipeline.run.connection import connection_config
 from tests.command import bit_tfx
 from tests.components.evaluator.store import Store
