@@ -170,6 +170,8 @@ def test_every_kind_of_field_is_reached():
     assert names.external_ids == ["-a"]
 
 
+# Long, not for its time: below a longer path it fails, by the limit that kubeflow.md names.
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 class TestAWholePipeline:
