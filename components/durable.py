@@ -96,6 +96,20 @@ def make_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def locked(descriptor: int) -> Iterator[None]:
+    """Waits for the lock of an open file or folder, holds it, and closes the file.
+
+    The kernel unlocks what a killed process held. A file system without locks keeps nobody out.
+    """
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
 def unfinished_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """A folder to fill and rename; dead ones with the same prefix are removed.
 

@@ -12,14 +12,13 @@ r"""What an export leaves: the model, its class names, and `export.json`; all of
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.durable import rename, sync_tree, unfinished_folder
+from components.durable import locked, rename, sync_tree, unfinished_folder
 from components.errors import UserError
 from components.export.formats import Format
 from components.finite import write_json
@@ -109,11 +108,5 @@ def _alone(target: Path) -> Iterator[None]:
     if not target.parent.is_dir():
         yield
         return
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        # On a file system without locks, nobody is kept out; a killed one holds it no longer.
-        with contextlib.suppress(OSError):
-            fcntl.flock(folder, fcntl.LOCK_EX)
+    with locked(os.open(target.parent, os.O_RDONLY)):
         yield
-    finally:
-        os.close(folder)

@@ -17,14 +17,13 @@ its sight, each by one rename, the highest first: whenever it is killed, a whole
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from components.commands import bit_tfx
-from components.durable import make_folder, rename, unfinished_folder
+from components.durable import locked, make_folder, rename, unfinished_folder
 from components.errors import UserError
 from components.finite import read_json, write_json
 from components.pusher.versions import (
@@ -75,13 +74,8 @@ def changing(serving: AnyPath) -> Iterator[None]:
     make_folder(serving.parent)
     # Beside the folder: in it there are versions alone.
     lock = os.open(serving.with_name(f".{serving.name}.lock"), os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        # On a file system without locks, nobody is kept out.
-        with contextlib.suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(lock):
         yield
-    finally:
-        os.close(lock)
 
 
 def withdrawn(serving: AnyPath) -> list[int]:
