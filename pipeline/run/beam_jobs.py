@@ -142,13 +142,17 @@ def cancel_on_flink(master: str, name: str) -> bool:
     base = master if "://" in master else f"http://{master}"
     end = time.monotonic() + _APPEARS_S
     while True:
-        found = [job for job in _ask(f"{base}/jobs/overview")["jobs"] if job["name"] == name]
-        for job in found:
-            if job["end-time"] >= 0:
-                return False
-            _ask(f"{base}/jobs/{urllib.parse.quote(job['jid'])}?mode=cancel", "PATCH")
-            _logger.warning("job %s is cancelled on Flink", name)
-            return True
+        try:
+            found = [job for job in _ask(f"{base}/jobs/overview")["jobs"] if job["name"] == name]
+            running = [job["jid"] for job in found if job["end-time"] < 0]
+            for identity in running:
+                _ask(f"{base}/jobs/{urllib.parse.quote(identity)}?mode=cancel", "PATCH")
+                _logger.warning("job %s is cancelled on Flink", name)
+            if found:
+                return bool(running)
+        except TimeoutError:  # Of a job manager that is busy taking this very job.
+            if time.monotonic() > end:
+                raise
         if time.monotonic() > end:
             return False
         time.sleep(0.5)

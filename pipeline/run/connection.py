@@ -17,8 +17,8 @@ from components.errors import UserError
 from components.storage import AnyPath
 from pipeline.config.metadata_store import PASSWORD
 from pipeline.run import database
-from pipeline.run.backslash import mend_store
 from pipeline.run.metadata_file import check_metadata, connection_of
+from pipeline.run.postgresql import drop_text_indexes, mend_store
 
 
 def connection_config(text: str, with_password: bool = True) -> Any:
@@ -85,6 +85,8 @@ def open_store(config: Any, artifacts: AnyPath | None = None) -> Any:
                 store.get_context_types()
             finally:
                 said = log()
+        if server and server.kind == "postgresql":
+            drop_text_indexes(server, os.environ.get(PASSWORD, ""))
     except UserError as error:
         raise UserError(f"kubeflow.metadata: {error}") from error
     except (errors.StatusError, RuntimeError) as error:

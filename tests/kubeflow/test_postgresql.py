@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import random
+import re
 import subprocess
 import sys
 import time
@@ -15,9 +18,9 @@ from ml_metadata.proto import metadata_store_pb2, metadata_store_service_pb2
 
 from components.errors import UserError
 from pipeline.config.metadata_store import PASSWORD
-from pipeline.run.backslash import replace
 from pipeline.run.connection import connection_config, open_store
 from pipeline.run.metadata_file import SCHEMA_VERSION
+from pipeline.run.postgresql import replace
 from tests.command import BIT_TFX
 from tests.kubeflow import postgresql
 from tests.kubeflow.cluster import SUCCEEDED, Cluster
@@ -50,14 +53,14 @@ def connect(server, **given):
     open_store(connection_config(json.dumps({"postgresql": {**values, **given}})))
 
 
-def refused(server, **given):
+def refused(server, words=("pointer", "source.cc", "SELECT", "CREATE"), **given):
     started = time.monotonic()
     with pytest.raises(UserError) as caught:
         connect(server, **given)
     assert time.monotonic() - started < 20
     said = str(caught.value)
     assert said.startswith(f"kubeflow.metadata: 127.0.0.1:{server.port} cannot be used: ")
-    for word in ("pointer", "source.cc", "SELECT", "CREATE", postgresql.PASSWORD):
+    for word in (*words, postgresql.PASSWORD):
         assert word not in said
     return said
 
@@ -119,40 +122,51 @@ TEXTS = (
     "ä",
     "a\\'); DROP TABLE Type; --",
 )
+# Of random letters, since PostgreSQL compresses.
+LONG = base64.b85encode(random.Random(0).randbytes(100_000)).decode()
+
+
+def settings(server, database):
+    values = {"host": "127.0.0.1", "port": server.port, "user": postgresql.USER}
+    return json.dumps({"postgresql": {**values, "database": database}})
 
 
 def test_every_text_comes_back_as_it_was_written(server, password):
-    """ML Metadata itself refuses those with a backslash."""
-    config = connection_config(
-        json.dumps(
-            {
-                "postgresql": {
-                    "host": "127.0.0.1",
-                    "port": server.port,
-                    "database": "texts",
-                    "user": postgresql.USER,
-                }
-            }
-        )
-    )
-    store = MetadataStore(config)
+    """ML Metadata itself refuses those with a backslash, and those of some kilobytes."""
+    config = connection_config(settings(server, "texts"))
+    store = open_store(config)
     kind = metadata_store_pb2.ArtifactType(name="Text", properties={"p": STRING})
     identity = store.put_artifact_type(kind)
     given = []
     for text in TEXTS:
         artifact = metadata_store_pb2.Artifact(type_id=identity, uri=text, name=text)
-        artifact.properties["p"].string_value = text
-        artifact.custom_properties[text].string_value = text
+        artifact.properties["p"].string_value = text + LONG
+        artifact.custom_properties[text].string_value = text + LONG
         given.append(artifact)
     store.put_artifacts(given)
     found = MetadataStore(config).get_artifacts_by_type("Text")
     found.sort(key=lambda each: each.id)
     assert [each.uri for each in found] == list(TEXTS)
     for text, each in zip(TEXTS, found, strict=True):
-        assert each.name == each.properties["p"].string_value == text
-        assert dict(each.custom_properties)[text].string_value == text
+        assert each.name == text
+        assert each.properties["p"].string_value == text + LONG
+        assert dict(each.custom_properties)[text].string_value == text + LONG
         assert store.get_artifacts_by_uri(text)[0].id == each.id
         assert store.get_artifact_by_type_and_name("Text", text).id == each.id
+
+
+def test_a_user_that_does_not_own_the_tables_is_told_what_the_owner_types(server, monkeypatch):
+    monkeypatch.setenv(PASSWORD, postgresql.PASSWORD)
+    MetadataStore(connection_config(settings(server, "owned"))).get_context_types()
+    server.query("CREATE ROLE guest LOGIN PASSWORD 'x'")
+    server.query("GRANT ALL ON ALL TABLES IN SCHEMA public TO guest", "owned")
+    server.query("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO guest", "owned")
+    monkeypatch.setenv(PASSWORD, "x")
+    said = refused(server, user="guest", database="owned", words=("pointer", "source.cc"))
+    assert "guest cannot drop them (must be owner of index idx_artifact_property_string)" in said
+    statement = re.search("-c '(.*)'", said)[1]
+    server.query(statement, "owned")
+    connect(server, user="guest", database="owned")
 
 
 def test_every_kind_of_field_is_reached():
@@ -170,7 +184,6 @@ def test_every_kind_of_field_is_reached():
     assert names.external_ids == ["-a"]
 
 
-# Long, not for its time: below a longer path it fails, by the limit that kubeflow.md names.
 @pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
@@ -179,8 +192,9 @@ class TestAWholePipeline:
 
     @pytest.fixture(scope="class")
     def runs(self, server, tmp_path_factory):
-        place = tmp_path_factory.mktemp("postgresql")
-        (place / "volume").mkdir()
+        # A long path, since the settings of some steps hold it many times.
+        place = tmp_path_factory.mktemp("postgresql") / ("deep" * 50)
+        (place / "volume").mkdir(parents=True)
         metadata = f"{{host: 127.0.0.1, port: {server.port}, database: runs"
         settings = (
             *QUICK,
