@@ -53,11 +53,14 @@ def is_cached(handle: str) -> bool:
     return _cached(handle) is not None
 
 
+def cache_folder() -> str:
+    """TensorFlow Hub's cache: TFHUB_CACHE_DIR, else hub's own default."""
+    return os.environ.get("TFHUB_CACHE_DIR") or str(Path(tempfile.gettempdir(), "tfhub_modules"))
+
+
 def _cache(handle: str) -> AnyPath:
     """The folder of a handle's module, by hub's own layout."""
-    default = Path(tempfile.gettempdir(), "tfhub_modules")
-    folder = as_path(os.environ.get("TFHUB_CACHE_DIR") or default)
-    return folder / hashlib.sha1(handle.encode()).hexdigest()
+    return as_path(cache_folder()) / hashlib.sha1(handle.encode()).hexdigest()
 
 
 def _cached(handle: str) -> AnyPath | None:

@@ -18,12 +18,14 @@ import contextlib
 import datetime
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
 
+from components.backbone.hub import cache_folder
 from components.drafts import remove_left
 from components.durable import remove_dead_files
 from components.errors import UserError
@@ -197,12 +199,23 @@ class _LocalRun:
 
 def _work(request: dict[str, Any], logs: Path, lock: TextIO) -> Iterator[dict[str, Any]]:
     """Starts the worker and yields its events; it does not outlive this generator."""
+    # TensorFlow and tfds leave temporary files behind, in a process that is killed all of them.
+    with tempfile.TemporaryDirectory(prefix="bit-tfx-", ignore_cleanup_errors=True) as scratch:
+        environment = {
+            "TF_CPP_MIN_LOG_LEVEL": "1",
+            **os.environ,
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+            # The default of hub's cache is below TMPDIR.
+            "TFHUB_CACHE_DIR": cache_folder(),
+            "TMPDIR": scratch,
+        }
+        yield from _events(request, logs, lock, environment)
+
+
+def _events(
+    request: dict[str, Any], logs: Path, lock: TextIO, environment: dict[str, str]
+) -> Iterator[dict[str, Any]]:
     read_end, write_end = os.pipe()
-    environment = {
-        "TF_CPP_MIN_LOG_LEVEL": "1",
-        **os.environ,
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-    }
     with (logs / "run.log").open("ab") as log:
         worker = start(
             "pipeline.run.worker",

@@ -28,8 +28,13 @@ def output(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def first(run, checkout, output):
-    return run(output, *QUICK, root=checkout)
+def temporary(tmp_path_factory):
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="module")
+def first(run, checkout, output, temporary):
+    return run(output, *QUICK, root=checkout, environment={"TMPDIR": str(temporary)})
 
 
 def test_the_first_run_trains_judges_and_pushes(first):
@@ -61,6 +66,10 @@ def test_its_terminal_is_readable_and_the_noise_is_in_log_files(first):
     assert {f"{step}.log" for step in STEPS} < {path.name for path in logs.iterdir()}
     assert "epoch 4/4" in (logs / "Trainer.log").read_text()
     assert (logs / "config.yaml").read_text().startswith("pipeline_name: digits")
+
+
+def test_nothing_is_left_in_the_folder_of_temporary_files(first, temporary):
+    assert list(temporary.iterdir()) == []
 
 
 def test_beam_never_looks_for_another_runner(first):

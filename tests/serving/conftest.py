@@ -33,3 +33,13 @@ def answers(models, images):
     from tests.serving.models import direct
 
     return [direct(model, images) for model in models]
+
+
+@pytest.fixture(scope="module")
+def serving(models, tmp_path_factory):
+    """A serving folder with the first model as version 100."""
+    from tests.serving.models import push
+
+    folder = tmp_path_factory.mktemp("output") / "serving"
+    push(models[0], folder, now=100)
+    return folder

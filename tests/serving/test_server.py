@@ -25,15 +25,6 @@ SAME = {"rtol": 0, "atol": 1e-6}
 
 
 @pytest.fixture(scope="module")
-def serving(models, tmp_path_factory):
-    from tests.serving.models import push
-
-    folder = tmp_path_factory.mktemp("output") / "serving"
-    push(models[0], folder, now=100)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def logged(tmp_path_factory):
     return tmp_path_factory.mktemp("log")
 

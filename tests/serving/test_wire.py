@@ -38,15 +38,6 @@ BAD = b"\xff\xd8\xff\xe0 this is no image"
 
 
 @pytest.fixture(scope="module")
-def serving(models, tmp_path_factory):
-    from tests.serving.models import push
-
-    folder = tmp_path_factory.mktemp("wire") / "serving"
-    push(models[0], folder, now=100)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def servable(serving):
     found = Servable(serving / "100")
     yield found
