@@ -90,7 +90,7 @@ def cancel_jobs() -> None:
     Called by another thread too, where the step's own waits for its job.
     """
     threads = [
-        threading.Thread(target=_cancel, args=(result, options), daemon=True)
+        threading.Thread(target=cancel_job, args=(result, options), daemon=True)
         for result, options in list(_jobs)
     ]
     for thread in threads:
@@ -100,7 +100,13 @@ def cancel_jobs() -> None:
         thread.join(max(0.0, end - time.monotonic()))
 
 
-def _cancel(result: Any, options: PipelineOptions) -> None:
+def cancel_job(result: Any, options: PipelineOptions) -> None:
+    """Cancels a job if it runs: at its job service, and at Flink itself. What fails is logged.
+
+    Args:
+      result: of `beam.Pipeline.run`.
+      options: the pipeline's.
+    """
     try:
         if PipelineState.is_terminal(result.state):
             return

@@ -13,7 +13,6 @@ The run's worker process asks before it loads TFX:
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import shutil
@@ -33,6 +32,7 @@ from components.errors import UserError
 from components.storage import AnyPath, as_path, io_errors
 from pipeline.config.beam import BeamConfig, starts_job_server
 from pipeline.run.beam_flags import checked_flags
+from pipeline.run.beam_jobs import cancel_job
 from pipeline.run.error_line import one_line
 from pipeline.run.worker_facts import CURE_CODE, Facts, objection
 
@@ -127,8 +127,7 @@ def _ask(
     except Exception as error:
         raise UserError(_failed(section, error)) from error
     if not PipelineState.is_terminal(result.state):
-        with contextlib.suppress(Exception):
-            result.cancel()
+        cancel_job(result, pipeline.options)
         where = section.given().get("environment_config", "the cluster")
         raise UserError(
             f"beam.runner {section.runner}: no worker has done anything within {limit_s:.0f} s. "
