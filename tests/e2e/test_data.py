@@ -66,6 +66,7 @@ def test_a_thousand_photographs_go_to_a_pushed_model_by_one_command(run, tmp_pat
     assert answer["class_name"].numpy() == [b"tulips"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_thousand_bad_images_of_ten_thousand_are_set_aside_each_for_its_reason(run, tmp_path):
     reasons = folders.write_folder(tmp_path / "photos", 9_000, 1_000)
@@ -90,6 +91,7 @@ def test_a_thousand_bad_images_of_ten_thousand_are_set_aside_each_for_its_reason
     assert "1,000 of 10,000 images set aside" in ended.out
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_too_many_bad_images_stop_the_run_before_it_trains(run, photos):
     folders.spoil(photos / "photos", 100)
@@ -125,6 +127,7 @@ def test_what_tfdv_finds_stops_the_run_in_its_words(run, tmp_path):
     assert ended.states["Trainer"] == "skipped"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_gate_can_judge_a_split_that_training_never_sees(run, tmp_path):
     ended = run(
@@ -165,7 +168,7 @@ def test_a_draw_takes_exactly_k_good_images_and_new_data_is_a_new_span(run, phot
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_while_it_reads_is_complete_when_it_runs_again(run, tmp_path):
-    reasons = folders.write_folder(tmp_path / "photos", 9_900, 100)
+    reasons = folders.write_folder(tmp_path / "photos", 4_950, 50)
     (tmp_path / "photos.yaml").write_text(PHOTOS)
     output, config = tmp_path / "out", str(tmp_path / "photos.yaml")
     parent = start(output, tmp_path, "Loading TFX", arguments=("--config", config))
@@ -184,7 +187,7 @@ def test_a_run_that_is_killed_while_it_reads_is_complete_when_it_runs_again(run,
         ended = run_photos(run, tmp_path)
     assert ended.exit_code == 0, ended.out + ended.err
     assert ended.states["ImageExampleGen"] == "complete"
-    assert ended.summary["counts"]["read"] == 10_000
+    assert ended.summary["counts"]["read"] == 5_000
     rejects = [
         reject
         for split in ("train", "eval")

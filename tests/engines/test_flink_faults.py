@@ -1,6 +1,6 @@
 """What is lost when a machine of a Flink cluster goes amid ExampleGen: nothing.
 
-In CI one moment of a task manager and a worker, and Ctrl-C; `make test-long` has the others.
+In CI one moment of a task manager, and Ctrl-C; `make test-long` has the others.
 """
 
 import contextlib
@@ -109,7 +109,7 @@ def at_the_moment(run, cluster, moment):
         (MANAGER, "in the first shards"),
         pytest.param(MANAGER, "after the first shard", marks=pytest.mark.long),
         # One that dies before it has connected is waited for without end, by Beam: not here.
-        (WORKER, "in the first shards"),
+        pytest.param(WORKER, "in the first shards", marks=pytest.mark.long),
         pytest.param(WORKER, "after the first shard", marks=pytest.mark.long),
     ],
 )

@@ -23,6 +23,7 @@ from components.trainer.train_step import Steps
 from tests.components.trainer.jobs import learned, make_job, png
 from tests.modules import export
 
+LONG = [pytest.mark.slow, pytest.mark.long]
 TOO_HIGH = {"base_learning_rate": 1e38, "schedule": {"steps": 60}, "steps_per_epoch": 30}
 
 
@@ -107,15 +108,15 @@ def test_logits_that_are_not_finite_name_no_class():
         {"mode": "full"},
         {"mode": "head_only"},
         pytest.param({"mode": "head_only", "crop": 16, "mixup": 0.2}, marks=pytest.mark.slow),
-        pytest.param({"mode": "full", "batch_split": 4}, marks=pytest.mark.slow),
-        pytest.param({"mode": "full", "xla": True}, marks=pytest.mark.slow),
+        pytest.param({"mode": "full", "batch_split": 4}, marks=LONG),
+        pytest.param({"mode": "full", "xla": True}, marks=LONG),
         pytest.param(
             {"mode": "full", "precision": "mixed_float16", "base_learning_rate": 1e5},
             marks=pytest.mark.slow,
         ),
         # The loss is so large and finite that its scale leaves out every step.
         {"mode": "full", "precision": "mixed_float16", "base_learning_rate": 1e15},
-        pytest.param({"mode": "full", "early_stopping_patience": 5}, marks=pytest.mark.slow),
+        pytest.param({"mode": "full", "early_stopping_patience": 5}, marks=LONG),
     ],
     ids=["full", "embeddings", "mixup", "parts", "xla", "float16", "left out", "patience"],
 )

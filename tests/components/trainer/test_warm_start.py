@@ -44,7 +44,7 @@ def base(digits_folder):
         {"mode": "full"},
         {"mode": "head_only"},
         *(
-            pytest.param(told, marks=pytest.mark.slow)
+            pytest.param(told, marks=[pytest.mark.slow, pytest.mark.long])
             for told in (
                 {"mode": "head_only", "cache": "off"},
                 {"mode": "full", "strategy": "mirrored", "batch_split": 2},

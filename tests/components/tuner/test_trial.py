@@ -19,6 +19,8 @@ from components.tuner.study import TrialFailedError, TrialPrunedError
 from components.tuner.trial import Trials
 from tests.components.trainer import jobs
 
+LONG = [pytest.mark.slow, pytest.mark.long]
+
 
 def settings_of(job, **search):
     told = {"base_learning_rate": [0.1, 0.4], "holdout": 0.25, "pruning": False, **search}
@@ -53,7 +55,7 @@ def apart(tmp_path_factory):
                 "cache": "off",
                 "early_stopping_patience": 2,
             },
-            marks=pytest.mark.slow,
+            marks=LONG,
         ),
         pytest.param({"mode": "head_only"}, marks=pytest.mark.slow),
         {"mode": "head_only", "mixup": 0.2},
@@ -76,7 +78,7 @@ def test_a_trial_is_the_trainers_training_on_the_rest_judged_on_the_held_out(
 @pytest.mark.parametrize(
     "told",
     [
-        pytest.param({"mode": "full", "precision": "mixed_float16"}, marks=pytest.mark.slow),
+        pytest.param({"mode": "full", "precision": "mixed_float16"}, marks=LONG),
         {"mode": "full", "strategy": "mirrored", "early_stopping_patience": 1},
         {"mode": "head_only"},
     ],

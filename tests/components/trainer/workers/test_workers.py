@@ -92,6 +92,7 @@ def test_workers_learn_what_one_device_learns(digits_folder, make_cluster, count
     assert list(Path(job.checkpoints).iterdir()) == []
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_workers_start_from_the_same_model(digits_folder, make_cluster):
     base = make_job(digits_folder, "base of workers")
@@ -121,6 +122,7 @@ def test_all_workers_end_at_the_same_loss_that_is_not_finite(digits_folder, make
     assert not Path(job.serving_model).exists()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_workers_export_and_save_batch_norms_as_they_were_judged(
     digits_folder, make_cluster, tmp_path
@@ -162,14 +164,9 @@ os._exit(code)
 """
 
 
+@pytest.mark.long
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "told",
-    [
-        {"crop": 20, "flip": True},
-        pytest.param({"mode": "head_only"}, marks=pytest.mark.long),
-    ],
-)
+@pytest.mark.parametrize("told", [{"crop": 20, "flip": True}, {"mode": "head_only"}])
 def test_workers_with_two_devices_each_learn_what_one_device_learns(
     digits_folder, make_cluster, told
 ):
