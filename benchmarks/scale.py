@@ -103,14 +103,17 @@ def engine_of(runs: Sequence[Run], engine: str, slots: int) -> Engine:
     Args:
       runs: all.
       engine: its name.
-      slots: of the side that is its first slot; two of them say what a further one gains.
+      slots: of the side that is its first slot; the side of most says what a further one gains.
     """
+    most = max(side.slots for side in sides_of(runs) if side.engine == engine)
     steps = {}
     for step in STEPS:
-        lines = line(runs, Side(engine, slots), step)
-        twice = line(runs, Side(engine, 2 * slots), step)
+        lines, fastest = (line(runs, Side(engine, count), step) for count in (slots, most))
         image_s = median(each.image_s for each in lines)
-        gain = image_s / median(each.image_s for each in twice) - 1 if twice else 1.0
+        gain = 1.0
+        if most > slots and fastest:
+            speed = image_s / median(each.image_s for each in fastest)
+            gain = (speed - 1) / (most / slots - 1)
         fixed_s = max(median(each.fixed_s for each in lines), 0.0)
         part = EVAL_PART if step == STEPS[-1] else 1.0
         steps[step] = StepCost(part, fixed_s, image_s, min(max(gain, 0.0), 1.0))

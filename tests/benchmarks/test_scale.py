@@ -93,6 +93,13 @@ def test_the_peaks_of_every_process(runs):
     assert ("Evaluator", "in-process: Python worker") not in found
 
 
+@pytest.mark.parametrize("most", [2, 4])
+def test_what_a_further_slot_gains_is_from_the_most_that_were_measured(most):
+    sides = itertools.product([FLINK], (1, most), (400, 20_000), STEPS)
+    engine = scale.engine_of([run(*each) for each in sides], FLINK, 1)
+    assert [step.gain for step in engine.steps.values()] == pytest.approx([0.8] * 3)
+
+
 def test_the_bill_follows_from_the_runs(runs):
     engine = scale.engine_of(runs, FLINK, 1)
     assert engine.steps["Evaluator"].part == EVAL_PART
