@@ -26,16 +26,16 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks import measure
 from benchmarks.data import write_photographs
+from benchmarks.engine_sides import Flink, InProcess, started
 from benchmarks.engine_step import LIMITS, SPLITS
 from benchmarks.engine_tables import bill_tables, conditions_of, every_table
-from benchmarks.processes import Watch, children
+from benchmarks.processes import Watch
 from benchmarks.scale import FLINK, IN_PROCESS, STEPS, Run, Side, is_whole
 
 _TRAINED_ON = 400
@@ -105,7 +105,7 @@ def _measure(options: argparse.Namespace, work: Path) -> None:
         left = [step for step in STEPS if (*side, images, step, repeat) not in done]
         if not left:
             continue
-        with _engine(side, work) as engine:
+        with started(side, work) as engine:
             for step in left:
                 print(f"{side}, {images:,} images, {step}", file=sys.stderr, flush=True)
                 named = {"engine": side.engine, "slots": side.slots, "images": images}
@@ -135,82 +135,7 @@ def _append(work: Path, run: Run) -> None:
         out.write(("" if whole else "\n") + json.dumps(run) + "\n")
 
 
-class _InProcess:
-    """The step's process is all there is."""
-
-    def __init__(self, slots: int):
-        self.section: dict[str, Any] = {}
-        self._cores = _cores(slots)
-
-    def processes(self) -> Mapping[int, str]:
-        """None beside the step's."""
-        return {}
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """What is started meanwhile, by this thread, has these cores only."""
-        before = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, self._cores)
-        try:
-            yield
-        finally:
-            os.sched_setaffinity(0, before)
-
-    def job(self) -> Run:
-        """There is no job."""
-        return {"upload_s": None}
-
-
-class _Flink:
-    """A cluster of `slots` task managers."""
-
-    def __init__(self, cluster: Any):
-        self._cluster = cluster
-        self.section = cluster.section()
-
-    def processes(self) -> Mapping[int, str]:
-        """Those of the cluster, and what the pools have started, by the pool's number."""
-        found = {process.pid: name for name, process in self._cluster.processes.items()}
-        pools = {pid: name for pid, name in found.items() if name.startswith("pool-")}
-        for pool, name in pools.items():
-            found |= dict.fromkeys(children(pool), name.replace("pool", "worker"))
-        return found
-
-    def held(self) -> contextlib.AbstractContextManager[None]:
-        """The step only waits, wherever it likes."""
-        return contextlib.nullcontext()
-
-    def job(self) -> Run:
-        """When the last job began on Flink (time.time()), and how long it ran."""
-        job = self._cluster.rest.jobs()[-1]
-        # Beam's job server may know it earlier.
-        while job["state"] == "RUNNING":
-            time.sleep(0.1)
-            job = self._cluster.rest.jobs()[-1]
-        if job["state"] != "FINISHED":
-            raise RuntimeError(f"{job['name']} is {job['state']}")
-        return {"job_began": job["start-time"] / 1000, "job_s": job["duration"] / 1000,
-                "held_to_cores": self._cluster.separate}  # fmt: skip
-
-
-@contextlib.contextmanager
-def _engine(side: Side, work: Path) -> Iterator[_InProcess | _Flink]:
-    if side.engine == IN_PROCESS:
-        yield _InProcess(side.slots)
-        return
-    from tests.engines.flink.cluster import Cluster
-
-    folder = work / f"flink-{side.slots}"
-    shutil.rmtree(folder, ignore_errors=True)
-    with Cluster(folder, managers=side.slots, cores=sorted(_cores(side.slots))) as cluster:
-        yield _Flink(cluster)
-
-
-def _cores(slots: int) -> set[int]:
-    return set(sorted(os.sched_getaffinity(0))[:slots])
-
-
-def _run(engine: _InProcess | _Flink, work: Path, model: Path, images: int, step: str) -> Run:
+def _run(engine: InProcess | Flink, work: Path, model: Path, images: int, step: str) -> Run:
     """One measurement."""
     photographs, examples = work / f"photographs-{images}", work / f"examples-{images}"
     target = work / "target"
@@ -220,6 +145,7 @@ def _run(engine: _InProcess | _Flink, work: Path, model: Path, images: int, step
             "photographs": str(photographs), "examples": str(examples)}  # fmt: skip
     # Every side finds the files in memory, as far as they fit.
     _read(photographs if step == STEPS[0] else examples)
+    engine.settle()
     with Watch(engine.processes) as watch, engine.held():
         given = ["--one", json.dumps(told)]
         found = measure.run("benchmarks.engine_step", given, CUDA_VISIBLE_DEVICES="-1")

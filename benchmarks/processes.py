@@ -54,16 +54,19 @@ class Watch:
         # By process id and start time: an id comes back one day.
         self._roles: dict[tuple[int, int], str] = {}
         self._before: dict[tuple[int, int], float] = {}
+        self._ended: set[tuple[int, int]] = set()
         self._cpu_s: dict[tuple[int, int], float] = {}
         self._peak_mb: dict[tuple[int, int], float] = {}
 
     def __enter__(self) -> Watch:
         for pid in self._found():
             with contextlib.suppress(OSError):
-                # 5 resets the peak (man 5 proc, clear_refs).
-                Path(f"/proc/{pid}/clear_refs").write_text("5")
                 started, cpu_s = times(pid)
                 self._before[pid, started] = cpu_s
+                if high_water_mb(pid) is None:
+                    self._ended.add((pid, started))
+                # 5 resets the peak (man 5 proc, clear_refs).
+                Path(f"/proc/{pid}/clear_refs").write_text("5")
         self._thread.start()
         return self
 
@@ -93,6 +96,8 @@ class Watch:
             with contextlib.suppress(OSError):
                 started, cpu_s = times(pid)
                 key = pid, started
+                if key in self._ended:
+                    continue
                 self._roles[key], self._cpu_s[key] = role, cpu_s
                 # A zombie has CPU time, and no memory.
                 if (peak_mb := high_water_mb(pid)) is not None:

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -83,4 +85,14 @@ def test_children_are_those_that_a_process_has_started():
 def test_nothing_is_there_to_be_watched():
     with Watch(lambda: {2**22 + 1: "none"}, every_s=0.02) as watch:
         pass
+    assert watch.usage() == {}
+
+
+def test_a_zombie_of_before_is_none_of_the_processes():
+    process = subprocess.Popen(["true"])
+    while "Z (zombie)" not in Path(f"/proc/{process.pid}/status").read_text():
+        time.sleep(0.01)
+    with Watch(lambda: {process.pid: "worker"}, every_s=0.02) as watch:
+        pass
+    process.wait()
     assert watch.usage() == {}
