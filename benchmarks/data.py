@@ -15,6 +15,7 @@ import functools
 import io
 import json
 import logging
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,9 +32,16 @@ from components.progress import EVENT, LOGGER
 _UPSTREAM_OF_TRAINING = (
     "ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "PassedSpan", "DataGate"
 )  # fmt: skip
+_BAD = 100
+"""One file of so many is bad, in `write_photographs`."""
 _DRAWN = 200
 """Different JPEGs; the others are copies with a comment of their own."""
-_CLASSES = 10
+CLASSES = tuple(f"class-{number}" for number in range(10))
+_SPOIL = """
+import json, pathlib, sys
+from tests.folders import spoil
+spoil(pathlib.Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]))
+"""
 _WRITE = """
 import pathlib, sys
 from tests.folders import write_folder
@@ -95,12 +103,26 @@ def fashion(folder: Path, count: int) -> dict[str, Any]:
     return {"name": "fashion_mnist", "data_dir": str(folder), "splits": splits}
 
 
-def write_jpegs(folder: Path, count: int) -> None:
-    """A folder of classes with `count` JPEGs of about 60 kB, no two of the same bytes."""
+def write_jpegs(
+    folder: Path,
+    count: int,
+    size: tuple[int, int] = (320, 240),
+    noise: int = 32,
+    quality: int = 92,
+) -> None:
+    """A folder of `CLASSES` with `count` JPEGs of about 60 kB, no two of the same bytes.
+
+    Args:
+      folder: made if needed.
+      count: of images.
+      size: (width, height) in pixels.
+      noise: most that a value differs from the smooth colours.
+      quality: of the JPEGs, 1 to 95.
+    """
     random = np.random.default_rng(0)
-    drawn = [_jpeg(random) for _ in range(min(_DRAWN, count))]
+    drawn = [_jpeg(random, size, noise, quality) for _ in range(min(_DRAWN, count))]
     for number in range(count):
-        path = folder / f"class-{number % _CLASSES}" / f"{number:06d}.jpg"
+        path = folder / CLASSES[number % len(CLASSES)] / f"{number:06d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         content = drawn[number % len(drawn)]
         comment = f"{number:08d}".encode()
@@ -108,12 +130,29 @@ def write_jpegs(folder: Path, count: int) -> None:
         path.write_bytes(content[:2] + b"\xff\xfe\x00\x0a" + comment + content[2:])
 
 
-def _jpeg(random: np.random.Generator) -> bytes:
-    """Smooth colours under noise, 320 x 240."""
-    smooth = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize((320, 240))
-    noisy = np.asarray(smooth, np.int16) + random.integers(-32, 33, (240, 320, 3))
+def write_photographs(folder: Path, images: int) -> None:
+    """Seeded JPEGs of 500 x 375 pixels and 60 kB, as tf_flowers', one of `_BAD` files bad.
+
+    What is there already is left as it is.
+    """
+    if folder.is_dir():
+        return
+    unfinished = folder.with_name(f"{folder.name}-unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    bad = images // _BAD
+    write_jpegs(unfinished, images - bad, size=(500, 375), noise=24, quality=85)
+    told = [str(unfinished), str(bad), json.dumps(CLASSES)]
+    subprocess.run([sys.executable, "-c", _SPOIL, *told], check=True, cwd=measure.ROOT)
+    unfinished.rename(folder)
+
+
+def _jpeg(random: np.random.Generator, size: tuple[int, int], noise: int, quality: int) -> bytes:
+    """Smooth colours under noise."""
+    width, height = size
+    smooth = Image.fromarray(random.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize(size)
+    noisy = np.asarray(smooth, np.int16) + random.integers(-noise, noise + 1, (height, width, 3))
     content = io.BytesIO()
-    Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(content, "JPEG", quality=92)
+    Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8)).save(content, "JPEG", quality=quality)
     return content.getvalue()
 
 

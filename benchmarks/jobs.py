@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import runpy
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,27 @@ def preset(name: str, data_dir: Path, overrides: Iterable[str] = ()) -> Config:
 
 def copy_examples(config: DataConfig, folder: Path) -> Stored:
     """Runs ImageExampleGen's executor."""
-    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+    from components.example_gen.counts import counts_of
+
+    source, examples, copy = example_gen(config, folder, [f"--runner={IN_PROCESS}"])
+    copy()
+    counts = counts_of(examples)
+    return Stored(folder, source.class_names, counts["train"].kept, counts["eval"].kept)
+
+
+def example_gen(
+    config: DataConfig, folder: Path, flags: Sequence[str]
+) -> tuple[Any, Any, Callable[[], None]]:
+    """The source, the Examples artifact, and what fills it: ImageExampleGen's executor.
+
+    Args:
+      config: the `data` section.
+      folder: of the examples; the index and the quarantine are beside it.
+      flags: of the Beam pipeline.
+    """
     from tfx.types.standard_artifacts import Examples
 
     from components.artifacts import ImageIndex, Quarantine
-    from components.example_gen.counts import counts_of
     from components.example_gen.executor import Executor
     from components.example_gen.sources.source import open_source
 
@@ -76,15 +92,21 @@ def copy_examples(config: DataConfig, folder: Path) -> Stored:
     outputs = {"examples": Examples(), "index": ImageIndex(), "quarantine": Quarantine()}
     for name, artifact in outputs.items():
         artifact.uri = str(folder) if name == "examples" else f"{folder}-{name}"
-    context = BaseBeamExecutor.Context(
-        beam_pipeline_args=[f"--runner={IN_PROCESS}"], tmp_dir=tempfile.gettempdir(), unique_id="1"
-    )
     properties = {
         "data": config.model_dump_json(), "fingerprint": source.fingerprint, "span": 1, "code": ""
     }  # fmt: skip
-    Executor(context).Do({}, {name: [artifact] for name, artifact in outputs.items()}, properties)
-    counts = counts_of(outputs["examples"])
-    return Stored(folder, source.class_names, counts["train"].kept, counts["eval"].kept)
+    filled = {name: [artifact] for name, artifact in outputs.items()}
+    executor = Executor(beam_context(flags))
+    return source, outputs["examples"], lambda: executor.Do({}, filled, properties)
+
+
+def beam_context(flags: Sequence[str]) -> Any:
+    """What TFX hands to the executor of a Beam step."""
+    from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+
+    return BaseBeamExecutor.Context(
+        beam_pipeline_args=list(flags), tmp_dir=tempfile.gettempdir(), unique_id="1"
+    )
 
 
 def write_graph(folder: Path, sizes: ImageSizes) -> str:

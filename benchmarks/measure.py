@@ -18,6 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.processes import high_water_mb
+
 ROOT = Path(__file__).resolve().parent.parent
 
 Figures = dict[str, Any]
@@ -118,9 +120,7 @@ def peak_mb() -> float:
 
     Not getrusage's, which a process inherits from the one that started it.
     """
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1_000
+    return high_water_mb("self") or 0.0
 
 
 def tell(options: argparse.Namespace, before: str, text: str, raw: Any) -> None:

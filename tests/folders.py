@@ -39,13 +39,13 @@ def write_photos(folder, count, seed=0, sides=(40, 64)):
         path.write_bytes(photo(label, random, kind, sides))
 
 
-def spoil(folder, count):
+def spoil(folder, count, classes=CLASSES):
     """Adds `count` bad files, evenly over `poison.KINDS`; returns each one's reason by name."""
     reasons = {}
     kinds = list(poison.KINDS.items())
     for number in range(count):
         name, (make, reason) = kinds[number % len(kinds)]
-        source = f"{CLASSES[number % len(CLASSES)]}/{name}-{number:06d}.jpg"
+        source = f"{classes[number % len(classes)]}/{name}-{number:06d}.jpg"
         path = Path(folder, source)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(make(number))

@@ -1,4 +1,4 @@
-"""Writes what the documents take from the code: the configuration, formats and messages.
+"""Writes what the documents take from code and measurements: configuration, formats, figures.
 
 .venv/bin/python -m tests.docs.generate
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from components.process import ROOT
 from pipeline.config import reference
-from tests.docs import formats, messages
+from tests.docs import formats, messages, scale
 
 
 def main() -> None:
@@ -21,6 +21,8 @@ def main() -> None:
         path.write_text(formats.schema_text(name), encoding="utf-8")
     page = formats.PAGE.read_text(encoding="utf-8")
     formats.PAGE.write_text(formats.with_tables(page), encoding="utf-8")
+    for path in scale.PAGES:
+        path.write_text(scale.with_figures(path), encoding="utf-8")
 
 
 if __name__ == "__main__":

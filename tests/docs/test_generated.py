@@ -6,7 +6,7 @@ import re
 import pytest
 
 from components.process import ROOT
-from tests.docs import formats, messages
+from tests.docs import formats, messages, scale
 
 MEND = "type: .venv/bin/python -m tests.docs.generate"
 
@@ -54,3 +54,8 @@ def test_the_columns_are_up_to_date():
     assert formats.with_tables(page) == page, MEND
     for name, table in formats.tables().items():
         assert f"<!-- {name} -->\n\n{table}" in page
+
+
+@pytest.mark.parametrize("path", scale.PAGES, ids=lambda path: path.name)
+def test_the_figures_are_those_of_the_committed_measurement(path):
+    assert path.read_text(encoding="utf-8") == scale.with_figures(path), MEND

@@ -26,12 +26,9 @@ from typing import Any
 
 from components.example_gen.sources.folder_shard import FolderShard
 from components.example_gen.sources.image_files import ImageFile, ImageFiles, list_images
+from components.example_gen.sources.shard import BYTES, RECORDS
 from components.example_gen.sources.slices import Run, split_infos
 from components.storage import as_path
-
-_SHARD_BYTES = 64_000_000
-_SHARD_FILES = 2000
-"""Limits of an output shard: enough shards for all workers, and each is cheap to retry."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ class FolderData:
     def _pieces(self, run: Run) -> Iterator[Run]:
         begin, size_bytes = run.begin, 0
         for position, file in enumerate(self._files(run), run.begin):
-            full = size_bytes + file.size_bytes > _SHARD_BYTES or position - begin >= _SHARD_FILES
+            full = size_bytes + file.size_bytes > BYTES or position - begin >= RECORDS
             if full and position > begin:
                 yield Run(run.split, begin, position)
                 begin, size_bytes = position, 0

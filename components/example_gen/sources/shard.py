@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import abc
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from components.example_gen.sources.stored import Stored, StoredImage, image_of
 
-_RECORDS = 2_000
-"""Of a shard, where its file has no more than `_PIECES` of them."""
+RECORDS = 2_000
+BYTES = 64_000_000
+"""Of a shard, at most: enough shards for all workers, and each is cheap to retry."""
 _PIECES = 16
-"""At most: what they pass over are 7.5 more readings of the file, little beside the decoding."""
+"""Of a file, at most: what they pass over are 7.5 more readings of it, little beside decoding."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Shard(abc.ABC):
         return self
 
 
-def pieces(skip: int, take: int) -> Iterator[tuple[int, int]]:
+def pieces(skip: int, take: int, record_bytes: float = 0) -> Iterator[tuple[int, int]]:
     """(skip, take) of the shards that a run of records in one file becomes.
 
     A shard is the work of one worker. Whoever reads a shard passes over the records before it: so
@@ -93,10 +95,18 @@ def pieces(skip: int, take: int) -> Iterator[tuple[int, int]]:
 
     >>> list(pieces(skip=100, take=5_000))
     [(100, 1666), (1766, 1667), (3433, 1667)]
+    >>> list(pieces(skip=100, take=1_800, record_bytes=60_000))
+    [(100, 900), (1000, 900)]
     >>> len(list(pieces(0, 1_000_000)))
     16
+
+    Args:
+      skip: records of the file before the run.
+      take: records of the run, at least one.
+      record_bytes: of a record, on average; 0 if it is not known.
     """
-    count = min(-(-take // _RECORDS), _PIECES)
+    full = max(-(-take // RECORDS), math.ceil(take * record_bytes / BYTES))
+    count = min(full, take, _PIECES)
     edges = [take * number // count for number in range(count + 1)]
     for begin, end in itertools.pairwise(edges):
         yield skip + begin, end - begin

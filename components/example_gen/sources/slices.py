@@ -37,14 +37,29 @@ class Run(NamedTuple):
     end: int
 
 
-def split_infos(shard_lengths: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    """tfds.core.SplitInfo by name, from the number of records in each file of a split."""
+def split_infos(
+    shard_lengths: Mapping[str, Sequence[int]], num_bytes: Mapping[str, int] | None = None
+) -> dict[str, Any]:
+    """tfds.core.SplitInfo by name, from the number of records in each file of a split.
+
+    Args:
+      shard_lengths: records of each file, by split.
+      num_bytes: of all files, by split; 0 where nobody asks for it.
+    """
     import tensorflow_datasets as tfds
 
+    sizes = num_bytes or {}
     return {
-        name: tfds.core.SplitInfo(name=name, shard_lengths=list(lengths), num_bytes=0)
+        name: tfds.core.SplitInfo(
+            name=name, shard_lengths=list(lengths), num_bytes=sizes.get(name, 0)
+        )
         for name, lengths in shard_lengths.items()
     }
+
+
+def mean_bytes(split: Any) -> float:
+    """Bytes of a record of a split (tfds.core.SplitInfo), on average; 0 if nobody knows."""
+    return split.num_bytes / split.num_examples
 
 
 def runs_of(slice_: str, splits: Mapping[str, Any]) -> tuple[Run, ...]:

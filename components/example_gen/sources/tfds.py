@@ -24,7 +24,7 @@ from components.errors import UserError
 from components.example_gen.config import DataConfig
 from components.example_gen.sources.file_stat import records_digest, size_and_time
 from components.example_gen.sources.shard import pieces
-from components.example_gen.sources.slices import Run, first_lines
+from components.example_gen.sources.slices import Run, first_lines, mean_bytes
 from components.example_gen.sources.tfds_features import check_image, class_names
 from components.example_gen.sources.tfds_shard import TfdsShard
 from components.progress import report
@@ -80,15 +80,14 @@ class TfdsData:
     def shards(self, split: str, runs: Sequence[Run]) -> list[TfdsShard]:
         """A shard for each run of records in a file, several for a long one."""
         file_format = self.builder.info.file_format.value
-        instructions = self._instructions(runs)
-        if file_format == _PARQUET:
-            for item in instructions:
-                _check_parquet(self.full_name, item)
-        found = [
-            (str(item.filename), skip, take)
-            for item in instructions
-            for skip, take in pieces(item.skip, item.take)
-        ]
+        found: list[tuple[str, int, int]] = []
+        for run in runs:
+            record_bytes = mean_bytes(self.splits[run.split])
+            for item in self._instructions([run]):
+                if file_format == _PARQUET:
+                    _check_parquet(self.full_name, item)
+                cut = pieces(item.skip, item.take, record_bytes)
+                found += [(str(item.filename), skip, take) for skip, take in cut]
         return [
             TfdsShard(split, index, len(found), path, skip, take, file_format=file_format)
             for index, (path, skip, take) in enumerate(found)

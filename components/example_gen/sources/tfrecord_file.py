@@ -72,7 +72,7 @@ def frames(path: str, wanted: range | frozenset[int]) -> Iterator[Frame]:
     """
     with _open(path) as stream:
         # A seek beyond the end of an object in a store raises.
-        left_bytes = None if isinstance(stream, gzip.GzipFile) else _size_bytes(path)
+        left_bytes = None if isinstance(stream, gzip.GzipFile) else size_bytes(path)
         for index in itertools.count():
             try:
                 header = stream.read(_HEADER.size)
@@ -130,7 +130,8 @@ def _check_whole(whole: bool, index: int) -> None:
         raise DamagedError(f"record {index} is cut off")
 
 
-def _size_bytes(path: str) -> int:
+def size_bytes(path: str) -> int:
+    """The length of a file, local or in an object store, as it is stored."""
     found = as_path(path).stat()
     return found.st_size if isinstance(found, os.stat_result) else int(found.length)
 

@@ -29,12 +29,13 @@ from components.example_gen.sources.example_label import KINDS, kinds_of
 from components.example_gen.sources.file_stat import size_and_time
 from components.example_gen.sources.patterns import matching
 from components.example_gen.sources.shard import first_records, pieces
-from components.example_gen.sources.slices import Run, split_infos
+from components.example_gen.sources.slices import Run, mean_bytes, split_infos
 from components.example_gen.sources.stored import parsed
 from components.example_gen.sources.tfrecord_file import (
     DamagedError,
     count_records,
     is_gzip,
+    size_bytes,
     tf_records,
 )
 from components.example_gen.sources.tfrecords_shard import ExamplesShard, single_valued
@@ -91,7 +92,7 @@ class TfRecordsData:
             (path, skip, take)
             for run in runs
             for place in self._pieces(run)
-            for path, skip, take in _cut(*place)
+            for path, skip, take in _cut(*place, record_bytes=mean_bytes(self.splits[run.split]))
         ]
         return [
             ExamplesShard(
@@ -131,9 +132,9 @@ class TfRecordsData:
             start += count
 
 
-def _cut(path: str, skip: int, take: int) -> list[tuple[str, int, int]]:
+def _cut(path: str, skip: int, take: int, record_bytes: float) -> list[tuple[str, int, int]]:
     """(file, skip, take) of the shards of a run in one file."""
-    found = [(path, *piece) for piece in pieces(skip, take)]
+    found = [(path, *piece) for piece in pieces(skip, take, record_bytes)]
     # Of a packed file, what a shard passes over is unpacked too.
     return [(path, skip, take)] if len(found) > 1 and is_gzip(path) else found
 
@@ -153,9 +154,10 @@ def open_tfrecords(section: TfRecordsConfig) -> TfRecordsData:
     _check_apart(files)
     flat = [(split, path) for split, paths in files.items() for path in paths]
     with ThreadPoolExecutor(_FILES_AT_A_TIME) as pool:
-        counts = dict(zip(flat, pool.map(_count, flat), strict=True))
+        sizes = dict(zip(flat, pool.map(_size, flat), strict=True))
     splits = split_infos(
-        {split: [counts[split, path] for path in paths] for split, paths in files.items()}
+        {split: [sizes[split, path][0] for path in paths] for split, paths in files.items()},
+        {split: sum(sizes[split, path][1] for path in paths) for split, paths in files.items()},
     )
     data = TfRecordsData(section, splits, files)
     _check_features(data)
@@ -223,14 +225,15 @@ def _first_stored(data: TfRecordsData) -> Iterator[bytes]:
     )
 
 
-def _count(place: tuple[str, str]) -> int:
+def _size(place: tuple[str, str]) -> tuple[int, int]:
+    """The records and bytes of a file."""
     split, path = place
     key = f"data.tfrecords.files.{split}: {path}"
     # Reading a pipe would block for ever.
     if not is_uri(path) and os.path.exists(path) and not os.path.isfile(path):
         raise UserError(f"{key} is not a regular file.")
     try:
-        return count_records(path)
+        return count_records(path), size_bytes(path)
     except DamagedError as error:
         raise UserError(
             f"{key} is damaged, or not a TFRecord file (plain or gzip): {error}. Write it again."

@@ -103,7 +103,7 @@ def test_a_long_file_becomes_several_shards_of_the_same_records(
 ):
     config = digits.model_copy(update={"examples_per_class": examples_per_class})
     run(tmp_path / "one", config)
-    monkeypatch.setattr(shards, "_RECORDS", 400)
+    monkeypatch.setattr(shards, "RECORDS", 400)
     run(tmp_path / "several", config)
     one, several = (list((tmp_path / name).glob("Split-train/*")) for name in ("one", "several"))
     assert (len(one), len(several)) == (1, 4)
@@ -111,8 +111,51 @@ def test_a_long_file_becomes_several_shards_of_the_same_records(
         assert records(tmp_path / "several", split) == records(tmp_path / "one", split)
 
 
+@pytest.mark.parametrize(("limit", "most"), [("RECORDS", 200), ("BYTES", 40_000)])
+def test_two_files_of_tfds_become_shards_for_more_workers(tmp_path, monkeypatch, limit, most):
+    prepare_digits(tmp_path, shards=2)
+    files = sorted(str(path) for path in (tmp_path / "digits" / "1.0.0").glob("*.tfrecord*"))
+    whole = list(tf.data.TFRecordDataset(files).as_numpy_iterator())
+    splits = SplitsConfig(train="train[100:1500]", eval="train[1500:]")
+    config = DataConfig(name="digits", data_dir=str(tmp_path), splits=splits)
+    monkeypatch.setattr(shards, limit, most)
+    found = [shard for shard in open_source(config).shards if shard.split == "train"]
+    read = [[stored.record for stored in shard.records()] for shard in found]
+    assert [record for of_shard in read for record in of_shard] == whole[100:1500]
+    # Neither file is the work of one worker alone, and the pieces of a file are of about one size.
+    for path in files:
+        pieces = [of for of, shard in zip(read, found, strict=True) if shard.path == path]
+        sizes = [len(of) if limit == "RECORDS" else sum(map(len, of)) for of in pieces]
+        assert len(sizes) >= 3
+        assert max(sizes) <= most * 1.05
+        assert min(sizes) >= max(sizes) * 0.9
+
+
+@pytest.mark.parametrize("options", [None, "GZIP"])
+def test_a_file_of_few_large_examples_is_cut_unless_it_is_packed(tmp_path, monkeypatch, options):
+    monkeypatch.setattr(shards, "BYTES", 2_500)
+    for split in ("train", "eval"):
+        with tf.io.TFRecordWriter(str(tmp_path / split), options) as writer:
+            for number in range(10):
+                features = {
+                    "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[bytes(1_000)])),
+                    "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[number])),
+                }
+                example = tf.train.Example(features=tf.train.Features(feature=features))
+                writer.write(example.SerializeToString())
+    section = {
+        "files": {split: str(tmp_path / split) for split in ("train", "eval")},
+        "class_names": [str(number) for number in range(10)],
+    }
+    source = open_source(DataConfig(tfrecords=section))
+    train = [shard for shard in source.shards if shard.split == "train"]
+    # 10 records of 1,000 bytes and some 40 of frame, of which two and a part fit.
+    assert [shard.take for shard in train] == ([10] if options else [2] * 5)
+    assert [label for shard in train for label in shard.labels()] == list(range(10))
+
+
 def test_a_long_file_of_examples_is_cut_unless_it_is_packed(tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "_RECORDS", 4)
+    monkeypatch.setattr(shards, "RECORDS", 4)
     for name, options in (("train", None), ("eval", "GZIP")):
         with tf.io.TFRecordWriter(str(tmp_path / name), options) as writer:
             for number in range(10):

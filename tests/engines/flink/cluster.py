@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Cluster:
       managers: number of task managers, of one slot each.
       code: what the workers import the project from.
       changes: of `settings.RECIPE`; None leaves a key out.
+      cores: one for each task manager and its pool, where they have namespaces; None: all have all.
     """
 
     def __init__(
@@ -53,11 +54,13 @@ class Cluster:
         managers: int = 2,
         code: Path = ROOT,
         changes: Mapping[str, Any] | None = None,
+        cores: Sequence[int] | None = None,
     ):
         self.folder = folder
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._managers = managers
         self._code = code
+        self._cores = cores
         self._undo = contextlib.ExitStack()
         self._network: network.Network | None = None
         self._commands: dict[str, list[str]] = {}
@@ -187,7 +190,13 @@ class Cluster:
         return self._network.hosts[name] if self._network else "localhost"
 
     def _within(self, name: str) -> list[str]:
-        return self._network.within(name) if self._network else []
+        """What the command of a process of this host begins with."""
+        if not self._network:
+            return []
+        number = name.removeprefix("taskmanager-")
+        core = self._cores[int(number)] if self._cores and number.isdigit() else None
+        pinned = [] if core is None else ["taskset", "--cpu-list", str(core)]
+        return [*pinned, *self._network.within(name)]
 
     def _prepare(self) -> None:
         """Writes each process's configuration and works out its command."""

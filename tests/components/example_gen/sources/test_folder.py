@@ -98,7 +98,7 @@ def test_no_file_is_lost_or_in_two_splits_whatever_the_slices(tmp_path_factory, 
     if not root.exists():
         write_classes(root, {"a": count // 2, "b": count - count // 2})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(folder_source, "_SHARD_FILES", most)
+        patch.setattr(folder_source, "RECORDS", most)
         source = open_source(data(root, **slices))
     found = {split: [record.source for record in stored(source, split)] for split in slices}
     everything = [name for names in found.values() for name in names]
@@ -126,7 +126,7 @@ def test_a_slice_holds_the_files_that_it_names_in_their_order(tmp_path_factory, 
 
 
 def test_shards_hold_about_as_many_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(folder_source, "_SHARD_BYTES", 1000)
+    monkeypatch.setattr(folder_source, "BYTES", 1000)
     names = [f"a/{number}" for number in range(30)] + [f"b/{number}" for number in range(30)]
     root = write_tree(tmp_path, *names, content=bytes(100))
     write_tree(tmp_path, "a/large", content=bytes(5000))
