@@ -137,14 +137,34 @@ def override_config(
     Raises:
       UserError: the configuration is not valid.
     """
-    changed = copy.deepcopy(dict(values))
-    for override in overrides:
-        _apply_override(changed, override)
-    changed = with_absolute_paths(changed, Path.cwd(), unless_in=dict(values))
     try:
-        return Config.model_validate(changed)
+        return Config.model_validate(overridden(values, overrides))
     except ValidationError as error:
         raise UserError(_describe(error, name)) from error
+
+
+def overridden(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """A configuration's plain values with `section.key=value` overrides, not yet validated.
+
+    >>> overridden({"data": {"table": "/labels.csv"}}, ["data.table.label=species"])
+    {'data': {'table': {'path': '/labels.csv', 'label': 'species'}}}
+
+    Args:
+      values: as read from a file, its paths absolute.
+      overrides: `section.key=value`, the value in YAML; later ones win.
+
+    Raises:
+      UserError: an override is not of this form.
+    """
+    changed = copy.deepcopy(dict(values))
+    data = changed.get("data")
+    # The section's short form, to which an override may add a key.
+    if isinstance(data, dict) and isinstance(data.get("table"), str):
+        data["table"] = {"path": data["table"]}
+    before = copy.deepcopy(changed)
+    for override in overrides:
+        _apply_override(changed, override)
+    return with_absolute_paths(changed, Path.cwd(), unless_in=before)
 
 
 def pipeline_name_in(preset: str | None, file: str | None, overrides: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The values of a configuration that fit a folder of images.
+"""The values of a configuration that fit a folder or a table of images.
 
 Rules of thumb, each with its reason beside it; `bit-tfx init` writes them down for the user to
 change.
@@ -44,7 +44,7 @@ _STEPS = (60, 3000)
 
 @dataclass(frozen=True)
 class Fitted:
-    """A configuration for a folder.
+    """A configuration for a folder or a table.
 
     Attributes:
       photos: what it was made for.
@@ -75,7 +75,7 @@ class Fitted:
 
 
 def fit(photos: Photos, in_reach: Callable[[str], bool] | None = None) -> Fitted:
-    """Values that fit a folder.
+    """Values that fit a folder or a table.
 
     Args:
       photos: what it holds.
@@ -87,13 +87,24 @@ def fit(photos: Photos, in_reach: Callable[[str], bool] | None = None) -> Fitted
     reasons: dict[str, str] = {}
     splits, train, judged = _splits(photos, reasons)
     values: dict[str, Any] = {
-        "pipeline_name": name_of(photos.folder),
-        "data": {"folder": photos.folder, **splits, **_screen(photos, reasons)},
+        "pipeline_name": name_of(photos.name),
+        "data": {**photos.data, **splits, **_screen(photos, reasons)},
         **recipe((in_reach or reaches)(R50X1), reasons, len(train), photos.size),
         "evaluation": gates(train + judged, len(judged), reasons),
     }
     chance = _chance(train + judged)
     return Fitted(photos, values, reasons, len(train), len(judged), chance)
+
+
+def fit_name(name: str) -> dict[str, Any]:
+    """Values for a data set of tfds, whose images are not looked at."""
+    return {
+        "pipeline_name": name_of(name.replace("/", "-")),
+        "data": {"name": name},
+        **recipe(reaches(R50X1), {}),
+        # Without a look at the classes no floor is known that is well above chance.
+        "evaluation": {"above_chance": True, "max_regression": 0.02},
+    }
 
 
 def name_of(source: str) -> str:
@@ -120,7 +131,7 @@ def _splits(
 ) -> tuple[dict[str, Any], tuple[int, ...], tuple[int, ...]]:
     """`data.splits` where the folder has none of its own; labels that train, and that judge."""
     counts = {name: len(labels) for name, labels in photos.splits.items()}
-    name = f"folder/{os.path.basename(photos.folder)}"
+    name = photos.full_name or f"{photos.key}/{photos.name}"
     own = own_slices(counts, lambda split: True, name).slices
     if own["eval"] in photos.splits:
         return {}, photos.splits[own["train"]], photos.splits[own["eval"]]
