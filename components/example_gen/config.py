@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from components.section import Names, Section
 from components.transform.config import Bounds
@@ -76,8 +76,17 @@ class TfRecordsConfig(Section):
     )
 
 
+def _path_or_section(schema: dict[str, Any]) -> None:
+    """Makes a JSON schema that takes the path alone too."""
+    section = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "string", "minLength": 1}, section]
+
+
 class TableConfig(Section):
     """A CSV, TSV, JSONL or Parquet file with a row for every image."""
+
+    model_config = ConfigDict(json_schema_extra=_path_or_section)
 
     path: str = Field(
         min_length=1,

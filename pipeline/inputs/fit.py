@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shlex
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
@@ -23,8 +24,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from components.backbone.hub import is_cached
+from components.errors import UserError
 from components.example_gen.screen.formats import CONVERTIBLE
 from components.example_gen.sources.own_splits import own_slices
+from components.storage import is_uri
 from components.trainer.hyperrule import LOW_RESOLUTION_AREA, resolution
 from pipeline.inputs.photos import Photos
 
@@ -155,11 +158,33 @@ def _splits(
 def _screen(photos: Photos, reasons: dict[str, str]) -> dict[str, Any]:
     """`data.screen.convert` for formats that TensorFlow does not decode."""
     found = sorted(kind for kind in photos.formats if kind in CONVERTIBLE)
-    convert = [kind for kind in found if kind != "heic" or find_spec("pillow_heif")]
+    has_plugin = find_spec("pillow_heif") is not None
+    if not has_plugin:
+        _check_heic(photos)
+    convert = [kind for kind in found if kind != "heic" or has_plugin]
     if not convert:
         return {}
     reasons["data.screen"] = "TensorFlow does not decode these; they are converted to PNG"
     return {"screen": {"convert": convert}}
+
+
+def _check_heic(photos: Photos) -> None:
+    """Refuses images of which most are HEIC, where nothing decodes it."""
+    count, looked_at = photos.formats.get("heic", 0), sum(photos.formats.values())
+    if 2 * count <= looked_at:
+        return
+    says = (
+        f"data.{photos.key} {photos.path}: {count} of {looked_at} images looked at are HEIC, which "
+        "needs a plug-in. Install it: uv pip install pillow-heif"
+    )
+    if photos.key == "folder" and not is_uri(photos.path):
+        copy = f"{photos.path}-jpeg"
+        old, new = shlex.quote(photos.path), shlex.quote(copy)
+        says += (
+            f". Or convert a copy, by Debian's libheif-examples: cp -r {old} {new} && find {new} "
+            f"-iname '*.heic' -exec heif-convert {{}} {{}}.jpg \\; -delete; then give {copy}"
+        )
+    raise UserError(f"{says}.")
 
 
 def recipe(
