@@ -19,9 +19,14 @@ from pathlib import Path
 
 from components.commands import bit_tfx
 from components.errors import UserError
-from components.example_gen.sources.image_files import Entry, display, is_note, list_folder
+from components.example_gen.sources.image_files import (
+    TABLE_SUFFIXES,
+    Entry,
+    display,
+    is_note,
+    list_folder,
+)
 from components.example_gen.sources.own_splits import role_of
-from components.example_gen.sources.table_file import SUFFIXES
 from components.storage import AnyPath, as_path
 
 _KEY = "data.folder"
@@ -84,7 +89,7 @@ def _check_file(root: AnyPath) -> None:
         raise UserError(
             f"{_KEY} {name} is an archive. Unpack it: {command}; then give the folder {target}."
         )
-    if name.lower().endswith(SUFFIXES):
+    if name.lower().endswith(TABLE_SUFFIXES):
         raise UserError(
             f"{_KEY} {name} is a table. Give it as data.table: {bit_tfx('run', '--table', name)}"
         )
@@ -93,7 +98,7 @@ def _check_file(root: AnyPath) -> None:
 def _check_flat(root: AnyPath, entries: Sequence[Entry]) -> None:
     """Offers the table that may have the classes of images that lie in no class folder."""
     files = [entry.name for entry in entries if not entry.is_folder]
-    tables = [str(root / name) for name in files if name.lower().endswith(SUFFIXES)]
+    tables = [str(root / name) for name in files if name.lower().endswith(TABLE_SUFFIXES)]
     if any(not is_note(name) for name in files):
         _offer(f"{display(str(root))} holds images in no class folder", tables or _beside(root))
         return
@@ -112,7 +117,7 @@ def _check_flat(root: AnyPath, entries: Sequence[Entry]) -> None:
 
 def _check_one_class(root: AnyPath, name: str, entries: Sequence[Entry]) -> None:
     files = [entry.name for entry in entries if not entry.is_folder]
-    tables = [str(root / file) for file in files if file.lower().endswith(SUFFIXES)]
+    tables = [str(root / file) for file in files if file.lower().endswith(TABLE_SUFFIXES)]
     _offer(f"{display(str(root))} has one class ({display(name)})", tables)
 
 
@@ -121,7 +126,7 @@ def _beside(root: AnyPath) -> list[str]:
     if not isinstance(root, Path):
         return []
     found = sorted(Path(os.path.abspath(root)).parent.glob("*"))
-    return [str(path) for path in found if path.name.lower().endswith(SUFFIXES)]
+    return [str(path) for path in found if path.name.lower().endswith(TABLE_SUFFIXES)]
 
 
 def _offer(what: str, tables: Sequence[str]) -> None:

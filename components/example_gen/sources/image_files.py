@@ -28,7 +28,6 @@ from typing import NamedTuple
 
 from components.errors import UserError
 from components.example_gen.sources.own_splits import role_of
-from components.example_gen.sources.table_file import SUFFIXES
 from components.storage import AnyPath, io_errors
 
 FLAT_SPLIT = "train"
@@ -40,8 +39,10 @@ _LITTER = {
 }
 """Files that operating systems leave in folders, besides hidden ones."""
 
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+"""Ends of the names of tables."""
 _NOTES = {".cff", ".htm", ".html", ".json", ".md", ".pdf", ".rst", ".txt", ".xml", ".yaml", ".yml"}
-_NOTES |= {*SUFFIXES}
+_NOTES |= {*TABLE_SUFFIXES}
 _NOTES_NAMED = {"license", "licence", "readme", "checksums", "notice"}
 """Files above the class folders that are not images."""
 

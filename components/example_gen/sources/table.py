@@ -26,12 +26,12 @@ from components.example_gen.config import TableConfig
 from components.example_gen.sources.file_stat import size_and_time
 from components.example_gen.sources.folder import FolderData
 from components.example_gen.sources.folder_shard import FolderShard
-from components.example_gen.sources.image_files import ImageFiles, list_folder
+from components.example_gen.sources.image_files import TABLE_SUFFIXES, ImageFiles, list_folder
 from components.example_gen.sources.own_splits import role_of
 from components.example_gen.sources.patterns import common_folder, is_pattern, matching
 from components.example_gen.sources.slices import Run
 from components.example_gen.sources.table_columns import Columns, find_columns
-from components.example_gen.sources.table_file import KEY, SUFFIXES, Table, read_table
+from components.example_gen.sources.table_file import KEY, Table, read_table
 from components.example_gen.sources.table_rows import Part, list_rows
 from components.example_gen.sources.table_shard import TableShard
 from components.storage import as_path, io_errors
@@ -133,7 +133,7 @@ def _paths(given: str) -> tuple[str, ...]:
     path = given if "://" in given else os.path.abspath(given)
     if as_path(path).is_dir():
         names = sorted(entry.name for entry in list_folder(as_path(path), KEY))
-        tables = [name for name in names if name.lower().endswith(SUFFIXES)]
+        tables = [name for name in names if name.lower().endswith(TABLE_SUFFIXES)]
         there = f"it holds {', '.join(tables)}" if tables else "it holds no table"
         raise UserError(f"{KEY} {given} is a folder; {there}. Give a file, or a pattern of files.")
     return matching(path, KEY)

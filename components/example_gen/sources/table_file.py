@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.errors import UserError
+from components.example_gen.sources.image_files import TABLE_SUFFIXES
 from components.example_gen.sources.table_parquet import ParquetTable, open_parquet
 from components.storage import as_path, io_errors, is_uri
 
 KEY = "data.table"
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _DELIMITERS = (",", ";", "\t", "|")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 """How a text in UTF-16 begins, such as Excel's."""
@@ -101,8 +101,8 @@ def read_table(path: str) -> Table:
       UserError: it cannot be read, is no table, or has a column twice.
     """
     suffix = path[path.rfind(".") :].lower()
-    if suffix not in SUFFIXES:
-        raise UserError(f"{KEY} {path}: a table's name ends in {', '.join(SUFFIXES)}.")
+    if suffix not in TABLE_SUFFIXES:
+        raise UserError(f"{KEY} {path}: a table's name ends in {', '.join(TABLE_SUFFIXES)}.")
     try:
         if suffix == ".parquet":
             table = _read_parquet(path)
