@@ -157,14 +157,19 @@ def overridden(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str,
       UserError: an override is not of this form.
     """
     changed = copy.deepcopy(dict(values))
-    data = changed.get("data")
-    # The section's short form, to which an override may add a key.
-    if isinstance(data, dict) and isinstance(data.get("table"), str):
-        data["table"] = {"path": data["table"]}
+    _lengthen(changed)
     before = copy.deepcopy(changed)
     for override in overrides:
         _apply_override(changed, override)
+        _lengthen(changed)
     return with_absolute_paths(changed, Path.cwd(), unless_in=before)
+
+
+def _lengthen(values: dict[str, Any]) -> None:
+    """Writes the short form of `data.table` as a section, to which an override may add a key."""
+    data = values.get("data")
+    if isinstance(data, dict) and isinstance(data.get("table"), str):
+        data["table"] = {"path": data["table"]}
 
 
 def pipeline_name_in(preset: str | None, file: str | None, overrides: Iterable[str]) -> str:

@@ -62,23 +62,36 @@ class ParquetTable:
 
     @functools.cached_property
     def encoded(self) -> frozenset[str]:
-        """The columns of encoded images: bytes, or structs with bytes."""
+        """The columns of encoded images: bytes, or structs with bytes.
+
+        Hugging Face's library also writes such structs with paths alone.
+        """
         import pyarrow as pa
 
         def is_encoded(item: Any) -> bool:
             binary = pa.types.is_binary(item.type) or pa.types.is_large_binary(item.type)
-            return binary or _BYTES in _fields(item)
+            has_bytes = _BYTES in _fields(item)
+            return binary or (has_bytes and not (_PATH in _fields(item) and self._is_null(item)))
 
         return frozenset(item.name for item in self._schema if is_encoded(item))
+
+    def _is_null(self, item: Any) -> bool:
+        """Whether the file says that no row of a struct has bytes."""
+        found = [c.statistics for c in self._chunks({f"{item.name}.{_BYTES}"})]
+        return all(each is not None and each.num_values == 0 for each in found)
+
+    def _chunks(self, leaves: set[str]) -> Iterator[Any]:
+        """The description of what each row group has of some columns."""
+        metadata = self._file.metadata
+        groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
+        chunks = (group.column(index) for group in groups for index in range(group.num_columns))
+        return (chunk for chunk in chunks if chunk.path_in_schema in leaves)
 
     @property
     def image_bytes(self) -> int:
         """Of one row of the encoded images, on average."""
         leaves = {self.leaf(name) for name in self.encoded}
-        metadata = self._file.metadata
-        groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
-        chunks = (group.column(index) for group in groups for index in range(group.num_columns))
-        total = sum(c.total_uncompressed_size for c in chunks if c.path_in_schema in leaves)
+        total = sum(chunk.total_uncompressed_size for chunk in self._chunks(leaves))
         return int(total // max(1, self.rows))
 
     @functools.cached_property
@@ -96,12 +109,13 @@ class ParquetTable:
 
     def column(self, name: str) -> Sequence[Any]:
         """The values of a column; of encoded images the paths beside them, or nothing."""
-        if name not in self.encoded:
-            return list(self._file.read([name])[name].to_pylist())
-        if _PATH not in _fields(self._schema.field(name)):
+        fields = _fields(self._schema.field(name))
+        if _BYTES in fields and _PATH in fields:
+            found = self._file.read([f"{name}.{_PATH}"])[name].to_pylist()
+            return [value and value[_PATH] for value in found]
+        if name in self.encoded:
             return [None] * self.rows
-        found = self._file.read([f"{name}.{_PATH}"])[name].to_pylist()
-        return [value and value[_PATH] for value in found]
+        return list(self._file.read([name])[name].to_pylist())
 
     def leaf(self, name: str) -> str:
         """What holds the bytes of a column of encoded images."""

@@ -126,6 +126,17 @@ def test_images_in_parquet_are_read_as_files_are(tmp_path, birds, shape):
     assert len({parsed(r).features.feature["label"].int64_list.value[0] for r in ours[34:]}) == 3
 
 
+def test_hugging_faces_structs_without_bytes_are_paths(tmp_path, birds):
+    rows = rows_of(birds)
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    images = pa.array([{"bytes": None, "path": f"birds/{name}"} for name, _ in rows], kind)
+    table = pa.table({"image": images, "label": [label for _, label in rows]})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=9)
+    found = open_source(config(tmp_path / "t.parquet"))
+    folder = open_source(DataConfig(folder=str(birds)))
+    assert records(found, "train") == records(folder, "train")
+
+
 def test_images_in_large_tables_are_in_the_order_of_their_rows(tmp_path, birds, monkeypatch):
     monkeypatch.setattr(table_rows, "SHUFFLED_BYTES", 10)
     rows = [((birds / name).read_bytes(), label) for name, label in rows_of(birds)]
