@@ -40,6 +40,7 @@ def check_config(config: Config) -> None:
         {
             "data.data_dir": config.data.data_dir,
             "data.folder": config.data.folder,
+            "data.table.path": config.data.table.path if config.data.table else None,
             **{f"data.tfrecords.files.{split}": files for split, files in records.items()},
             "data.curated_schema": config.data.curated_schema,
             "data.write_schema": config.data.write_schema,

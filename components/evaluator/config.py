@@ -55,6 +55,11 @@ class EvaluationConfig(Section):
         "data.splits.test; training computes its validation accuracy on `eval` in any case.",
     )
     min_accuracy: Ratio | None = Field(None, description="Floor of the accuracy on the split.")
+    above_chance: bool = Field(
+        False,
+        description="Whether the accuracy must be above that of naming the most frequent class of "
+        "the split for every image.",
+    )
     max_regression: Ratio | None = Field(
         None,
         description="How far the accuracy may fall below the baseline's. The first model has no "
@@ -109,7 +114,8 @@ class EvaluationConfig(Section):
     def _some_gate(self) -> EvaluationConfig:
         floors = (self.min_accuracy, self.min_class_accuracy)
         changes = (self.max_regression, self.max_class_regression)
-        if all(gate is None for gate in floors + changes) and not self.slices:
+        others = self.slices or self.above_chance
+        if all(gate is None for gate in floors + changes) and not others:
             raise ValueError(
                 "no gate: give min_accuracy or max_regression, or every model would be pushed"
             )

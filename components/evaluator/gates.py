@@ -139,6 +139,9 @@ def judge(
     found = list(
         gates.of("evaluation", OVERALL, "accuracy", config.min_accuracy, config.max_regression)
     )
+    if config.above_chance:
+        limit = _above_chance(model)
+        found += gates.of("evaluation", OVERALL, "accuracy", limit, None, floor="above_chance")
     for index, name in enumerate(class_names):
         found += gates.of(
             "evaluation",
@@ -165,6 +168,13 @@ def judge(
         says = "no gate applies: there is nothing to compare with yet; give evaluation.min_accuracy"
         found.append(Gate("evaluation", "gates", False, None, None, None, says))
     return found
+
+
+def _above_chance(model: Accuracies) -> float:
+    """The least accuracy above that of naming the most frequent class for every image."""
+    images = model.get(OVERALL, Measured(None)).count
+    largest = max((each.count for key, each in model.items() if key[0] == LABEL), default=0)
+    return min((largest + 1) / images, 1.0) if images else 1.0
 
 
 def _slices(gate: SliceGate, model: Accuracies) -> Iterable[Slice]:

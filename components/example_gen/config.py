@@ -7,14 +7,14 @@
 Traceback (most recent call last):
 ...
 pydantic_core._pydantic_core.ValidationError: 1 validation error for DataConfig
-  Value error, give one of name, folder, tfrecords; these are given: name, folder ...
+  Value error, give one of name, folder, table, tfrecords; these are given: name, folder ...
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from components.section import Names, Section
 from components.transform.config import Bounds
@@ -22,7 +22,7 @@ from components.transform.config import Bounds
 Convertible = Literal["avif", "bmp", "cmyk", "gif", "heic", "tiff", "webp"]
 """Kinds of images that Pillow converts to PNG."""
 
-SOURCES = ("name", "folder", "tfrecords")
+SOURCES = ("name", "folder", "table", "tfrecords")
 """Keys of `data`; exactly one is given."""
 
 
@@ -76,6 +76,62 @@ class TfRecordsConfig(Section):
     )
 
 
+def _path_or_section(schema: dict[str, Any]) -> None:
+    """Makes a JSON schema that takes the path alone too."""
+    section = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "string", "minLength": 1}, section]
+
+
+class TableConfig(Section):
+    """A CSV, TSV, JSONL or Parquet file with a row for every image."""
+
+    model_config = ConfigDict(json_schema_extra=_path_or_section)
+
+    path: str = Field(
+        min_length=1,
+        description="The file, local or gs://, whose name ends in .csv, .tsv, .jsonl or .parquet; "
+        "a pattern such as `data/*.parquet` takes several as one table.",
+    )
+    image: str | None = Field(
+        None,
+        min_length=1,
+        description="The column of the images: paths (absolute, gs://, or relative to the table's "
+        "folder); in Parquet also encoded images, as bytes or as Hugging Face's `{bytes, path}`. "
+        "null takes the one that is called image, img, path, file_name, ...",
+    )
+    label: str | None = Field(
+        None,
+        min_length=1,
+        description="The column of the classes, by name or by number. null takes the one that is "
+        "called label, class, category, ...",
+    )
+    split: str | None = Field(
+        None,
+        min_length=1,
+        description="The column of the splits, which data.splits slices. null takes the one that "
+        "is called split, subset or partition; without one the split is named by the file "
+        "(train-00000-of-00002.parquet) or by its folder (train/metadata.csv), or else train.",
+    )
+    columns: Annotated[Names, Field(strict=False)] | None = Field(
+        None,
+        description="Further columns that become features of the examples, as text, for "
+        "evaluation.slices. null takes those that evaluation.slices names.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_alone(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            return {"path": given}
+        if isinstance(given, dict) and "weight" in given:
+            raise ValueError(
+                "`weight` is no key: every image counts the same in training and in evaluation; "
+                "leave data.table.weight out"
+            )
+        return given
+
+
 class ScreenConfig(Section):
     """Limits on images; those beyond them go to the `quarantine` artifact, with the reason."""
 
@@ -98,7 +154,7 @@ class ScreenConfig(Section):
 
 
 class DataConfig(Section):
-    """The data set: one of `name`, `folder` and `tfrecords`."""
+    """The data set: one of `name`, `folder`, `table` and `tfrecords`."""
 
     name: str | None = Field(
         None,
@@ -112,6 +168,11 @@ class DataConfig(Section):
         min_length=1,
         description="A folder of images, local or gs://: `<folder>/<class>/*`, which has one "
         "split, train; or `<folder>/<split>/<class>/*`, with splits such as train, val and test.",
+    )
+    table: TableConfig | None = Field(
+        None,
+        description="A table with a row for every image: its path alone, `data.table: labels.csv`, "
+        "or a section.",
     )
     tfrecords: TfRecordsConfig | None = Field(
         None, description="Existing TFRecord files of tf.Examples."

@@ -236,7 +236,8 @@ def evaluation_of_card(card: Mapping[str, Any], class_names: Sequence[str]) -> E
         value = limit if baseline is None else max(baseline - limit, 0.0)
         found["confident"] = found.get("confident", False) or gate["point"] is not None
         if gate["subject"] == ACCURACY:
-            found[key] = value
+            # The limit of this one follows from the images.
+            found[key] = True if key == "above_chance" else value
         for name in class_names:
             if gate["subject"] == f"{ACCURACY} of class {name!r}":
                 found.setdefault(key, {})[name] = value

@@ -15,11 +15,10 @@ import io
 from collections.abc import Sequence
 
 from components.errors import UserError
+from components.example_gen.sources.table_columns import PATH_NAMES
 from components.storage import as_path, io_errors
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
-_USUAL = {"path", "image", "image_path", "file", "file_name", "filename", "filepath", "file_path"}
-"""Names of the column, in small letters."""
 
 
 def read_paths(table: str, column: str | None) -> tuple[list[str], int]:
@@ -77,7 +76,7 @@ def _of_parquet(table: str, content: bytes, column: str | None) -> Sequence[str 
 def _column(table: str, names: Sequence[str], given: str | None) -> str:
     if given in names:
         return str(given)
-    usual = [name for name in names if name.strip().lower() in _USUAL]
+    usual = [name for name in names if name.strip().lower() in PATH_NAMES]
     if given is None and len(usual) == 1:
         return usual[0]
     what = f"no column {given!r}" if given else "no one column of paths by a usual name"

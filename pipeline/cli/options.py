@@ -64,6 +64,12 @@ _SOURCE = (
         type=click.Path(file_okay=False),
         help="Train on the images of DIR: DIR/<class>/* or DIR/<split>/<class>/*.",
     ),
+    click.option(
+        "--table",
+        metavar="FILE",
+        type=click.Path(),
+        help="Train on the images that a CSV, JSONL or Parquet file names or holds.",
+    ),
     click.option("--data", metavar="NAME", help="Train on a data set of tfds: cifar10, beans."),
     click.option(
         "--tfrecords",
@@ -90,11 +96,12 @@ class Wanted:
     data: str | None = None
     tfrecords: tuple[str, ...] = ()
     classes: str | None = None
+    table: str | None = None
 
     def __post_init__(self) -> None:
         if self.preset is not None and self.config is not None:
             raise click.UsageError("--preset and --config exclude each other.", _context())
-        given = [name for name in ("folder", "data", "tfrecords") if getattr(self, name)]
+        given = [name for name in ("folder", "table", "data", "tfrecords") if getattr(self, name)]
         if len(given) > 1:
             options = " and ".join(f"--{name}" for name in given)
             raise click.UsageError(f"{options} exclude each other.", _context())
@@ -110,7 +117,7 @@ class Wanted:
         # Not at the top: `--help` does without pydantic.
         from pipeline.inputs.own_source import OwnSource, settle
 
-        own = OwnSource(self.folder, self.data, self.tfrecords, self.classes)
+        own = OwnSource(self.folder, self.data, self.tfrecords, self.classes, self.table)
         return settle(self.preset, self.config, self.overrides, own)
 
     def as_options(self) -> list[str]:
@@ -123,7 +130,7 @@ class Wanted:
         """The pipeline's name in a configuration that may not be valid; "" where none is found."""
         from pipeline.config import pipeline_name_in
 
-        own = self.folder or self.data or self.tfrecords
+        own = self.folder or self.table or self.data or self.tfrecords
         return "" if own else pipeline_name_in(self.preset, self.config, self.overrides)
 
 
@@ -138,7 +145,7 @@ def config_options(function: Function) -> Function:
 
 def source_options(function: Function) -> Function:
     """`config_options`, and a source on the command line."""
-    names = ("preset", "config", "overrides", "folder", "data", "tfrecords", "classes")
+    names = ("preset", "config", "overrides", "folder", "table", "data", "tfrecords", "classes")
     return _gathered(function, (*_CONFIG, *_SOURCE), names)
 
 

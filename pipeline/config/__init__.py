@@ -137,14 +137,39 @@ def override_config(
     Raises:
       UserError: the configuration is not valid.
     """
-    changed = copy.deepcopy(dict(values))
-    for override in overrides:
-        _apply_override(changed, override)
-    changed = with_absolute_paths(changed, Path.cwd(), unless_in=dict(values))
     try:
-        return Config.model_validate(changed)
+        return Config.model_validate(overridden(values, overrides))
     except ValidationError as error:
         raise UserError(_describe(error, name)) from error
+
+
+def overridden(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """A configuration's plain values with `section.key=value` overrides, not yet validated.
+
+    >>> overridden({"data": {"table": "/labels.csv"}}, ["data.table.label=species"])
+    {'data': {'table': {'path': '/labels.csv', 'label': 'species'}}}
+
+    Args:
+      values: as read from a file, its paths absolute.
+      overrides: `section.key=value`, the value in YAML; later ones win.
+
+    Raises:
+      UserError: an override is not of this form.
+    """
+    changed = copy.deepcopy(dict(values))
+    _lengthen(changed)
+    before = copy.deepcopy(changed)
+    for override in overrides:
+        _apply_override(changed, override)
+        _lengthen(changed)
+    return with_absolute_paths(changed, Path.cwd(), unless_in=before)
+
+
+def _lengthen(values: dict[str, Any]) -> None:
+    """Writes the short form of `data.table` as a section, to which an override may add a key."""
+    data = values.get("data")
+    if isinstance(data, dict) and isinstance(data.get("table"), str):
+        data["table"] = {"path": data["table"]}
 
 
 def pipeline_name_in(preset: str | None, file: str | None, overrides: Iterable[str]) -> str:

@@ -37,7 +37,7 @@ def with_absolute_paths(
     found = copy.deepcopy(values)
     for keys, is_path in _PATHS:
         # The base of a pattern is not a pattern.
-        start = Path(glob.escape(str(base))) if keys == _PATTERNS else base
+        start = Path(glob.escape(str(base))) if keys in _PATTERNS else base
         _make_absolute(found, unless_in, keys, is_path, start)
     return found
 
@@ -83,11 +83,16 @@ def _is_schema_file(name: str, base: Path) -> bool:
     return not (SCHEMAS / f"{name}.pbtxt").exists()
 
 
-_PATTERNS = ("data", "tfrecords", "files", "*")
+_PATTERNS = (
+    ("data", "table"),
+    ("data", "table", "path"),
+    ("data", "tfrecords", "files", "*"),
+)
+"""Keys whose values are patterns."""
 _PATHS: tuple[tuple[tuple[str, ...], Callable[[str, Path], bool]], ...] = (
     (("data", "data_dir"), lambda text, base: True),
     (("data", "folder"), lambda text, base: True),
-    (_PATTERNS, lambda text, base: True),
+    *((keys, lambda text, base: True) for keys in _PATTERNS),
     (("data", "curated_schema"), _is_schema_file),
     (("data", "write_schema"), lambda text, base: True),
     (("backbone", "handle"), _is_folder),

@@ -1,4 +1,4 @@
-"""The values of a configuration that fit a folder of images.
+"""The values of a configuration that fit a folder or a table of images.
 
 Rules of thumb, each with its reason beside it; `bit-tfx init` writes them down for the user to
 change.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shlex
 import urllib.request
 from collections import Counter
 from collections.abc import Callable
@@ -23,8 +24,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from components.backbone.hub import is_cached
+from components.errors import UserError
 from components.example_gen.screen.formats import CONVERTIBLE
 from components.example_gen.sources.own_splits import own_slices
+from components.storage import is_uri
 from components.trainer.hyperrule import LOW_RESOLUTION_AREA, resolution
 from pipeline.inputs.photos import Photos
 
@@ -44,7 +47,7 @@ _STEPS = (60, 3000)
 
 @dataclass(frozen=True)
 class Fitted:
-    """A configuration for a folder.
+    """A configuration for a folder or a table.
 
     Attributes:
       photos: what it was made for.
@@ -75,7 +78,7 @@ class Fitted:
 
 
 def fit(photos: Photos, in_reach: Callable[[str], bool] | None = None) -> Fitted:
-    """Values that fit a folder.
+    """Values that fit a folder or a table.
 
     Args:
       photos: what it holds.
@@ -87,13 +90,24 @@ def fit(photos: Photos, in_reach: Callable[[str], bool] | None = None) -> Fitted
     reasons: dict[str, str] = {}
     splits, train, judged = _splits(photos, reasons)
     values: dict[str, Any] = {
-        "pipeline_name": name_of(photos.folder),
-        "data": {"folder": photos.folder, **splits, **_screen(photos, reasons)},
+        "pipeline_name": name_of(photos.name),
+        "data": {**photos.data, **splits, **_screen(photos, reasons)},
         **recipe((in_reach or reaches)(R50X1), reasons, len(train), photos.size),
         "evaluation": gates(train + judged, len(judged), reasons),
     }
     chance = _chance(train + judged)
     return Fitted(photos, values, reasons, len(train), len(judged), chance)
+
+
+def fit_name(name: str) -> dict[str, Any]:
+    """Values for a data set of tfds, whose images are not looked at."""
+    return {
+        "pipeline_name": name_of(name.replace("/", "-")),
+        "data": {"name": name},
+        **recipe(reaches(R50X1), {}),
+        # Without a look at the classes no floor is known that is well above chance.
+        "evaluation": {"above_chance": True, "max_regression": 0.02},
+    }
 
 
 def name_of(source: str) -> str:
@@ -120,7 +134,7 @@ def _splits(
 ) -> tuple[dict[str, Any], tuple[int, ...], tuple[int, ...]]:
     """`data.splits` where the folder has none of its own; labels that train, and that judge."""
     counts = {name: len(labels) for name, labels in photos.splits.items()}
-    name = f"folder/{os.path.basename(photos.folder)}"
+    name = photos.full_name or f"{photos.key}/{photos.name}"
     own = own_slices(counts, lambda split: True, name).slices
     if own["eval"] in photos.splits:
         return {}, photos.splits[own["train"]], photos.splits[own["eval"]]
@@ -144,11 +158,33 @@ def _splits(
 def _screen(photos: Photos, reasons: dict[str, str]) -> dict[str, Any]:
     """`data.screen.convert` for formats that TensorFlow does not decode."""
     found = sorted(kind for kind in photos.formats if kind in CONVERTIBLE)
-    convert = [kind for kind in found if kind != "heic" or find_spec("pillow_heif")]
+    has_plugin = find_spec("pillow_heif") is not None
+    if not has_plugin:
+        _check_heic(photos)
+    convert = [kind for kind in found if kind != "heic" or has_plugin]
     if not convert:
         return {}
     reasons["data.screen"] = "TensorFlow does not decode these; they are converted to PNG"
     return {"screen": {"convert": convert}}
+
+
+def _check_heic(photos: Photos) -> None:
+    """Refuses images of which most are HEIC, where nothing decodes it."""
+    count, looked_at = photos.formats.get("heic", 0), sum(photos.formats.values())
+    if 2 * count <= looked_at:
+        return
+    says = (
+        f"data.{photos.key} {photos.path}: {count} of {looked_at} images looked at are HEIC, which "
+        "needs a plug-in. Install it: uv pip install pillow-heif"
+    )
+    if photos.key == "folder" and not is_uri(photos.path):
+        copy = f"{photos.path}-jpeg"
+        old, new = shlex.quote(photos.path), shlex.quote(copy)
+        says += (
+            f". Or convert a copy, by Debian's libheif-examples: cp -r {old} {new} && find {new} "
+            f"-iname '*.heic' -exec heif-convert {{}} {{}}.jpg \\; -delete; then give {copy}"
+        )
+    raise UserError(f"{says}.")
 
 
 def recipe(

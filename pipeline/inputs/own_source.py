@@ -22,21 +22,14 @@ from components.commands import bit_tfx
 from components.errors import UserError
 from components.example_gen.config import SOURCES
 from pipeline.config import Config, load_config, override_config, read_values
-from pipeline.inputs.fit import (
-    R50X1,
-    Fitted,
-    fit,
-    floor_above,
-    name_of,
-    reaches,
-    recipe,
-)
+from pipeline.inputs.fit import R50X1, Fitted, fit, fit_name, floor_above, reaches, recipe
 from pipeline.inputs.photos import look
+from pipeline.inputs.short_file import completed, looked_at
 
 _OF_THE_SOURCE = (*SOURCES, "version", "splits", "curated_schema", "write_schema")
 """Keys of `data` that go with the source."""
 _OF_THE_DATA = (
-    *("split", "min_accuracy", "max_regression"),
+    *("split", "min_accuracy", "above_chance", "max_regression"),
     *("min_class_accuracy", "max_class_regression", "slices"),
 )
 """Keys of `evaluation` that go with it."""
@@ -44,10 +37,11 @@ _OF_THE_DATA = (
 
 @dataclass(frozen=True)
 class OwnSource:
-    """A source on the command line; of folder, data and tfrecords at most one.
+    """A source on the command line; of folder, table, data and tfrecords at most one.
 
     Attributes:
       folder: of images.
+      table: a file, or a pattern of files.
       data: a tfds name.
       tfrecords: `split=pattern`, one for each split.
       classes: of the TFRecords, in the order of their numbers, with commas.
@@ -57,6 +51,7 @@ class OwnSource:
     data: str | None = None
     tfrecords: tuple[str, ...] = ()
     classes: str | None = None
+    table: str | None = None
 
 
 def settle(
@@ -73,9 +68,14 @@ def settle(
     Raises:
       UserError: the configuration or the source cannot be read, or is not valid.
     """
-    if not (own.folder or own.data or own.tfrecords):
-        return load_config(preset, file, overrides), ""
-    fitted = fit(look(own.folder)) if own.folder else None
+    overrides = list(overrides)
+    if not (own.folder or own.table or own.data or own.tfrecords):
+        if file is None:
+            return load_config(preset, file, overrides), ""
+        name, given = read_values(preset, file)
+        values, says = completed(given, overrides, name)
+        return override_config(values, overrides, name), says
+    fitted = fitted_to(own, overrides) if own.folder or own.table else None
     if preset is None and file is None:
         values = fitted.values if fitted else _values(own)
         name, says = "the defaults", _defaults(values, fitted)
@@ -84,6 +84,24 @@ def settle(
         values, gone = replaced(before, fitted.values if fitted else _values(own))
         says = _replacement(name, before, values, gone)
     return override_config(values, overrides, name), says
+
+
+def fitted_to(own: OwnSource, overrides: Iterable[str]) -> Fitted:
+    """The configuration that fits the images of a folder or of a table.
+
+    Args:
+      own: with one of the two; its path is relative to the current folder.
+      overrides: `section.key=value`, of which those of `data.table` count.
+
+    Raises:
+      UserError: they cannot be read, or hold no images of two classes.
+    """
+    if own.folder:
+        return fit(look(own.folder))
+    table = str(own.table)
+    path = table if "://" in table else os.path.abspath(os.path.expanduser(table))
+    of_table = [each for each in overrides if each.startswith("data.table.")]
+    return fit(looked_at({"table": path}, of_table, "the defaults"))
 
 
 def replaced(before: dict[str, Any], own: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -114,19 +132,14 @@ def _merged(found: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 def _values(own: OwnSource) -> dict[str, Any]:
     """A configuration for a source whose images are not looked at."""
     if own.data:
-        name = name_of(own.data.replace("/", "-"))
-        data: dict[str, Any] = {"name": own.data}
-        # Without a look at the classes chance is not known; the first model has no gate.
-        evaluation: dict[str, Any] = {"max_regression": 0.02}
-    else:
-        name, data = "tfrecords", {"tfrecords": _tfrecords(own)}
-        classes = data["tfrecords"]["class_names"]
-        evaluation = {"min_accuracy": floor_above(1 / len(classes)), "max_regression": 0.02}
+        return fit_name(own.data)
+    data = {"tfrecords": _tfrecords(own)}
+    floor = floor_above(1 / len(data["tfrecords"]["class_names"]))
     return {
-        "pipeline_name": name,
+        "pipeline_name": "tfrecords",
         "data": data,
         **recipe(reaches(R50X1), {}),
-        "evaluation": evaluation,
+        "evaluation": {"min_accuracy": floor, "max_regression": 0.02},
     }
 
 
@@ -144,20 +157,25 @@ def _tfrecords(own: OwnSource) -> dict[str, Any]:
 
 
 def _source(data: dict[str, Any]) -> str:
-    for key in ("name", "folder"):
-        if data.get(key):
-            return str(data[key])
+    for key in ("name", "folder", "table"):
+        if found := data.get(key):
+            return str(found["path"] if isinstance(found, dict) else found)
     return "TFRecords"
 
 
 def _floor(evaluation: dict[str, Any]) -> str:
     floor = evaluation.get("min_accuracy")
+    if floor is None and evaluation.get("above_chance"):
+        return "floor: above chance"
     return "no floor (--set evaluation.min_accuracy=...)" if floor is None else f"floor {floor}"
 
 
 def _defaults(values: dict[str, Any], fitted: Fitted | None) -> str:
     if fitted:
-        written = bit_tfx("init", "--folder", fitted.photos.folder)
+        photos = fitted.photos
+        columns = [f"data.table.{key}={name}" for key, name in (photos.section or {}).items()]
+        options = [text for each in columns[1:] for text in ("--set", each)]
+        written = bit_tfx("init", f"--{photos.key}", photos.path, *options)
         return f"Defaults that fit: {fitted.summary}. `{written}` writes them to a file."
     backbone = values["backbone"]
     return (

@@ -78,6 +78,7 @@ def resolve(config: Config, layout: Layout) -> Inputs:
     check_workers(config.beam)
     backbone = find_backbone(config.backbone)
     check_folder(f"backbone.handle {backbone.handle}: its folder", backbone.path)
+    config = _with_columns(config)
     source = open_source(config.data)
     config = _with_splits(config, source)
     for text in source.notes:
@@ -108,6 +109,17 @@ def resolve(config: Config, layout: Layout) -> Inputs:
         key=hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest(),
         image=(os.environ.get("BIT_IMAGE", ""), os.environ.get("BIT_COMMIT", "")),
     )
+
+
+def _with_columns(config: Config) -> Config:
+    """The configuration with the columns of the table that the evaluation slices by."""
+    table = config.data.table
+    if table is None or table.columns is not None:
+        return config
+    named = [gate.feature for gate in config.evaluation.slices]
+    columns = tuple(dict.fromkeys(name for name in named if name not in (LABEL, *SLICE_FEATURES)))
+    table = table.model_copy(update={"columns": columns})
+    return config.model_copy(update={"data": config.data.model_copy(update={"table": table})})
 
 
 def _with_splits(config: Config, source: Source) -> Config:

@@ -119,7 +119,8 @@ def for_curation(inferred: str, num_classes: int, data: DataConfig, path: str) -
     domains = [domain for domain in schema.string_domain if domain.name in named]
     del schema.string_domain[:]
     schema.string_domain.extend(domains)
-    examples = data.name or data.folder or "TFRecords"
+    table = data.table.path if data.table else None
+    examples = data.name or data.folder or table or "TFRecords"
     header = _HEADER.format(examples=examples, path=path)
     return f"{header}{text_format.MessageToString(schema, as_utf8=True)}"
 

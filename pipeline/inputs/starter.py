@@ -1,4 +1,4 @@
-"""The commented YAML that `bit-tfx init` writes for a folder of images.
+"""The commented YAML that `bit-tfx init` writes for a folder or a table of images.
 
 >>> from pipeline.inputs.fit import fit
 >>> from pipeline.inputs.photos import Photos
@@ -46,7 +46,7 @@ def starter_yaml(fitted: Fitted, path: Path) -> str:
     lines = [f"# {line}".rstrip() for line in head]
     for key, value in fitted.values.items():
         lines += ["", *_yaml(key, value, fitted.reasons)] if isinstance(value, dict) else []
-        lines += [] if isinstance(value, dict) else [f"{key}: {_scalar(value)}"]
+        lines += [] if isinstance(value, dict) else [f"{key}: {flow(value)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -73,7 +73,7 @@ def write_starter(path: Path, text: str, force: bool) -> None:
 
 def _about(fitted: Fitted) -> Iterator[str]:
     photos = fitted.photos
-    yield f"Written by `bit-tfx init` for {photos.folder}."
+    yield f"Written by `bit-tfx init` for {photos.path}."
     counts = class_counts(photos)
     shown = [f"{name} {count:,}" for name, count in list(counts.items())[:_CLASSES_SHOWN]]
     more = len(counts) - len(shown)
@@ -97,15 +97,15 @@ def _yaml(key: str, section: dict[str, Any], reasons: dict[str, str]) -> Iterato
         if reason := reasons.get(f"{key}.{name}"):
             for line in _wrapped(f"{reason[0].upper()}{reason[1:]}."):
                 yield f"  # {line}"
-        yield f"  {name}: {_scalar(value)}"
+        yield f"  {name}: {flow(value)}"
 
 
-def _scalar(value: Any) -> str:
+def flow(value: Any) -> str:
     """A value in YAML's flow style, which JSON is; plain words without their quotes."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_scalar(each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {flow(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_scalar, value)) + "]"
+        return "[" + ", ".join(map(flow, value)) + "]"
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value not in _OTHER_KINDS:
         return value
     # A name of bytes that are no text cannot be in a YAML file.

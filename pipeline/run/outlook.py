@@ -108,7 +108,8 @@ def _training(inputs: Inputs) -> str:
 def _gates(config: Config) -> str:
     gates = config.evaluation.model_dump(mode="json", exclude_none=True)
     names = ("min_accuracy", "max_regression", "min_class_accuracy", "max_class_regression")
-    found = [f"{name} {gates[name]}" for name in names if name in gates]
+    found = ["above_chance"] if config.evaluation.above_chance else []
+    found += [f"{name} {gates[name]}" for name in names if name in gates]
     found += [f"{len(gates['slices'])} slices"] if gates["slices"] else []
     return f"{', '.join(found)}, on the {config.evaluation.split} split"
 

@@ -51,6 +51,35 @@ for handle in ("gs://bucket/none", "s3://bucket/none"):
 back = pathlib.Path(sys.argv[1])
 copy_tree(layout.serving / "5", back)
 came["back"] = digest_of_folder(back)
+
+import pyarrow as pa, pyarrow.parquet as pq
+from components.example_gen.config import TableConfig
+from components.example_gen.sources.slices import Run
+from components.example_gen.sources.table import open_table
+from components.storage import as_path
+local = back.with_name("local.jpg")
+local.write_bytes(b"here")
+for name in ("owl/1.jpg", "wren/2.jpg"):
+    write_whole(as_path("gs://bucket/photos/" + name), name)
+rows = "image,label\\n" + "".join(f"{n},{n.split('/')[0]}\\n" for n in ("owl/1.jpg", "wren/2.jpg"))
+write_whole(as_path("gs://bucket/photos/labels.csv"), rows)
+write_whole(
+    as_path("gs://bucket/other/mixed.csv"),
+    f"image,label\\ngs://bucket/photos/owl/1.jpg,owl\\n{local},wren\\n",
+)
+write_whole(as_path("gs://bucket/photos/wrong.csv"), rows + "owl/3.jpg,owl\\n../x.jpg,owl\\n")
+packed = pa.BufferOutputStream()
+pq.write_table(pa.table({"image": [b"owl", b"wren"], "label": ["owl", "wren"]}), packed)
+as_path("gs://bucket/packed/a.parquet").write_bytes(packed.getvalue().to_pybytes())
+for path in ("photos/labels.csv", "other/mixed.csv", "packed/*.parquet", "photos/wrong.csv"):
+    try:
+        data = open_table(TableConfig(path=f"gs://bucket/{path}"), 1000)
+    except UserError as error:
+        came[path] = str(error)
+        continue
+    (shard,) = data.shards("train", [Run("train", 0, 2)])
+    images = sorted([i.source, i.image.decode(), i.error] for i in shard.images())
+    came[path] = [data.full_name, images, len(data.fingerprint([Run("train", 0, 2)]))]
 print("CAME" + json.dumps(came))
 """
 
@@ -105,3 +134,22 @@ def test_a_backbone_is_read_where_it_lies(came, sha256):
 def test_a_backbone_that_is_not_there_is_a_sentence(came):
     assert "no SavedModel (saved_model.pb) in gs://bucket/none" in came["gs://bucket/none"]
     assert "s3://bucket/none could not be downloaded" in came["s3://bucket/none"]
+
+
+def test_tables_and_their_images_are_read_where_they_lie(came):
+    files = [["owl/1.jpg", "owl/1.jpg", ""], ["wren/2.jpg", "wren/2.jpg", ""]]
+    assert came["photos/labels.csv"] == ["table/photos/labels.csv", files, 64]
+    name, images, _ = came["other/mixed.csv"]
+    assert name == "table/other/mixed.csv"
+    assert [[place[-9:], *rest] for place, *rest in images] == [
+        ["local.jpg", "here", ""],
+        ["owl/1.jpg", "owl/1.jpg", ""],
+    ]
+    rows = [["a.parquet#0", "owl", ""], ["a.parquet#1", "wren", ""]]
+    assert came["packed/*.parquet"] == ["table/packed/a.parquet", rows, 64]
+    assert came["photos/wrong.csv"].splitlines()[1:] == [
+        "  1 row names a path that leaves the table's folder (line 5: ../x.jpg): write it from the "
+        "root, as /photos/a.jpg",
+        "  1 row names a file that is not there (line 4: owl/3.jpg): copy it there, or remove the "
+        "row",
+    ]

@@ -302,6 +302,10 @@ def test_what_kfp_shows_has_its_types(packages):
             "data.folder /home/me/birds is on no volume that every step mounts",
         ),
         (
+            ("--image", IMAGE, "--set", "data={table: /home/me/labels.csv}"),
+            "data.table.path /home/me/labels.csv is on no volume that every step mounts",
+        ),
+        (
             (
                 *("--image", IMAGE),
                 *("--set", "data={tfrecords: {files: {train: /home/me/*}, class_names: [a, b]}}"),

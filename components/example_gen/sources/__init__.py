@@ -1,1 +1,1 @@
-"""Where images come from: tfds, a folder, TFRecords. Each source yields shards of records."""
+"""Where images come from: tfds, folders, tables, TFRecords. Each source yields shards."""

@@ -20,15 +20,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from components.example_gen.sources.folder_root import find_root
 from components.example_gen.sources.folder_shard import FolderShard
 from components.example_gen.sources.image_files import ImageFile, ImageFiles, list_images
 from components.example_gen.sources.shard import BYTES, RECORDS
 from components.example_gen.sources.slices import Run, split_infos
-from components.storage import as_path
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,19 @@ class FolderData:
         )
 
 
-def open_folder(folder: str, limit_bytes: int) -> FolderData:
-    """Lists a folder.
+def open_folder(folder: str, limit_bytes: int, slices: Collection[str] = ()) -> FolderData:
+    """Lists a folder, or the one inside of it that alone is there.
+
+    Args:
+      folder: a path or a gs:// URI.
+      limit_bytes: of a larger image, only the beginning is read.
+      slices: `data.splits`, whose splits are folders too.
 
     Raises:
       UserError: it is not a folder of images.
     """
-    return FolderData(folder, list_images(as_path(folder)), limit_bytes)
+    root, note = find_root(folder, slices)
+    listed = list_images(root)
+    if note:
+        listed = replace(listed, notes=(note, *listed.notes))
+    return FolderData(str(root), listed, limit_bytes)

@@ -40,11 +40,13 @@ class FolderShard(Shard):
       names: the run's files, relative to the folder.
       classes: the class index of each file.
       limit_bytes: of a larger file, this many bytes and one more are read.
+      columns: further features, each with a text for every file.
     """
 
     names: tuple[str, ...] = ()
     classes: tuple[int, ...] = ()
     limit_bytes: int = 0
+    columns: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     labelled: ClassVar[bool] = True
 
@@ -61,6 +63,8 @@ class FolderShard(Shard):
             features = example.features.feature
             features[IMAGE].bytes_list.value.append(stored.image)
             features[LABEL].int64_list.value.append(self.classes[place])
+            for name, values in self.columns:
+                features[name].bytes_list.value.append(values[place].encode("utf-8", "replace"))
             record = example.SerializeToString(deterministic=True)
             yield Stored(stored.source, record, stored.error, stored.size_bytes)
 

@@ -39,8 +39,10 @@ _LITTER = {
 }
 """Files that operating systems leave in folders, besides hidden ones."""
 
-_NOTES = {".cff", ".csv", ".htm", ".html", ".json", ".md", ".pdf", ".rst", ".tsv", ".txt", ".xml"}
-_NOTES |= {".yaml", ".yml"}
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+"""Ends of the names of tables."""
+_NOTES = {".cff", ".htm", ".html", ".json", ".md", ".pdf", ".rst", ".txt", ".xml", ".yaml", ".yml"}
+_NOTES |= {*TABLE_SUFFIXES}
 _NOTES_NAMED = {"license", "licence", "readme", "checksums", "notice"}
 """Files above the class folders that are not images."""
 

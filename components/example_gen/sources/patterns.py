@@ -15,6 +15,7 @@ from __future__ import annotations
 import glob
 import itertools
 import os
+from collections.abc import Collection
 from pathlib import PurePosixPath
 
 from components.errors import UserError
@@ -33,6 +34,19 @@ def fixed_folder(pattern: str) -> str:
     scheme, found, rest = pattern.partition("://") if is_uri(pattern) else ("", "", pattern)
     fixed = list(itertools.takewhile(lambda part: not is_pattern(part), _above(rest)))
     return f"{scheme}{found}{PurePosixPath(*fixed) if fixed else ''}"
+
+
+def common_folder(folders: Collection[str]) -> str:
+    """The nearest folder above all of these, which are all of one kind of storage.
+
+    >>> common_folder({"/data/train", "/data/test"}), common_folder({"gs://b/a/x", "gs://b/a/y"})
+    ('/data', 'gs://b/a')
+    """
+    first = min(folders)
+    if not is_uri(first):
+        return os.path.commonpath(folders)
+    scheme, _, _ = first.partition("://")
+    return f"{scheme}://{os.path.commonpath([f.partition('://')[2] for f in folders])}"
 
 
 def _above(path: str) -> tuple[str, ...]:

@@ -30,7 +30,8 @@ _PIECES = 16
 class Shard(abc.ABC):
     """A run of records in one stored file, and the output shard that they become.
 
-    Each kind of source has its own class: `TfdsShard`, `FolderShard`, `ExamplesShard`.
+    Each kind of source has its own class: `TfdsShard`, `FolderShard`, `TableShard`,
+    `ExamplesShard`.
 
     Attributes:
       split: `train`, `eval` or `test`.

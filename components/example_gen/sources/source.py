@@ -29,6 +29,7 @@ from components.example_gen.sources.own_splits import OwnSplits, own_slices
 from components.example_gen.sources.shard import Shard, first_records
 from components.example_gen.sources.slices import Run, check_once, settle
 from components.example_gen.sources.stored import NO_LABEL, first_label
+from components.example_gen.sources.table import open_table
 from components.example_gen.sources.tfds import open_tfds
 from components.example_gen.sources.tfrecords import open_tfrecords
 from components.example_gen.sources.unused import unused
@@ -44,8 +45,8 @@ class Source:
     """An opened data set and its splits.
 
     Attributes:
-      full_name: `tf_flowers/3.0.1`, tfds's name with config and version; `folder/my_flowers` and
-        `tfrecords/my_flowers`, by the folder's name.
+      full_name: `tf_flowers/3.0.1`, tfds's name with config and version; `folder/my_flowers`,
+        `table/my_flowers/labels.csv` and `tfrecords/my_flowers`, by the folder's name.
       data_dir: the folder that holds its files.
       class_names: the label's names in the order of their numbers.
       features: names of the features with a single value, including `label`.
@@ -188,7 +189,10 @@ def _own(data: Data, counts: Mapping[str, int]) -> OwnSplits:
 
 def _open(config: DataConfig) -> Data:
     if config.folder is not None:
-        return open_folder(config.folder, config.screen.max_bytes)
+        slices = config.splits.slices().values() if config.splits else ()
+        return open_folder(config.folder, config.screen.max_bytes, tuple(slices))
+    if config.table is not None:
+        return open_table(config.table, config.screen.max_bytes)
     if config.tfrecords is not None:
         return open_tfrecords(config.tfrecords)
     return open_tfds(config)

@@ -27,7 +27,7 @@ from components.errors import UserError
 from components.example_gen.config import TfRecordsConfig
 from components.example_gen.sources.example_label import KINDS, kinds_of
 from components.example_gen.sources.file_stat import size_and_time
-from components.example_gen.sources.patterns import matching
+from components.example_gen.sources.patterns import common_folder, matching
 from components.example_gen.sources.shard import first_records, pieces
 from components.example_gen.sources.slices import Run, mean_bytes, split_infos
 from components.example_gen.sources.stored import parsed
@@ -250,7 +250,4 @@ def _common(folders: set[str]) -> str:
             f"data.tfrecords.files: {first} and {max(folders)} are in two kinds of storage. "
             "Copy all files to one of them."
         )
-    if not is_uri(first):
-        return os.path.commonpath(folders)
-    scheme, _, _ = first.partition("://")
-    return f"{scheme}://{os.path.commonpath([f.partition('://')[2] for f in folders])}"
+    return common_folder(folders)

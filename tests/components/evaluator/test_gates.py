@@ -236,3 +236,19 @@ def test_a_sentence_names_the_gate_and_both_numbers():
 )
 def test_numbers_show_as_many_decimals_as_they_need(value, text):
     assert number(value) == text
+
+
+@pytest.mark.parametrize(("right", "passes"), [(59, False), (60, False), (61, True), (100, True)])
+def test_above_chance_is_above_naming_the_most_frequent_class(right, passes):
+    """Of 100 images 60 are of one class."""
+    config = EvaluationConfig(above_chance=True)
+    counts = {("label", "0"): 60, ("label", "1"): 40}
+    accuracies = {key: Measured(0.5, count=count) for key, count in counts.items()}
+    accuracies[OVERALL] = Measured(right / 100, count=100)
+    (gate,) = judge(config, accuracies, None, ("a", "b"))
+    assert (gate.key, gate.passed, gate.limit) == ("evaluation.above_chance", passes, 0.61)
+
+
+def test_above_chance_without_images_does_not_pass():
+    (gate,) = judge(EvaluationConfig(above_chance=True), {}, None, ("a", "b"))
+    assert not gate.passed

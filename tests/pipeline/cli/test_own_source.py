@@ -276,3 +276,139 @@ def test_init_and_the_choice_of_a_source_load_no_framework(tmp_path, photos):
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, env=environment)
+
+
+def write_labels(folder, name="labels.csv", label="label"):
+    files = sorted(path for path in folder.rglob("*.*") if path.parent != folder)
+    rows = [f"{path.relative_to(folder)},{path.parent.name}" for path in files]
+    (folder / name).write_text("\n".join([f"file_name,{label}", *rows]) + "\n")
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """Photographs and a table in one folder."""
+    folder = tmp_path_factory.mktemp("home") / "pets"
+    write_photos(folder, 120)
+    return folder
+
+
+def test_a_table_is_looked_at_as_its_folder_is(labelled):
+    table = write_labels(labelled)
+    config, says = settle(None, None, [], OwnSource(table=str(table)))
+    folder, _ = settle(None, None, [], OwnSource(folder=str(labelled)))
+    assert config.pipeline_name == "pets-labels"
+    assert config.data.table.path == str(table)
+    same = {"pipeline_name", "data"}
+    assert config.model_dump(exclude=same) == folder.model_dump(exclude=same)
+    assert config.data.splits == folder.data.splits
+    assert "120 images in 5 classes" in says
+    assert f"init --table {table}" in says
+
+
+def test_columns_of_a_table_are_given_by_overrides(labelled, tmp_path):
+    table = write_labels(labelled, "species.csv", label="species")
+    with pytest.raises(UserError, match=r"--set data\.table\.label=NAME"):
+        settle(None, None, [], OwnSource(table=str(table)))
+    given = ["data.table.label=species"]
+    config, says = settle(None, None, given, OwnSource(table=str(table)))
+    assert config.data.table.label == "species"
+    with pytest.raises(UserError, match=r"data\.table\.labl: no such key; did you mean label"):
+        settle(None, None, ["data.table.labl=species"], OwnSource(table=str(table)))
+    command = says.partition("`")[2].partition("`")[0].partition("init")[2]
+    written = bit_tfx("init", *command.split(), "--output", tmp_path / "pets.yaml")
+    assert written.returncode == 0, written.stderr
+    again = load_config(file=str(tmp_path / "pets.yaml"))
+    assert dump_config(again) == dump_config(config)
+
+
+def test_init_takes_columns_of_a_table_alone(tmp_path):
+    for arguments, says in (
+        ([], "give one of --folder and --table"),
+        (["--folder", "a", "--table", "b"], "give one of --folder and --table"),
+        (["--table", "b", "--set", "training.seed=3"], "init takes data.table.KEY=COLUMN"),
+    ):
+        ran = bit_tfx("init", *arguments, cwd=tmp_path)
+        assert (ran.returncode, says in ran.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("source", ["folder: pets", "table: pets/labels.csv"])
+def test_a_file_of_one_line_comes_to_what_the_command_line_comes_to(labelled, source):
+    write_labels(labelled)
+    file = labelled.parent / "one-line.yaml"
+    file.write_text(f"data: {{{source}}}\n")
+    config, says = settle(None, str(file), [], OwnSource())
+    key, _, name = source.partition(": ")
+    direct, _ = settle(None, None, [], OwnSource(**{key: str(labelled.parent / name)}))
+    assert dump_config(config) == dump_config(direct)
+    assert says.startswith("Not in one-line.yaml, so chosen: pipeline_name=pets")
+    for section in ("data.splits=", "backbone.handle=bit-mini", "evaluation.min_accuracy="):
+        assert section in says
+    assert "\n" not in says
+
+
+def test_what_a_short_file_has_stays(labelled, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        f"data: {{folder: '{labelled}', splits: {{train: 'train[:60%]', eval: 'train[60%:]'}}}}\n"
+        "training: {batch_size: 8}\n"
+        "evaluation: {min_accuracy: 0.3}\n"
+    )
+    config, says = settle(None, str(file), ["pipeline_name=mine"], OwnSource())
+    assert config.pipeline_name == "mine"
+    assert config.data.splits.train == "train[:60%]"
+    assert (config.training.batch_size, config.training.base_learning_rate) == (8, 0.2)
+    assert (config.evaluation.min_accuracy, config.evaluation.max_regression) == (0.3, None)
+    for kept in ("pipeline_name", "data", "batch_size", "evaluation"):
+        assert kept not in says
+    file.write_text(f"data: {{folder: '{labelled}'}}\nbackbone: {{handle: bit-mini}}\n")
+    config, _ = settle(None, str(file), [], OwnSource())
+    assert config.training == type(config.training)()
+
+
+def test_the_name_of_a_data_set_alone_has_a_gate_above_chance(tmp_path):
+    file = tmp_path / "beans.yaml"
+    file.write_text("data: {name: beans, version: 0.1.0}\n")
+    config, says = settle(None, str(file), [], OwnSource())
+    direct, _ = settle(None, None, ["data.version=0.1.0"], OwnSource(data="beans"))
+    assert dump_config(config) == dump_config(direct)
+    assert config.evaluation.above_chance
+    assert "evaluation.above_chance=true" in says
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("pipeline_name: x\n", "data: is required"),
+        ("data: {folder: /a, name: b}\n", "give one of name, folder, table, tfrecords"),
+        ("data: {folder: /a, fodler: b}\n", "data.fodler: no such key; did you mean folder"),
+        ("data: {folder: /no/such/folder}\n", "data.folder /no/such/folder cannot be listed"),
+        ("data: {table: /no/such.csv}\n", "data.table: no file matches /no/such.csv"),
+    ],
+)
+def test_a_short_file_that_is_wrong_is_refused(tmp_path, text, says):
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(UserError) as error:
+        settle(None, str(tmp_path / "x.yaml"), [], OwnSource())
+    assert says in str(error.value)
+
+
+def test_heic_without_its_plug_in_says_what_to_type(monkeypatch):
+    from pipeline.inputs import fit as module
+
+    assert fit(made([0, 1] * 50, formats={"heic": 40}), never).values["data"]["screen"] == {
+        "convert": ["heic"]
+    }
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(UserError) as error:
+        fit(made([0, 1] * 50, formats={"heic": 40, "jpeg": 3}), never)
+    text = str(error.value)
+    assert "40 of 43 images looked at are HEIC" in text
+    assert "uv pip install pillow-heif" in text
+    assert (
+        "cp -r /data/x /data/x-jpeg && find /data/x-jpeg -iname '*.heic' -exec heif-convert" in text
+    )
+    assert "{} {}.jpg \\; -delete; then give /data/x-jpeg." in text
+    assert (
+        "screen" not in fit(made([0, 1] * 50, formats={"heic": 1, "jpeg": 3}), never).values["data"]
+    )

@@ -264,6 +264,19 @@ def test_every_pattern_of_tfrecords_counts_from_the_file(file, tmp_path, monkeyp
     assert load_config(file=file(folder)).data.folder == str(tmp_path / "photos")
 
 
+@pytest.mark.parametrize("form", ["t/*.csv", "{path: 't/*.csv'}"])
+def test_a_table_counts_from_the_file_in_either_form(file, tmp_path, monkeypatch, form):
+    text = MINIMAL.replace("name: cifar10", f"table: {form}")
+    monkeypatch.chdir("/")
+    table = load_config(file=file(text), overrides=["data.table.label=species"]).data.table
+    assert (table.path, table.label) == (str(tmp_path / "t" / "*.csv"), "species")
+    given = ["data.table=own.csv", "data.table.image=file"]
+    table = load_config(file=file(text), overrides=given).data.table
+    assert (table.path, table.image, table.label) == ("/own.csv", "file", None)
+    uri = MINIMAL.replace("name: cifar10", "table: gs://bucket/a.csv")
+    assert load_config(file=file(uri)).data.table.path == "gs://bucket/a.csv"
+
+
 def test_the_folder_that_a_pattern_counts_from_is_no_pattern(tmp_path):
     folder = tmp_path / "run [1]"
     (folder / "records").mkdir(parents=True)

@@ -69,3 +69,28 @@ def test_the_summary_has_the_resolved_configuration(tmp_path, photos):
     Record(summary).take(event)
     assert summary.config["data"]["splits"] == {"train": "train", "eval": "val", "test": "test"}
     assert summary.config["evaluation"] == dump_config(config)["evaluation"]
+
+
+def test_columns_that_the_evaluation_slices_by_come_with_the_table(tmp_path, photos):
+    files = [path.relative_to(photos) for path in sorted(photos.rglob("*.jpg"))]
+    rows = [f"{path},{path.parts[1]},{path.parts[0]},{path.name[3]}" for path in files]
+    table = photos / "labels.csv"
+    table.write_text("\n".join(["path,label,split,camera", *rows]) + "\n")
+
+    def resolved(feature, *more):
+        slices = [f"{{feature: {each}, min_accuracy: 0.1}}" for each in (feature, "image_side")]
+        given = [f"data={{table: {table}}}", f"evaluation.slices=[{', '.join(slices)}]", *more]
+        return resolve(config_of(photos, *given), Layout(tmp_path / "out"))
+
+    inputs = resolved("camera")
+    assert inputs.config.data.table.columns == ("camera",)
+    assert inputs.source.features == ("label", "camera")
+    counts = {split: inputs.source.num_examples(split) for split in inputs.source.slices}
+    assert counts == {"train": 120, "eval": 45, "test": 30}
+    again = resolved("camera", "data.table.columns=[camera]")
+    assert (again.key, again.source.fingerprint) == (inputs.key, inputs.source.fingerprint)
+    assert resolved("image_side").source.fingerprint != inputs.source.fingerprint
+    with pytest.raises(UserError, match=r"data\.table\.columns: .*'camra'; did you mean 'camera'"):
+        resolved("camra")
+    with pytest.raises(UserError, match=r"slices\.0\.feature: there is no feature 'camera'"):
+        resolved("camera", "data.table.columns=[]")
