@@ -60,6 +60,7 @@ def pictures_settings(config: Config, inputs: Inputs) -> PicturesSettings:
         shuffle_buffer=training.shuffle_buffer,
         seed=training.seed,
         mixup=mixup_rule(training),
+        augmentation=training.augmentation,
         background=config.preprocessing.background,
     )
 

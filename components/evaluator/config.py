@@ -75,6 +75,16 @@ class EvaluationConfig(Section):
         description="How far the accuracy on the images of each class may fall below the "
         "baseline's: one number, or `{class name: number}`.",
     )
+    min_balanced_accuracy: Ratio | None = Field(
+        None,
+        description="Floor of the balanced accuracy on the split: the mean of the recalls of the "
+        "classes that have images in it.",
+    )
+    min_macro_f1: Ratio | None = Field(
+        None,
+        description="Floor of the macro-F1 on the split: the mean of the F1 scores of the classes "
+        "that have images in it or were predicted.",
+    )
     slices: Annotated[tuple[SliceGate, ...], Field(strict=False)] = Field(
         (), description="Gates on slices by other features."
     )
@@ -92,8 +102,8 @@ class EvaluationConfig(Section):
     )
     confident: bool = Field(
         False,
-        description="Whether the lower end of the accuracy's 95 % interval (Wilson), and not the "
-        "accuracy, must clear the floors.",
+        description="Whether the lower end of a metric's 95 % interval (Wilson's of an accuracy), "
+        "and not the metric, must clear the floors.",
     )
     top_k: int = Field(5, ge=2, description="k of the top-k accuracy; at most classes - 1 is used.")
     batch_size: int = Field(
@@ -112,7 +122,10 @@ class EvaluationConfig(Section):
 
     @model_validator(mode="after")
     def _some_gate(self) -> EvaluationConfig:
-        floors = (self.min_accuracy, self.min_class_accuracy)
+        floors = (
+            *(self.min_accuracy, self.min_class_accuracy),
+            *(self.min_balanced_accuracy, self.min_macro_f1),
+        )
         changes = (self.max_regression, self.max_class_regression)
         others = self.slices or self.above_chance
         if all(gate is None for gate in floors + changes) and not others:

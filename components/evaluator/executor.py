@@ -34,6 +34,7 @@ from components.evaluator.results import (
     BASELINE,
     CANDIDATE,
     accuracies,
+    means_over_classes,
     write_findings,
     write_gates,
 )
@@ -79,6 +80,7 @@ class Executor(SettingsExecutor[EvaluatorSettings], base_beam_executor.BaseBeamE
             accuracies(findings.baseline) if BASELINE in models else None,
             settings.class_names,
             findings.unanswered,
+            means_over_classes(findings.candidate),
         )
         write_gates(gates, evaluation)
         accuracy = judged.get(OVERALL)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from components.evaluator.config import EvaluationConfig, SliceGate, limit_for
 from components.transform.features import LABEL
@@ -24,6 +25,13 @@ TOLERANCE = 5e-7
 """For rounding: 0.8 - 0.1 is 0.7000000000000001."""
 
 OVERALL: Slice = ("", "")
+
+MEANS = {
+    "balanced_accuracy": ("balanced accuracy", "MOVER"),
+    "macro_f1": ("macro-F1", "bootstrap"),
+}
+"""Means over the classes by name: what a gate calls them, and the method of their interval."""
+_METHODS = {f"evaluation.min_{name}": method for name, (_, method) in MEANS.items()}
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Gate:
       limit: what `value` must reach; None where the baseline's number is missing.
       baseline: the baseline's number, for gates that compare.
       sentence: the gate with its numbers, as the user reads it.
-      point: the accuracy itself where `value` is the lower end of its interval.
+      point: the metric itself where `value` is the lower end of its interval.
     """
 
     key: str
@@ -89,7 +97,7 @@ def compare(
       value: the number that is compared; None where it could not be measured.
       limit: what it must reach; None where the baseline's number is missing.
       baseline: the baseline's number, for gates that compare.
-      point: the accuracy itself where `value` is the lower end of its interval.
+      point: the metric itself where `value` is the lower end of its interval.
       missing: why there is no number.
     """
     if value is None or limit is None or not math.isfinite(value + limit):
@@ -100,8 +108,9 @@ def compare(
     verb = "reaches" if passed else "is below"
     measured = f"{subject} {number(value)}"
     if point is not None:
+        method = _METHODS.get(key, "Wilson")
         measured = (
-            f"the lower end {number(value)} of the 95 % interval (Wilson) of {subject} "
+            f"the lower end {number(value)} of the 95 % interval ({method}) of {subject} "
             f"{number(point)}"
         )
     compared = f" (the baseline has {number(baseline)})" if baseline is not None else ""
@@ -121,6 +130,7 @@ def judge(
     baseline: Accuracies | None,
     class_names: Sequence[str],
     not_finite: int = 0,
+    means: Mapping[str, Measured] = MappingProxyType({}),
 ) -> list[Gate]:
     """Every gate that applies; one that compares needs a baseline to compare with.
 
@@ -131,6 +141,7 @@ def judge(
       class_names: names by class index.
       not_finite: images for which the model gave NaN or infinity, or no probability above 0; any
         is too many, because the class that it names for them means nothing.
+      means: the candidate's means over the classes, by name.
 
     Returns:
       One gate or more: where no configured one applies, one that says so and does not pass.
@@ -142,6 +153,7 @@ def judge(
     if config.above_chance:
         limit = _above_chance(model)
         found += gates.of("evaluation", OVERALL, "accuracy", limit, None, floor="above_chance")
+    found += gates.of_means(means)
     for index, name in enumerate(class_names):
         found += gates.of(
             "evaluation",
@@ -216,6 +228,23 @@ class _Gates:
             limit = before - change_limit if before is not None and _known(before) else None
             yield compare(
                 f"{section}.{change}", subject, measured.value, limit, before, missing=missing
+            )
+
+    def of_means(self, means: Mapping[str, Measured]) -> Iterator[Gate]:
+        """The floors of the means over the classes, where they are configured."""
+        for name, (subject, _) in MEANS.items():
+            limit = getattr(self.config, f"min_{name}")
+            if limit is None:
+                continue
+            measured = means.get(name, Measured(None))
+            confident = self.config.confident
+            yield compare(
+                f"evaluation.min_{name}",
+                subject,
+                measured.lower if confident else measured.value,
+                limit,
+                point=measured.value if confident else None,
+                missing="" if measured.count else f"no image in the {self.config.split} split",
             )
 
 

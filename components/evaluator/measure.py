@@ -22,11 +22,13 @@ import tensorflow_model_analysis as tfma
 from numpy.typing import NDArray
 
 from components.evaluator import intervals, ranking
+from components.evaluator.class_means import balanced_accuracy, class_means
 from components.evaluator.gates import OVERALL, Measured, Slice
 from components.evaluator.prediction_table import rows_by_slice
 from components.evaluator.predictions import slice_of
 from components.evaluator.results import (
     ACCURACY,
+    BALANCED_ACCURACY,
     BASELINE,
     CANDIDATE,
     EXAMPLE_COUNT,
@@ -34,7 +36,7 @@ from components.evaluator.results import (
     Findings,
     Metrics,
 )
-from components.transform.features import NO_CLASS
+from components.transform.features import LABEL, NO_CLASS
 
 _HIGHEST_LOSS = -math.log(ranking.LEAST_PROBABILITY)
 _DECIMALS = 12
@@ -44,7 +46,7 @@ _DECIMALS = 12
 def measure(evaluation: str, table: Any) -> Findings:
     """The metrics of both models with their intervals.
 
-    The loss of the baseline has none: its predictions are not stored.
+    The loss of the baseline has none, and it has no macro-F1: its predictions are not stored.
 
     Args:
       evaluation: folder of the ModelEvaluation artifact, with TFMA's result.
@@ -61,9 +63,11 @@ def measure(evaluation: str, table: Any) -> Findings:
         raise RuntimeError(f"{judged} images were judged, and {len(table)} predictions written")
     predicted = table["predicted"].to_numpy()
     own = table["label_probability"].to_numpy()
+    candidate = _with_losses(_with_shares(candidate), table, ranking.losses(own, predicted))
+    baseline = _with_shares(_read(evaluation, BASELINE)) if compared else {}
     return Findings(
-        candidate=_with_losses(_with_shares(candidate), table, ranking.losses(own, predicted)),
-        baseline=_with_shares(_read(evaluation, BASELINE)) if compared else {},
+        candidate=_with_overall(candidate, class_means(table["label"].to_numpy(), predicted)),
+        baseline=_with_overall(baseline, _mean_of_recalls(baseline)),
         unanswered=int((predicted == NO_CLASS).sum()),
         clipped=ranking.num_clipped(own, predicted),
     )
@@ -105,6 +109,21 @@ def _with_share(measured: Measured) -> Measured:
         return measured
     lower, upper = intervals.wilson(round(measured.value * measured.count), measured.count)
     return replace(measured, lower=lower, upper=upper)
+
+
+def _with_overall(metrics: Metrics, more: dict[str, Measured]) -> Metrics:
+    """With more metrics of all images."""
+    return {**metrics, OVERALL: {**metrics[OVERALL], **more}} if more else metrics
+
+
+def _mean_of_recalls(metrics: Metrics) -> dict[str, Measured]:
+    """The balanced accuracy, from TFMA's accuracies of the classes; {} without any."""
+    recalls = [values[ACCURACY] for key, values in metrics.items() if key[0] == LABEL]
+    if not recalls or any(each.value is None for each in recalls):
+        return {}
+    trials = np.array([each.count for each in recalls])
+    hits = np.rint(np.array([each.value for each in recalls]) * trials)
+    return {BALANCED_ACCURACY: balanced_accuracy(hits, trials)}
 
 
 def _with_losses(metrics: Metrics, table: Any, losses: NDArray[np.float64]) -> Metrics:

@@ -14,13 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from components.evaluator.gates import OVERALL, Gate, Measured, Slice
+from components.evaluator.gates import MEANS, OVERALL, Gate, Measured, Slice
 from components.finite import read_json, write_json
 from components.storage import as_path
 from components.transform.features import LABEL
 
 ACCURACY, LOSS, EXAMPLE_COUNT = "accuracy", "loss", "example_count"
-"""Names of metrics; those that end with ACCURACY are shares of images."""
+"""Names of TFMA's metrics; those that end with ACCURACY are shares of images."""
+BALANCED_ACCURACY, MACRO_F1 = MEANS
+"""Means over the classes, of all images (`class_means`)."""
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 _GATES, _METRICS = "gates.json", "metrics.json"
@@ -106,6 +108,12 @@ def _metrics(rows: Sequence[Mapping[str, Any]]) -> Metrics:
 def accuracies(metrics: Metrics) -> dict[Slice, Measured]:
     """The accuracy of every slice that has images."""
     return {key: values[ACCURACY] for key, values in metrics.items() if ACCURACY in values}
+
+
+def means_over_classes(metrics: Metrics) -> dict[str, Measured]:
+    """Those of all images, by name; {} where nothing was judged."""
+    overall = metrics.get(OVERALL, {})
+    return {name: overall[name] for name in MEANS if name in overall}
 
 
 def summarise(metrics: Mapping[Slice, dict[str, Measured]], class_names: Sequence[str]) -> Any:

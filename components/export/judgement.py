@@ -25,10 +25,18 @@ from numpy.typing import NDArray
 
 from components.errors import UserError
 from components.evaluator import intervals, ranking
+from components.evaluator.class_means import class_means
 from components.evaluator.config import EvaluationConfig
-from components.evaluator.gates import Gate, Measured, Slice, judge, number
+from components.evaluator.gates import MEANS, OVERALL, Gate, Measured, Slice, judge, number
 from components.evaluator.prediction_table import rows_by_slice, tabulate
-from components.evaluator.results import ACCURACY, EXAMPLE_COUNT, LOSS, Metrics, accuracies
+from components.evaluator.results import (
+    ACCURACY,
+    EXAMPLE_COUNT,
+    LOSS,
+    Metrics,
+    accuracies,
+    means_over_classes,
+)
 from components.export.formats import Format
 from components.transform.features import NO_CLASS
 
@@ -138,7 +146,7 @@ def _gate(
 
 
 def metrics_of(table: pa.Table) -> Metrics:
-    """Accuracy and loss of every slice, as the Evaluator measures them.
+    """Accuracy and loss of every slice, and the means over the classes, as the Evaluator's.
 
     Args:
       table: of predictions (`components.evaluator.prediction_table.tabulate`).
@@ -155,6 +163,8 @@ def metrics_of(table: pa.Table) -> Metrics:
             ACCURACY: Measured(float(right[rows].mean()), lower, upper, count),
             LOSS: Measured(mean if math.isfinite(mean) else None, count=count),
         }
+    if found:
+        found[OVERALL] |= class_means(table["label"].to_numpy(), predicted)
     return found
 
 
@@ -210,7 +220,14 @@ def judge_answers(
     gates = (
         *answer_gates(format_, answers.converted),
         *agreement_gates(format_, agreement),
-        *judge(evaluation, accuracies(after), accuracies(before), class_names, unanswered),
+        *judge(
+            evaluation,
+            accuracies(after),
+            accuracies(before),
+            class_names,
+            unanswered,
+            means_over_classes(after),
+        ),
     )
     return Judgement(gates, before, after, agreement)
 
@@ -235,8 +252,8 @@ def evaluation_of_card(card: Mapping[str, Any], class_names: Sequence[str]) -> E
             continue
         value = limit if baseline is None else max(baseline - limit, 0.0)
         found["confident"] = found.get("confident", False) or gate["point"] is not None
-        if gate["subject"] == ACCURACY:
-            # The limit of this one follows from the images.
+        if gate["subject"] in {ACCURACY, *(subject for subject, _ in MEANS.values())}:
+            # The limit of above_chance follows from the images.
             found[key] = True if key == "above_chance" else value
         for name in class_names:
             if gate["subject"] == f"{ACCURACY} of class {name!r}":

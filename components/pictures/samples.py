@@ -69,6 +69,7 @@ def _draws(split: Split, settings: PicturesSettings) -> Draws:
         sizes=settings.sizes,
         mixup=mixup_alpha(settings.mixup, split.count),
         num_classes=len(settings.class_names),
+        augmentation=settings.augmentation,
     )
 
 

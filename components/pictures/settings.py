@@ -16,6 +16,7 @@ from typing import Annotated
 from pydantic import Field
 
 from components.section import Names, Section
+from components.trainer.config import Augmentation
 from components.transform.config import WHITE, Colour, ImageSizes
 
 BEFORE, AFTER = "before.png", "after.png"
@@ -32,6 +33,7 @@ class PicturesSettings(Section):
       shuffle_buffer: examples in the shuffle buffer.
       seed: of order, augmentation and MixUp.
       mixup: alpha; 0 is none, None the paper's for the number of images.
+      augmentation: besides crop and flip.
       background: RGB behind what is transparent.
     """
 
@@ -41,4 +43,5 @@ class PicturesSettings(Section):
     shuffle_buffer: int
     seed: int
     mixup: float | None
+    augmentation: Augmentation = Augmentation()
     background: Annotated[Colour, Field(strict=False)] = WHITE

@@ -1,4 +1,4 @@
-"""Random flips, crops and MixUp, as functions of a batch and a seed.
+"""Augmentation and MixUp, as functions of a batch and a seed.
 
 >>> images = tf.random.stateless_uniform((4, 160, 160, 3), seed=(0, 1))
 >>> sizes = ImageSizes(resize=160, evaluate=128, crop=128, flip=True)
@@ -14,7 +14,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from components.trainer.config import Augmentation
+from components.trainer.randaugment import randaugment
+from components.trainer.regions import erase, inception_crop
 from components.transform.config import ImageSizes
+
+NONE = Augmentation()
 
 
 def augment(
@@ -23,20 +28,60 @@ def augment(
     seed: tf.Tensor,
     place: int | tf.Tensor = 0,
     batch_size: int | None = None,
+    more: Augmentation = NONE,
 ) -> tf.Tensor:
-    """Flips and crops every image at random, independently of the others.
+    """Changes every image at random, independently of the others.
+
+    Flip, then crop (of a fixed or a random size), then RandAugment, then random erasing.
 
     Args:
-      images: float32 [N, R, R, 3].
+      images: float32 [N, R, R, 3] in [0, 1].
       sizes: `flip`; `crop`, the side C of the crop, None for no crop.
       seed: int64 [2], of the step.
       place: position of the first image in the step's batch.
       batch_size: of that batch; None if `images` is all of it. An image's draws depend on the
         seed, its position and the batch size.
+      more: what is done besides the flip and the crop of a fixed size.
 
     Returns:
       float32 [N, C, C, 3], or [N, R, R, 3] without a crop.
     """
+    if more == NONE:
+        return _flipped_and_cropped(images, sizes, seed, place, batch_size)
+    side = sizes.crop or images.shape[1]
+    if more.inception_crop is not None:
+        # It takes the place of the crop of a fixed size.
+        sizes = sizes.model_copy(update={"crop": None})
+    images = _flipped_and_cropped(images, sizes, seed, place, batch_size)
+    of_batch = tf.random.experimental.stateless_fold_in(seed, 2)
+
+    def one(drawn: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        image, position = drawn
+        own = tf.random.experimental.stateless_fold_in(of_batch, position)
+        crop_seed, changes_seed, erase_seed = tf.unstack(tf.random.split(own, 3))
+        if more.inception_crop is not None:
+            image = inception_crop(image, side, more.inception_crop, crop_seed)
+        if more.randaugment is not None:
+            layers, magnitude = more.randaugment.layers, more.randaugment.magnitude
+            image = randaugment(image, layers, magnitude, changes_seed)
+        if more.random_erasing:
+            image = erase(image, more.random_erasing, erase_seed)
+        return image
+
+    return tf.map_fn(
+        one,
+        (images, place + tf.range(tf.shape(images)[0])),
+        fn_output_signature=tf.TensorSpec((side, side, 3), tf.float32),
+    )
+
+
+def _flipped_and_cropped(
+    images: tf.Tensor,
+    sizes: ImageSizes,
+    seed: tf.Tensor,
+    place: int | tf.Tensor,
+    batch_size: int | None,
+) -> tf.Tensor:
     flip_seed, top_seed, left_seed = tf.unstack(tf.random.split(seed, 3))
     count, side = tf.shape(images)[0], images.shape[1]
     total = count if batch_size is None else batch_size

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag, field_validator, model_validator
 
 from components.section import AUTO_OR, VALUE, Auto, Section, union_by_type
-from components.trainer.schedule import keras_io_schedule
+from components.trainer.schedule import Decay, keras_io_schedule
 
 
 class ExplicitSchedule(Section):
@@ -28,6 +28,11 @@ class ExplicitSchedule(Section):
         (), description="Steps after which the learning rate is divided by ten."
     )
     warmup: int = Field(0, ge=0, description="Steps over which the learning rate rises from zero.")
+    decay: Decay = Field(
+        "steps",
+        description="How the rate falls after the warm-up. `steps`: at the `boundaries`; `cosine`: "
+        "along half a cosine, to zero at the end of `steps`.",
+    )
 
     @field_validator("boundaries")
     @classmethod
@@ -42,6 +47,8 @@ class ExplicitSchedule(Section):
             raise ValueError(
                 f"boundaries must be below steps {self.steps}, but one is {self.boundaries[-1]}"
             )
+        if self.decay == "cosine" and self.boundaries:
+            raise ValueError("decay cosine has no boundaries: leave them out, or decay")
         first = self.boundaries[0] if self.boundaries else self.steps
         if self.warmup > first:
             raise ValueError(
@@ -59,7 +66,41 @@ Schedule = Annotated[
         "Input should be `keras_io`, `hyperrule`, or a section with `steps` and `boundaries`",
     ),
 ]
+Weights = Annotated[
+    Annotated[Literal["balanced"], Tag("<named>")]
+    | Annotated[dict[str, Annotated[float, Field(gt=0)]], Field(min_length=1), Tag("<by_class>")],
+    union_by_type(
+        {"<named>": str, "<by_class>": dict},
+        "class_weights",
+        "Input should be `balanced`, or a weight for each class that is named",
+    ),
+]
 Count = Annotated[int, Field(ge=1), VALUE]
+
+
+class RandAugmentConfig(Section):
+    """How much RandAugment changes an image."""
+
+    layers: int = Field(
+        2, ge=1, le=10, description="Operations for each image, one after the other."
+    )
+    magnitude: float = Field(
+        5.0, ge=0, le=10, description="Their strength, from 0, which is nothing, to 10."
+    )
+
+
+class Augmentation(Section):
+    """What is done to training images besides the flip and the crop of a fixed size.
+
+    Attributes:
+      inception_crop: least share of the area that a crop of random size has; None for no such crop.
+      randaugment: None for none.
+      random_erasing: probability that a part of an image is erased.
+    """
+
+    inception_crop: float | None = None
+    randaugment: RandAugmentConfig | None = None
+    random_erasing: float = 0.0
 
 
 class TrainingConfig(Section):
@@ -105,6 +146,45 @@ class TrainingConfig(Section):
         "auto",
         description="Alpha of MixUp's Beta distribution; 0 turns MixUp off. auto: the paper's "
         "value with `hyperrule` (0.1 from 20,000 training images on), otherwise 0.",
+    )
+    inception_crop: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="The least share of the image's area in a crop of random size and shape (3:4 "
+        "to 4:3), which is resized to preprocessing.crop, or to preprocessing.resize if that is "
+        "null; big_vision takes 0.05. null: the crop has a fixed size.",
+    )
+    randaugment: RandAugmentConfig | None = Field(
+        None,
+        description="RandAugment: each training image goes through `layers` of fourteen "
+        "operations (contrast, rotation, ...) at the strength `magnitude`; null does none.",
+    )
+    random_erasing: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="The probability that a rectangle of a training image (2 to 40 % of its area) "
+        "is replaced by noise.",
+    )
+    label_smoothing: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="The share of a label that is given to all classes in equal parts, in the "
+        "training loss.",
+    )
+    class_weights: Weights | None = Field(
+        None,
+        description="How much an image counts in the training loss, by its class. `balanced`: "
+        "images / (classes * images of the class), as scikit-learn has it; or `{class name: "
+        "number}`, 1 for those that are not named; null: all alike.",
+    )
+    clip_norm: float | None = Field(
+        None,
+        gt=0,
+        description="The largest norm of all gradients together: longer ones are scaled down to "
+        "it in each step; big_vision takes 1.0. null scales none.",
     )
     shuffle_buffer: int = Field(
         10_000, ge=1, description="The number of records in the shuffle buffer."
@@ -158,6 +238,15 @@ class TrainingConfig(Section):
         description="Seconds between two checkpoints, from which a run that was killed resumes; 0 "
         "writes one after every step.",
     )
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What is done to training images, of the keys here."""
+        return Augmentation(
+            inception_crop=self.inception_crop,
+            randaugment=self.randaugment,
+            random_erasing=self.random_erasing,
+        )
 
     @model_validator(mode="after")
     def _batch_is_split_evenly(self) -> TrainingConfig:

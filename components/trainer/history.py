@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -68,17 +69,26 @@ def _writer(folder: str | None, name: str) -> tf.summary.SummaryWriter:
     return tf.summary.create_file_writer(os.path.join(folder, name))
 
 
-def hyperparameters(job: Job, plan: Plan, calibration: Calibration | None) -> dict[str, Any]:
+def hyperparameters(
+    job: Job,
+    plan: Plan,
+    calibration: Calibration | None,
+    class_weights: Sequence[float] | None = None,
+) -> dict[str, Any]:
     """What was trained with, what a search chose included, by key.
 
     `mode`, `training` with every key of that section, `plan`, which follows from it,
-    `base_model`, the folder of the model that it started from, None for the backbone alone, and
-    `calibration`, None without one.
+    `base_model`, the folder of the model that it started from, None for the backbone alone,
+    `sizes` of the images, `class_weights` by class, None where all count alike, and `calibration`,
+    None without one.
     """
     return {
         "mode": job.settings.mode,
         "training": job.settings.training.model_dump(mode="json"),
         "plan": asdict(plan),
         "base_model": job.base_model,
+        "sizes": job.settings.sizes.model_dump(mode="json"),
+        "class_weights": class_weights
+        and dict(zip(job.settings.class_names, class_weights, strict=True)),
         "calibration": asdict(calibration) if calibration else None,
     }

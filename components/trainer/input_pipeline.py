@@ -16,6 +16,7 @@ at any step, and reads the same batches whatever is cached.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -24,9 +25,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
+from numpy.typing import NDArray
 
-from components.trainer.augment import augment, mixup
+from components.trainer.augment import NONE, augment, mixup
 from components.trainer.cache import CachedSplit
+from components.trainer.config import Augmentation
 from components.transform.config import ImageSizes
 from components.transform.features import IMAGE, LABEL, TRAIN_IMAGE
 
@@ -35,6 +38,8 @@ _ENDLESS = sys.maxsize
 
 # Fixed, so that the order of records does not depend on the number of cores.
 _FILES_AT_ONCE = 8
+
+_LABELS_AT_ONCE = 256
 
 DECODED_AT_ONCE = 32
 """Images per decoding call, at most: calls run in parallel, so each must use little memory."""
@@ -49,12 +54,14 @@ class Split:
       count: number of elements.
       fetch: n elements -> (inputs float32 [n, ...], labels int64 [n]).
       at_once: the best number of elements for one call of `fetch`, at most.
+      labels: n elements -> labels int64 [n], without their inputs; None asks `fetch`.
     """
 
     elements: tf.data.Dataset
     count: int
     fetch: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
     at_once: int
+    labels: Callable[[tf.Tensor], tf.Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ class Draws:
       sizes: crop and flip; None for inputs other than images.
       mixup: alpha; 0 is no MixUp.
       num_classes: length of the soft labels.
+      augmentation: of images, besides crop and flip.
       worker: (index, count) of this worker, which reads its part of each batch.
     """
 
@@ -77,6 +85,7 @@ class Draws:
     sizes: ImageSizes | None
     mixup: float = 0.0
     num_classes: int = 0
+    augmentation: Augmentation = NONE
     worker: tuple[int, int] = (0, 1)
 
 
@@ -105,12 +114,14 @@ def stored_split(
     spec = graph.transformed_feature_spec()
     image = TRAIN_IMAGE if training and TRAIN_IMAGE in spec else IMAGE
     records = tf.data.TFRecordDataset(sorted(files), "GZIP", num_parallel_reads=_FILES_AT_ONCE)
-    return Split(records, count, _transform(graph, image), DECODED_AT_ONCE)
+    return Split(records, count, _transform(graph, image), DECODED_AT_ONCE, _labels(graph))
 
 
 def cached_split(cached: CachedSplit) -> Split:
     """A split that is read from the cache."""
-    return Split(tf.data.Dataset.range(cached.count), cached.count, cached.fetch, _ENDLESS)
+    elements = tf.data.Dataset.range(cached.count)
+    labels = functools.partial(tf.gather, tf.constant(cached.labels, tf.int64))
+    return Split(elements, cached.count, cached.fetch, _ENDLESS, labels)
 
 
 def worker_part(split: Split, worker: tuple[int, int]) -> Split:
@@ -132,7 +143,17 @@ def subset_of(split: Split, chosen: np.ndarray) -> Split:
     wanted = tf.constant(chosen)
     elements = split.elements.enumerate().filter(lambda place, _: wanted[place])
     elements = _mapped(elements, lambda _, element: element)
-    return Split(elements, int(np.count_nonzero(chosen)), split.fetch, split.at_once)
+    return replace(split, elements=elements, count=int(np.count_nonzero(chosen)))
+
+
+def label_counts(split: Split, num_classes: int) -> NDArray[np.int64]:
+    """How many elements each class has, int64 [num_classes]; no image is decoded."""
+    read = split.labels or (lambda elements: split.fetch(elements)[1])
+    size = _LABELS_AT_ONCE if split.labels else split.at_once
+    counts = np.zeros(num_classes, np.int64)
+    for labels in _mapped(split.elements.batch(size), read).as_numpy_iterator():
+        counts += np.bincount(labels, minlength=num_classes)
+    return counts
 
 
 def one_pass(split: Split, batch_size: int) -> tf.data.Dataset:
@@ -167,7 +188,7 @@ def train_batches(split: Split, draws: Draws, first_step: int = 0) -> tf.data.Da
         if draws.sizes is not None:
             place = tf.cast(index * share + number % chunks * size, tf.int32)
             seed = _seed(draws, number // chunks)
-            inputs = augment(inputs, draws.sizes, seed, place, draws.batch_size)
+            inputs = augment(inputs, draws.sizes, seed, place, draws.batch_size, draws.augmentation)
         return inputs, labels
 
     def mix(batch: tuple[tf.Tensor, tf.Tensor], step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -226,3 +247,9 @@ def _transform(graph: tft.TFTransformOutput, image: str) -> Any:
         return features[image], features[LABEL]
 
     return transform
+
+
+def _labels(graph: tft.TFTransformOutput) -> Callable[[tf.Tensor], tf.Tensor]:
+    # Transform passes labels on as they are.
+    spec = graph.raw_feature_spec()[LABEL]
+    return lambda serialized: tf.io.parse_example(serialized, {LABEL: spec})[LABEL]

@@ -89,9 +89,15 @@ class BiTClassifier(tf.Module):
         return [*self.backbone.variables, *self.head_variables]
 
 
-def make_optimizer(precision: str) -> Any:
-    """SGD with momentum 0.9, whose rate is set before every step; float16 scales the loss."""
-    optimizer = keras.optimizers.SGD(0.0, momentum=MOMENTUM)
+def make_optimizer(precision: str, clip_norm: float | None = None) -> Any:
+    """SGD with momentum 0.9, whose rate is set before every step; float16 scales the loss.
+
+    Args:
+      precision: `training.precision`.
+      clip_norm: norm of all gradients together, summed over devices, that a step has at most.
+    """
+    # With `global_clipnorm` None Keras clips nothing.
+    optimizer = keras.optimizers.SGD(0.0, momentum=MOMENTUM, global_clipnorm=clip_norm)
     if precision == "mixed_float16":
         return keras.mixed_precision.LossScaleOptimizer(optimizer)
     return optimizer

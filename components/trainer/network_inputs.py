@@ -30,6 +30,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.errors import UserError
+from components.trainer.augment import NONE
 from components.trainer.cache import SplitCache
 from components.trainer.input_pipeline import (
     Split,
@@ -92,7 +93,8 @@ def inputs_of(
     """
     frozen, sizes = settings.mode == "head_only", settings.sizes
     crops = sizes.crop is not None and sizes.crop < sizes.resize
-    augmented = sizes.flip or crops or bool(plan.mixup)
+    more = settings.training.augmentation != NONE
+    augmented = sizes.flip or crops or more or bool(plan.mixup)
     train, evaluation = splits
     batch = settings.training.batch_size
 

@@ -84,7 +84,7 @@ def make_schedule(training: TrainingConfig, num_images: int) -> Schedule:
     if isinstance(training.schedule, ExplicitSchedule):
         explicit = training.schedule
         rate = scaled_rate(base, batch)
-        return Schedule(rate, explicit.steps, explicit.boundaries, explicit.warmup)
+        return Schedule(rate, explicit.steps, explicit.boundaries, explicit.warmup, explicit.decay)
     if training.schedule == "hyperrule":
         return hyperrule_schedule(base, batch, hyperrule(num_images))
     return keras_io_schedule(base, batch)

@@ -8,11 +8,16 @@ loss".
     >>> schedule = hyperrule_schedule(0.003, batch_size=512, rule=hyperrule(num_images=1_500))
     >>> [f"{schedule.rate_at(step):.4g}" for step in (0, 50, 100, 200, 400)]
     ['0', '0.0015', '0.003', '0.0003', '3e-06']
+    >>> cosine = Schedule(0.1, steps=110, warmup=10, decay="cosine")
+    >>> [f"{cosine.rate_at(step):.4g}" for step in (0, 5, 10, 60, 109)]
+    ['0', '0.05', '0.1', '0.05', '2.467e-05']
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 from components.trainer.hyperrule import HyperRule
 
@@ -23,27 +28,37 @@ KERAS_IO_LENGTH = 500
 KERAS_IO_BOUNDARIES = (200, 300, 400)
 DECAY = 0.1
 
+Decay = Literal["steps", "cosine"]
+
 
 @dataclass(frozen=True)
 class Schedule:
-    """A rate that rises linearly from zero, and is multiplied by `DECAY` after each boundary.
+    """A rate that rises linearly from zero, and then falls.
+
+    It is multiplied by `DECAY` after each boundary, or follows half a cosine to zero, as
+    big_vision's (Loshchilov and Hutter 2016, arXiv 1608.03983, without restarts).
 
     Attributes:
       learning_rate: the rate after the warm-up.
       steps: total number of optimiser steps.
       boundaries: steps after which the rate falls, increasing.
       warmup: steps of the warm-up.
+      decay: steps or cosine; the latter has no boundaries.
     """
 
     learning_rate: float
     steps: int
     boundaries: tuple[int, ...] = ()
     warmup: int = 0
+    decay: Decay = "steps"
 
     def rate_at(self, step: int) -> float:
         """The rate of a step, counted from 0."""
         if step < self.warmup:
             return self.learning_rate * step / self.warmup
+        if self.decay == "cosine":
+            done = (step - self.warmup) / max(1, self.steps - self.warmup)
+            return self.learning_rate * (1 + math.cos(math.pi * done)) / 2
         return self.learning_rate * DECAY ** sum(step >= boundary for boundary in self.boundaries)
 
 

@@ -60,10 +60,15 @@ class TrainerSettings(Section):
         return self.model_copy(update=passed)
 
     def with_hyperparameters(self, chosen: dict[str, Any]) -> TrainerSettings:
-        """These settings with the values that a search chose: `mode`, and keys of `training`."""
+        """These settings with the values that a search chose.
+
+        Args:
+          chosen: `mode`, `crop`, and keys of `training`.
+        """
         values = self.model_dump(mode="json")
+        sections = {"mode": values, "crop": values["sizes"]}
         for name, value in chosen.items():
-            (values if name == "mode" else values["training"])[name] = value
+            sections.get(name, values["training"])[name] = value
         return TrainerSettings.model_validate(values)
 
 

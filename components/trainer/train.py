@@ -38,9 +38,17 @@ from components.backbone.handle import load_backbone
 from components.trainer.cache import SplitCache
 from components.trainer.calibration import calibrate
 from components.trainer.checkpoint import Checkpoints, NoCheckpoints, remove_checkpoints
+from components.trainer.class_weights import class_weights
 from components.trainer.history import Record, hyperparameters
-from components.trainer.input_pipeline import Draws, one_pass, seed_tensorflow, train_batches
+from components.trainer.input_pipeline import (
+    Draws,
+    label_counts,
+    one_pass,
+    seed_tensorflow,
+    train_batches,
+)
 from components.trainer.loop import Loop, Row
+from components.trainer.loss import TrainingLoss
 from components.trainer.model import BiTClassifier, make_optimizer
 from components.trainer.model_run import write_history, write_hyperparameters
 from components.trainer.network_inputs import NetworkInputs, make_inputs
@@ -94,7 +102,8 @@ def train(job: Job, workers: Workers | None = None) -> list[Row]:
     from components.trainer.curves import write_curves
 
     write_curves(rows, job.model_run)
-    write_hyperparameters(hyperparameters(job, plan, calibration), job.model_run)
+    values = hyperparameters(job, plan, calibration, fit.class_weights)
+    write_hyperparameters(values, job.model_run)
     model.backbone.compute_in_float32()
     temperature = calibration.temperature if calibration else 1.0
     answers = Answers(settings.class_names, temperature, settings.min_confidence)
@@ -135,6 +144,7 @@ class Fit:
     Attributes:
       changed: variables of the model that a run changes.
       optimizer: built; a run changes its variables too.
+      class_weights: of the training loss, by class index; None if all count alike.
     """
 
     def __init__(
@@ -158,8 +168,12 @@ class Fit:
         self._train_inputs, self._eval_inputs = inputs
         frozen = settings.mode == "head_only"
         self.changed = model.head_variables if frozen else model.all_variables
-        self.optimizer = make_optimizer(training.precision)
+        self.optimizer = make_optimizer(training.precision, training.clip_norm)
         self.optimizer.build(model.trained)
+        names, split = settings.class_names, self._train_inputs.split
+        self.class_weights = class_weights(
+            training.class_weights, names, lambda: label_counts(split, len(names)).tolist()
+        )
         self._steps = Steps(
             self._train_inputs.forward,
             self._eval_inputs.forward,
@@ -168,6 +182,7 @@ class Fit:
             training,
             model.penalty,
             [each for each in self.changed if each.aggregation == tf.VariableAggregation.MEAN],
+            TrainingLoss(self.class_weights, training.label_smoothing),
         )
         self._draws = Draws(
             batch_size=training.batch_size,
@@ -175,7 +190,8 @@ class Fit:
             seed=training.seed,
             sizes=self._train_inputs.sizes,
             mixup=mixup,
-            num_classes=len(settings.class_names),
+            num_classes=len(names),
+            augmentation=training.augmentation,
             worker=worker(),
         )
         self._num_eval = settings.num_eval

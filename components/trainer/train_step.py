@@ -21,9 +21,12 @@ from typing import Any
 import tensorflow as tf
 
 from components.trainer.config import TrainingConfig
+from components.trainer.loss import cross_entropy
 
 Forward = Callable[[tf.Tensor, bool], tf.Tensor]
 """(inputs float32 [N, ...], training) -> logits float32 [N, num_classes]."""
+Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""(labels int64 [N] or soft float32 [N, C], logits float32 [N, C]) -> losses float32 [N]."""
 
 
 class Steps:
@@ -33,7 +36,7 @@ class Steps:
     devices and parts, so that the gradient is the same.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # All are fixed per training.
         self,
         forward: Forward,
         evaluation_forward: Forward,
@@ -42,6 +45,7 @@ class Steps:
         training: TrainingConfig,
         penalty: Callable[[], tf.Tensor] | None = None,
         statistics: Sequence[tf.Variable] = (),
+        loss: Loss = cross_entropy,
     ):
         """Makes the steps; call it in the scope of a strategy.
 
@@ -53,6 +57,7 @@ class Steps:
           training: batch size and split, precision, XLA.
           penalty: the module's regularization, float32 []; None if it has none.
           statistics: variables that each device updates from its own images, as in batch norms.
+          loss: that training minimises; evaluation has the cross-entropy.
         """
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         self._statistics = list(statistics) if replicas > 1 else []
@@ -62,6 +67,7 @@ class Steps:
         self._optimizer = optimizer
         self._batch_size = training.batch_size
         self._parts = training.batch_split
+        self._loss = loss
         self._replicas = replicas
         self._penalty = penalty
         self._part_size = training.batch_size // replicas // training.batch_split
@@ -173,7 +179,7 @@ class Steps:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._variables)
             logits = self._forward(inputs, True)
-            losses = cross_entropy(labels, logits)
+            losses = self._loss(labels, logits)
             loss = self._scaled(tf.reduce_sum(losses) / self._batch_size)
         return _sums(losses, labels, logits), self._slopes(tape, loss)
 
@@ -183,13 +189,6 @@ class Steps:
     def _slopes(self, tape: tf.GradientTape, loss: tf.Tensor) -> list[tf.Tensor]:
         zero = tf.UnconnectedGradients.ZERO
         return tape.gradient(loss, self._variables, unconnected_gradients=zero)
-
-
-def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Loss of each example, float32 [N], for labels int64 [N] or soft labels float32 [N, C]."""
-    if labels.dtype.is_integer:
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-    return tf.nn.softmax_cross_entropy_with_logits(labels, logits)
 
 
 def _sums(losses: tf.Tensor, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

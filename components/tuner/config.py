@@ -9,15 +9,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, Tag, ValidationError, field_validator, model_validator
 
-from components.section import Section, union_by_type
-from components.trainer.config import Schedule, TrainingConfig
+from components.section import Ratio, Section, union_by_type
+from components.trainer.config import RandAugmentConfig, Schedule, TrainingConfig
+from components.transform.config import ImageSizes, Side
+
+SEARCHED = (
+    *("base_learning_rate", "schedule", "mode", "batch_size", "mixup", "crop", "inception_crop"),
+    *("randaugment", "random_erasing", "label_smoothing", "clip_norm"),
+)
+"""Keys that can have several values."""
 
 Rate = Annotated[float, Field(gt=0)]
 
@@ -35,6 +43,8 @@ class RateRange(Section):
         return self
 
 
+_Value = TypeVar("_Value")
+_List = Annotated[tuple[_Value, ...], Field(strict=False)]
 Rates = Annotated[
     Annotated[tuple[Rate, ...], Field(strict=False), Tag("<list>")]
     | Annotated[RateRange, Tag("<range>")],
@@ -44,6 +54,10 @@ Rates = Annotated[
         "Input should be a list of rates, or `low` and `high`",
     ),
 ]
+
+
+def _choices(key: str, more: str = "") -> Any:
+    return Field(None, description=f"Values for `{key}`: a list{more}.")
 
 
 class SearchConfig(Section):
@@ -77,19 +91,31 @@ class SearchConfig(Section):
         description="Values for `training.base_learning_rate`: `low` and `high`, between which "
         "rates are drawn (log-uniform), or a list.",
     )
-    schedule: Annotated[tuple[Schedule, ...], Field(strict=False)] | None = Field(
-        None, description="Values for `training.schedule`: a list."
+    schedule: _List[Schedule] | None = _choices("training.schedule")
+    mode: _List[Literal["head_only", "full"]] | None = _choices(
+        "backbone.mode", " of head_only, full"
     )
-    mode: Annotated[tuple[Literal["head_only", "full"], ...], Field(strict=False)] | None = Field(
-        None, description="Values for `backbone.mode`: a list of head_only, full."
+    batch_size: _List[Annotated[int, Field(ge=1)]] | None = _choices("training.batch_size")
+    mixup: _List[Annotated[float, Field(ge=0, le=10)]] | None = _choices("training.mixup")
+    crop: _List[Side | None] | None = _choices(
+        "preprocessing.crop", ", up to `resize`; null is the whole image"
     )
+    inception_crop: _List[Annotated[float, Field(gt=0, le=1)] | None] | None = _choices(
+        "training.inception_crop"
+    )
+    randaugment: _List[RandAugmentConfig | None] | None = _choices("training.randaugment")
+    random_erasing: _List[Ratio] | None = _choices("training.random_erasing")
+    label_smoothing: _List[Annotated[float, Field(ge=0, lt=1)]] | None = _choices(
+        "training.label_smoothing"
+    )
+    clip_norm: _List[Rate | None] | None = _choices("training.clip_norm")
     pruning: bool = Field(
         True,
         description="End a trial that is worse than the median of the earlier ones after as many "
         "steps (from the sixth trial on, and never while the rate still rises).",
     )
 
-    @field_validator("base_learning_rate", "schedule", "mode")
+    @field_validator(*SEARCHED)
     @classmethod
     def _values_differ(cls, values: Any) -> Any:
         if values == ():
@@ -104,19 +130,15 @@ class SearchConfig(Section):
     def _there_is_a_choice(self) -> SearchConfig:
         if self.combinations == 1:
             raise ValueError(
-                "there is nothing to choose: give base_learning_rate, schedule or mode more than "
-                "one value"
+                "there is nothing to choose: give base_learning_rate, schedule, mode or another "
+                "key more than one value"
             )
         return self
 
     @property
     def space(self) -> dict[str, RateRange | tuple[Any, ...]]:
         """What is searched, by key; values are plain, as in YAML."""
-        given = {
-            "base_learning_rate": self.base_learning_rate,
-            "schedule": self.schedule,
-            "mode": self.mode,
-        }
+        given = {key: getattr(self, key) for key in SEARCHED}
         return {key: _plain(values) for key, values in given.items() if values is not None}
 
     @property
@@ -136,15 +158,31 @@ class SearchConfig(Section):
         Raises:
           ValueError: something does not; the text begins with its key.
         """
-        for place, schedule in enumerate(self.space.get("schedule", ())):
-            values = {**training.model_dump(mode="json"), "schedule": schedule}
+        # Of what is searched these alone depend on each other, and on other keys.
+        keys = [key for key in ("schedule", "batch_size") if key in self.space]
+        lists: list[Any] = [self.space[key] for key in keys]
+        for places in itertools.product(*(range(len(each)) for each in lists)):
+            tried = dict(zip(keys, places, strict=True))
+            values = {key: each[tried[key]] for key, each in zip(keys, lists, strict=True)}
             try:
-                TrainingConfig.model_validate(values)
+                TrainingConfig.model_validate({**training.model_dump(mode="json"), **values})
             except ValidationError as error:
                 reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+                named = " with ".join(f"search.{key}.{place}" for key, place in tried.items())
+                raise ValueError(f"{named} does not go with training: {reason}") from error
+
+    def check_sizes(self, sizes: ImageSizes) -> None:
+        """Whether every crop fits into the images.
+
+        Raises:
+          ValueError: one does not; the text begins with its key.
+        """
+        for place, crop in enumerate(self.crop or ()):
+            if crop is not None and crop > sizes.resize:
                 raise ValueError(
-                    f"search.schedule.{place} does not go with training: {reason}"
-                ) from error
+                    f"search.crop.{place} {crop} is larger than the side of training images, "
+                    f"{sizes.resize}; give a smaller one, or a larger preprocessing.resize"
+                )
 
 
 def _plain(values: Any) -> Any:

@@ -88,12 +88,13 @@ class Shown:
 
 
 def table_of(trials: Sequence[Trial]) -> str:
-    """The trials as CSV; a schedule of its own steps is JSON in it."""
+    """The trials as CSV; a value that is a section, or none, is JSON in it."""
     rows = []
     for trial in trials:
         row = asdict(trial)
-        row |= row.pop("values")
-        rows.append({k: json.dumps(v) if isinstance(v, dict) else v for k, v in row.items()})
+        for key, value in row.pop("values").items():
+            row[key] = json.dumps(value) if value is None or isinstance(value, dict) else value
+        rows.append(row)
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()

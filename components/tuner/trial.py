@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import math
 import tempfile
 from collections.abc import Sequence
@@ -36,12 +37,20 @@ from components.tuner.holdout import held_out_count, hold_out
 from components.tuner.settings import TunerSettings
 from components.tuner.study import Look, TrialFailedError
 
+_OF_THE_PLAN = {
+    *("base_learning_rate", "schedule", "steps_per_epoch", "epochs", "early_stopping_patience"),
+    "mixup",
+}
+"""Keys of `training` that act through the plan alone."""
+_NETWORKS = 4
+"""That are in memory at once."""
+
 
 class Trials:
     """The trainings of one search; a context manager.
 
     Decoded images, and the embeddings of a frozen backbone, are cached from trial to trial as far
-    as `training.cache` has room; so is the network of each mode with its traced steps.
+    as `training.cache` has room; so are the last `_NETWORKS` networks with their traced steps.
     """
 
     def __init__(
@@ -73,9 +82,10 @@ class Trials:
             subset_of(stored_split(files, graph, count, training=True), ~chosen),
             subset_of(stored_split(files, graph, count, training=False), chosen),
         )
+        self._made = 0
         self._stack = contextlib.ExitStack()
         self._room = SplitCache(training.cache, training.cache_limit_mb * MEGABYTE)
-        self._begun: dict[tuple[str, float], _Begun] = {}
+        self._begun: dict[str, _Begun] = {}
 
     def __enter__(self) -> Trials:
         self._stack.enter_context(self._room)
@@ -118,14 +128,18 @@ class Trials:
 
     def _fit(self, settings: TrainerSettings, plan: Plan) -> Fit:
         """A training that has not begun: a new one, or one whose variables are set back."""
-        key = settings.mode, plan.mixup
+        key = _traced(settings, plan)
         if key in self._begun:
             self._begun[key].restore()
         else:
+            if len(self._begun) == _NETWORKS:
+                self._begun.pop(next(iter(self._begun)))
+                gc.collect()
             model = make_model(settings, self._base_model)
             feeds = inputs_of(settings, plan, model, self._splits, self._room)
             fit = Fit(settings, plan.mixup, model, feeds)
-            self._begun[key] = _Begun(fit, str(self._folder / str(len(self._begun))))
+            self._made += 1
+            self._begun[key] = _Begun(fit, str(self._folder / str(self._made)))
         return self._begun[key].fit
 
     def _report(self, number: int, plan: Plan, row: Row) -> None:
@@ -133,6 +147,13 @@ class Trials:
         metrics = {name: row[name] for name in names}
         trials = self._settings.search.most_trials
         progress.report_epoch(row["epoch"], plan.epochs, metrics, trial=f"{number}/{trials}")
+
+
+def _traced(settings: TrainerSettings, plan: Plan) -> str:
+    """What trials must have in common to share a network with its traced steps."""
+    training = settings.training.model_dump(mode="json", exclude=_OF_THE_PLAN)
+    sizes = settings.sizes.model_dump(mode="json")
+    return json.dumps([settings.mode, plan.mixup, sizes, training])
 
 
 def _judge(row: Row, plan: Plan, look: Look) -> None:

@@ -31,6 +31,7 @@ _OF_THE_SOURCE = (*SOURCES, "version", "splits", "curated_schema", "write_schema
 _OF_THE_DATA = (
     *("split", "min_accuracy", "above_chance", "max_regression"),
     *("min_class_accuracy", "max_class_regression", "slices"),
+    *("min_balanced_accuracy", "min_macro_f1"),
 )
 """Keys of `evaluation` that go with it."""
 

@@ -86,9 +86,15 @@ def resolve(config: Config, layout: Layout) -> Inputs:
     check_reachable(config.beam, source.data_dir)
     _check_classes(source)
     _check_gates(config.evaluation, source)
+    _check_weights(config, source)
+    sizes = settle_sizes(config, source)
     if config.search:
         classes = len(source.class_names)
         held_out_count(source.num_examples("train"), config.search.holdout, classes)
+        try:
+            config.search.check_sizes(sizes)
+        except ValueError as error:
+            raise UserError(f"{error}.") from error
     schema = settle_schema(config.data, layout)
     depends_on = [
         dump_config(config),
@@ -102,7 +108,7 @@ def resolve(config: Config, layout: Layout) -> Inputs:
         config=config,
         source=source,
         backbone=backbone,
-        sizes=settle_sizes(config, source),
+        sizes=sizes,
         schema=schema,
         code={step: digest for step, digest in step_digests().items() if step in graph_of(config)},
         served=serving_state(layout.serving),
@@ -168,6 +174,14 @@ def _check_gates(evaluation: EvaluationConfig, source: Source) -> None:
     for position, gate in enumerate(evaluation.slices):
         key = f"evaluation.slices.{position}.feature"
         _check_name(f"{key}: there is no feature", gate.feature, features)
+
+
+def _check_weights(config: Config, source: Source) -> None:
+    """Checks that the classes of the loss exist."""
+    weights = config.training.class_weights
+    for name in weights if isinstance(weights, dict) else ():
+        mistake = f"training.class_weights: {source.full_name} has no class"
+        _check_name(mistake, name, source.class_names)
 
 
 def _check_name(mistake: str, name: str, known: Sequence[str]) -> None:

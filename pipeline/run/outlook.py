@@ -95,6 +95,8 @@ def _training(inputs: Inputs) -> str:
     rates = f"rate {plan.schedule.learning_rate:g}"
     if plan.schedule.warmup:
         rates += f" after {plan.schedule.warmup:,} steps of warm-up"
+    if plan.schedule.decay == "cosine":
+        rates += f", along a cosine to 0 at step {plan.schedule.steps:,}"
     if plan.schedule.boundaries:
         rates += f", a tenth after {', '.join(f'{step:,}' for step in plan.schedule.boundaries)}"
     stops = "" if plan.patience is None else f"; stops after {plan.patience} epochs without gain"
@@ -107,7 +109,10 @@ def _training(inputs: Inputs) -> str:
 
 def _gates(config: Config) -> str:
     gates = config.evaluation.model_dump(mode="json", exclude_none=True)
-    names = ("min_accuracy", "max_regression", "min_class_accuracy", "max_class_regression")
+    names = (
+        *("min_accuracy", "max_regression", "min_class_accuracy", "max_class_regression"),
+        *("min_balanced_accuracy", "min_macro_f1"),
+    )
     found = ["above_chance"] if config.evaluation.above_chance else []
     found += [f"{name} {gates[name]}" for name in names if name in gates]
     found += [f"{len(gates['slices'])} slices"] if gates["slices"] else []

@@ -28,6 +28,7 @@ from tests.e2e.conftest import QUICK
         (["data.splits.eval=validation"], "data.splits.eval 'validation'"),
         (["data.version=7.7.7"], "7.7.7"),
         (["evaluation.min_class_accuracy={'33': 0.5}"], "min_class_accuracy: digits/1.0.0 has no"),
+        (["training.class_weights={'33': 2.0}"], "class_weights: digits/1.0.0 has no class '33'"),
         (["evaluation.slices=[{feature: image_sied, min_accuracy: 0}]"], "mean 'image_side'?"),
         (["data.curated_schema=/nowhere.pbtxt"], "data.curated_schema /nowhere.pbtxt"),
     ],

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, log_loss
 
 from components.errors import UserError
 from components.evaluator.config import EvaluationConfig, SliceGate
@@ -45,6 +45,10 @@ def test_the_figures_are_those_of_scikit_learn():
         right = accuracy_score(found.labels, probabilities.argmax(1))
         assert overall["accuracy"].value == pytest.approx(right)
         assert overall["loss"].value == pytest.approx(log_loss(found.labels, exact), rel=1e-5)
+        named = probabilities.argmax(1)
+        balanced, macro = overall["balanced_accuracy"].value, overall["macro_f1"].value
+        assert balanced == pytest.approx(balanced_accuracy_score(found.labels, named))
+        assert macro == pytest.approx(f1_score(found.labels, named, average="macro"))
         assert overall["accuracy"].lower < overall["accuracy"].value < overall["accuracy"].upper
         for index in range(3):
             of_class = found.labels == index
@@ -73,16 +77,20 @@ def test_floors_classes_and_slices_are_judged():
     gates = {
         "min_accuracy": 1.0,
         "min_class_accuracy": {"b": 1.0},
+        "min_balanced_accuracy": 1.0,
+        "min_macro_f1": 1.0,
         "slices": [SliceGate(feature="image_side", value=8, min_accuracy=1.0)],
     }
     sentences = judged(found, small, **gates).rejected
     assert [sentence.partition(" 0.")[0] for sentence in sentences] == [
         "accuracy",
+        "balanced accuracy",
+        "macro-F1",
         "accuracy of class 'b'",
         "accuracy where image_side is 8",
     ]
     right = (found.converted.argmax(1) == found.labels)[:50].mean()
-    assert f" {right:.4f} " in sentences[2]
+    assert f" {right:.4f} " in sentences[4]
 
 
 def test_an_image_without_an_answer_is_one_too_many():
@@ -106,11 +114,15 @@ def test_the_gates_of_a_card_are_those_of_its_configuration():
         max_regression=0.02,
         min_class_accuracy={"b": 0.8, "c": 0.7},
         max_class_regression={"b": 0.05},
+        min_balanced_accuracy=0.85,
+        min_macro_f1=0.75,
         confident=True,
     )
     found = evaluation_of_card(
         card(
             gate("evaluation.min_accuracy", "accuracy", 0.9, point=0.95),
+            gate("evaluation.min_balanced_accuracy", "balanced accuracy", 0.85, point=0.9),
+            gate("evaluation.min_macro_f1", "macro-F1", 0.75, point=0.9),
             gate("evaluation.max_regression", "accuracy", 0.93, baseline=0.95),
             gate("evaluation.min_class_accuracy", "accuracy of class 'b'", 0.8, point=0.9),
             gate("evaluation.min_class_accuracy", "accuracy of class 'c'", 0.7, point=0.9),

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.trainer.augment import augment, mixup
+from components.trainer.config import Augmentation
 from components.trainer.input_pipeline import Draws, Split, one_pass, train_batches, worker_part
 from components.trainer.train_step import cross_entropy
 from components.transform.config import ImageSizes
@@ -22,6 +23,9 @@ def config(crop=None, flip=False):
 
 
 SEED = tf.constant([1, 2], tf.int64)
+RECIPE = Augmentation.model_validate(
+    {"inception_crop": 0.2, "randaugment": {"layers": 2, "magnitude": 8}, "random_erasing": 0.5}
+)
 
 
 def test_nothing_is_changed_where_nothing_is_on():
@@ -67,6 +71,26 @@ def test_parts_of_a_batch_get_the_draws_of_the_whole():
     whole = augment(ramp(12), config(crop=5, flip=True), SEED)
     parts = [augment(ramp(4), config(crop=5, flip=True), SEED, place, 12) for place in (0, 4, 8)]
     np.testing.assert_array_equal(tf.concat(parts, 0), whole)
+
+
+@pytest.mark.parametrize(("crop", "side"), [(5, 5), (None, 8)])
+def test_a_recipe_changes_every_image_by_its_own_draws(crop, side):
+    images = tf.repeat(tf.random.stateless_uniform((1, 8, 8, 3), (1, 2)), 40, axis=0)
+    changed = augment(images, config(crop, flip=True), SEED, more=RECIPE).numpy()
+    assert changed.shape == (40, side, side, 3)
+    assert 0 <= changed.min() < changed.max() <= 1
+    assert len({image.tobytes() for image in changed}) > 35
+    parts = [
+        augment(images[:10], config(crop, flip=True), SEED, place, 40, RECIPE)
+        for place in (0, 10, 20, 30)
+    ]
+    np.testing.assert_array_equal(tf.concat(parts, 0), changed)
+
+
+def test_an_inception_crop_takes_the_place_of_the_other_and_of_nothing_else():
+    whole = Augmentation(inception_crop=1.0)
+    crops = augment(ramp(20), config(crop=8), SEED, more=whole).numpy()
+    np.testing.assert_allclose(crops, ramp(20), atol=1e-5)
 
 
 def test_mixup_blends_a_batch_with_itself_in_reverse():
@@ -140,7 +164,15 @@ def test_every_pass_has_every_example_once_in_an_order_of_its_own(count, batch, 
         np.testing.assert_array_equal(images[:, 0, 0, 0], labels)
 
 
-@pytest.mark.parametrize("more", [{}, {"sizes": config(5, True), "mixup": 0.4, "num_classes": 10}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"sizes": config(5, True), "mixup": 0.4, "num_classes": 10},
+        {"sizes": config(5, True), "augmentation": RECIPE},
+    ],
+    ids=["none", "mixup", "recipe"],
+)
 @pytest.mark.parametrize("step", [1, 2, 5, 17])
 def test_it_can_start_at_any_step(step, more):
     whole = read(train_batches(numbers(10, 2), draws(**more)), step + 4)
@@ -151,19 +183,23 @@ def test_it_can_start_at_any_step(step, more):
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 4, 6, 1000])
-def test_what_is_fetched_at_once_changes_nothing(at_once):
-    one = read(train_batches(numbers(10, 6), draws(sizes=config(5, True))), 8)
-    other = read(train_batches(numbers(10, at_once), draws(sizes=config(5, True))), 8)
+@pytest.mark.parametrize("recipe", [Augmentation(), RECIPE], ids=["plain", "recipe"])
+def test_what_is_fetched_at_once_changes_nothing(at_once, recipe):
+    told = {"sizes": config(5, True), "augmentation": recipe}
+    one = read(train_batches(numbers(10, 6), draws(**told)), 8)
+    other = read(train_batches(numbers(10, at_once), draws(**told)), 8)
     for (images, labels), (same, theirs) in zip(one, other, strict=True):
         np.testing.assert_array_equal(images, same)
         np.testing.assert_array_equal(labels, theirs)
 
 
 @pytest.mark.parametrize("workers", [2, 3])
-def test_workers_share_every_batch_and_its_draws(workers):
-    whole = read(train_batches(numbers(10, 2), draws(sizes=config(5, True))), 7)
+@pytest.mark.parametrize("recipe", [Augmentation(), RECIPE], ids=["plain", "recipe"])
+def test_workers_share_every_batch_and_its_draws(workers, recipe):
+    told = {"sizes": config(5, True), "augmentation": recipe}
+    whole = read(train_batches(numbers(10, 2), draws(**told)), 7)
     parts = [
-        read(train_batches(numbers(10, 2), draws(sizes=config(5, True), worker=(i, workers))), 7)
+        read(train_batches(numbers(10, 2), draws(**told, worker=(i, workers))), 7)
         for i in range(workers)
     ]
     for step, (images, labels) in enumerate(whole):

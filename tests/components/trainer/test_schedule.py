@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +49,26 @@ def test_the_seeds_rates_are_keras_piecewise_constant_decay():
     )
     for step in range(500):
         assert schedule.rate_at(step) == pytest.approx(float(decay(step)), rel=1e-6)
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(500, 100), (60, 0), (7, 6), (1, 0), (5, 5)])
+def test_a_cosine_is_numpys_and_big_visions(steps, warmup):
+    """big_vision `utils.create_learning_rate_schedule`: a cosine times a warm-up to 1."""
+    schedule = Schedule(0.3, steps, warmup=warmup, decay="cosine")
+    every = np.arange(steps)
+    progress = np.clip((every - warmup) / max(1, steps - warmup), 0, 1)
+    expected = 0.3 * 0.5 * (1 + np.cos(np.pi * progress))
+    expected *= np.minimum(1, every / warmup) if warmup else 1
+    np.testing.assert_allclose([schedule.rate_at(step) for step in every], expected, rtol=1e-12)
+
+
+def test_a_cosine_is_kerass():
+    import tf_keras as keras
+
+    schedule = Schedule(0.3, 90, warmup=10, decay="cosine")
+    theirs = keras.optimizers.schedules.CosineDecay(0.0, 80, warmup_target=0.3, warmup_steps=10)
+    for step in range(90):
+        assert schedule.rate_at(step) == pytest.approx(float(theirs(step)), rel=1e-4)
 
 
 def test_no_boundary_is_a_constant_rate():

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.datasets import load_digits
+from sklearn.utils.class_weight import compute_class_weight
 
 from components.errors import UserError
 from components.trainer.train import train
@@ -41,9 +43,13 @@ def test_it_learns_and_tells_every_epoch(plain):
 def test_what_it_trained_with_is_kept_with_the_history(digits_folder, plain):
     job = make_job(digits_folder, "plain", crop=20, flip=True, cache="off")
     kept = json.loads(Path(job.model_run, "hyperparameters.json").read_text())
-    assert kept.keys() == {"mode", "training", "plan", "base_model", "calibration"}
+    assert kept.keys() == {
+        *("mode", "training", "plan", "base_model", "calibration", "sizes", "class_weights"),
+    }
+    assert kept["sizes"] == {"resize": 24, "crop": 20, "evaluate": 24, "flip": True}
+    assert kept["class_weights"] is None
     assert kept["calibration"] is None
-    told = {"mode": kept["mode"], **kept["training"]}
+    told = {"mode": kept["mode"], "crop": 20, **kept["training"]}
     assert job.settings.with_hyperparameters(told) == job.settings
     assert (kept["plan"]["steps"], kept["plan"]["mixup"]) == (6, 0.0)
 
@@ -96,8 +102,6 @@ def test_the_best_epoch_is_restored_and_training_stops_when_none_is_better(digit
     assert len(rows) == best + 3 < 40
     served = tf.saved_model.load(f"{digits_folder}/stopped/model")
     images = tf.constant([png(index) for index in range(100, 133)])
-    from sklearn.datasets import load_digits
-
     right = served.signatures["predict_image"](images)["class_index"].numpy()
     accuracy = np.mean(right == load_digits().target[100:133])
     assert accuracy == pytest.approx(rows[best]["val_accuracy"])
@@ -120,6 +124,43 @@ def test_a_last_epoch_may_be_shorter(digits_folder):
     )
 
 
+RECIPE = {
+    "schedule": {"steps": 60, "warmup": 6, "decay": "cosine"},
+    "inception_crop": 0.5,
+    "randaugment": {"layers": 2, "magnitude": 5},
+    "random_erasing": 0.25,
+    "label_smoothing": 0.1,
+    "class_weights": "balanced",
+    "clip_norm": 0.5,
+    "mixup": 0.1,
+}
+
+
+def test_a_recipe_learns_alike_again_and_without_a_cache(digits_folder):
+    told = {**RECIPE, "schedule": {"steps": 6, "warmup": 2, "decay": "cosine"}, "crop": 16}
+    once = learned(train(make_job(digits_folder, "recipe", **told)))
+    again = learned(train(make_job(digits_folder, "recipe again", cache="off", **told)))
+    assert once == again
+    other = learned(train(make_job(digits_folder, "recipe 7", seed=7, **told)))
+    assert other[-1]["loss"] != once[-1]["loss"]
+    kept = json.loads(Path(digits_folder, "recipe", "run", "hyperparameters.json").read_text())
+    labels = load_digits().target[:100]
+    expected = compute_class_weight("balanced", classes=np.arange(10), y=labels)
+    assert kept["class_weights"] == pytest.approx(dict(zip("0123456789", expected, strict=True)))
+
+
+@pytest.mark.parametrize("told", [{}, {"flip": True, "cache": "off"}, {"mode": "full"}], ids=str)
+def test_class_weights_scale_what_each_class_costs(digits_folder, told):
+    """A rate of nothing: the loss is log 10 of every image, times its weight."""
+    still = {"base_learning_rate": 1e-12, "schedule": {"steps": 1}, "batch_size": 100}
+    heavy = {"class_weights": {"3": 5.0, "7": 0.5}, "mode": "head_only", **still, **told}
+    (row,) = train(make_job(digits_folder, "heavy", **heavy))
+    labels = load_digits().target[:100]
+    mean = np.where(labels == 3, 5.0, np.where(labels == 7, 0.5, 1.0)).mean()
+    assert row["loss"] == pytest.approx(mean * np.log(10), rel=1e-5)
+    assert row["val_loss"] == pytest.approx(np.log(10), rel=1e-5)
+
+
 KILLED = """
 import sys
 from components.trainer.settings import Job
@@ -139,8 +180,10 @@ def start(job):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("crop", "cache"), [(20, "auto"), (None, "off")])
-def test_a_killed_training_goes_on_where_it_was_and_ends_the_same(digits_folder, crop, cache):
+@pytest.mark.parametrize(
+    ("crop", "cache", "more"), [(20, "auto", {}), (None, "off", {}), (16, "auto", RECIPE)]
+)
+def test_a_killed_training_goes_on_where_it_was_and_ends_the_same(digits_folder, crop, cache, more):
     told = {
         "schedule": {"steps": 60, "boundaries": [20, 40]},
         "steps_per_epoch": 4,
@@ -148,6 +191,7 @@ def test_a_killed_training_goes_on_where_it_was_and_ends_the_same(digits_folder,
         "crop": crop,
         "flip": bool(crop),
         "cache": cache,
+        **more,
     }
     unbroken = train(make_job(digits_folder, f"unbroken{crop}", **told))
     broken = make_job(digits_folder, f"broken{crop}", **told, checkpoint_seconds=0)

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from components.errors import UserError
+from components.transform.config import ImageSizes
 from components.tuner.config import SearchConfig
 from pipeline.config import Config, dump_config, load_config
 
@@ -26,7 +27,7 @@ def test_a_range_a_list_of_schedules_and_both_modes():
         "search.mode=[head_only, full]",
     ).search
     assert list(search.space) == ["base_learning_rate", "schedule", "mode"]
-    explicit = {"steps": 60, "boundaries": [40], "warmup": 0}
+    explicit = {"steps": 60, "boundaries": [40], "warmup": 0, "decay": "steps"}
     assert search.space["schedule"] == ("hyperrule", explicit)
     assert (search.combinations, search.most_trials) == (math.inf, 10)
 
@@ -34,6 +35,33 @@ def test_a_range_a_list_of_schedules_and_both_modes():
 def test_lists_are_tried_no_more_often_than_they_have_combinations():
     search = load(RATES, "search.mode=[head_only, full]").search
     assert (search.combinations, search.most_trials) == (4, 4)
+
+
+RECIPES = (
+    "search.batch_size=[16, 64]",
+    "search.mixup=[0.0, 0.1]",
+    "search.crop=[24, null]",
+    "search.inception_crop=[null, 0.05, 0.5]",
+    "search.randaugment=[null, {layers: 2, magnitude: 9}]",
+    "search.random_erasing=[0.0, 0.25]",
+    "search.label_smoothing=[0.0, 0.1]",
+    "search.clip_norm=[null, 1.0]",
+)
+
+
+def test_every_part_of_a_recipe_is_searched_and_survives_its_dump():
+    config = load(*RECIPES)
+    assert config.search.combinations == 2**7 * 3
+    assert config.search.space["randaugment"] == (None, {"layers": 2, "magnitude": 9.0})
+    assert config.search.space["crop"] == (24, None)
+    assert Config.model_validate(dump_config(config)) == config
+
+
+def test_a_crop_that_no_image_has_is_told_by_its_key():
+    sizes = ImageSizes(resize=32, crop=None, evaluate=32, flip=False)
+    load("search.crop=[24, 32, null]").search.check_sizes(sizes)
+    with pytest.raises(ValueError, match=r"^search\.crop\.1 40 is larger than .* 32; "):
+        load("search.crop=[24, 40]").search.check_sizes(sizes)
 
 
 def test_it_survives_its_dump():
@@ -69,6 +97,22 @@ def test_it_survives_its_dump():
             ["training.steps_per_epoch=50", "search.schedule=[hyperrule, {steps: 20}]"],
             "search.schedule.1 does not go with training: schedule.steps 20 is less than one epoch",
         ),
+        (
+            ["training.batch_split=4", "search.batch_size=[64, 30]"],
+            "search.batch_size.1 does not go with training: batch_size 30 is not a multiple",
+        ),
+        (
+            [
+                "training.steps_per_epoch=100",
+                "search.batch_size=[64, 4096]",
+                "search.schedule=[keras_io, {steps: 300}]",
+            ],
+            "search.schedule.0 with search.batch_size.1 does not go with training: the keras_io",
+        ),
+        (["search.inception_crop=[0.0, 0.5]"], "search.inception_crop.0: "),
+        (["search.randaugment=[null, {magnitude: 11}]"], "search.randaugment.1.magnitude: "),
+        (["search.label_smoothing=[0.1, 1.0]"], "search.label_smoothing.1: "),
+        (["search.clip_norm=[null, null]"], "search.clip_norm: it has a value twice"),
     ],
 )
 def test_a_mistake_is_told_by_its_key(overrides, told):

@@ -97,6 +97,35 @@ def test_a_trial_knows_nothing_of_those_before_it(digits_folder, told):
 
 
 @pytest.mark.slow
+def test_each_part_of_a_recipe_is_what_the_trial_says_whatever_came_before(digits_folder, apart):
+    """More of them than networks that are kept, each as the Trainer itself trains it."""
+    told = {"mode": "full", "schedule": {"steps": 4}}
+    tried = [
+        {},
+        {"batch_size": 16},
+        {"crop": 16},
+        {"crop": 16, "inception_crop": 0.3},
+        {"randaugment": {"layers": 2, "magnitude": 8.0}},
+        {"random_erasing": 1.0},
+        {"label_smoothing": 0.3},
+        {"clip_norm": 0.01},
+        {"mixup": 0.4},
+    ]
+    with trials_of(jobs.make_job(digits_folder, "recipes", **told)) as trials:
+        found = [trials.run(number, values, ignore) for number, values in enumerate(tried, 1)]
+        assert [trials.run(10 + place, tried[place], ignore) for place in (0, 8)] == [
+            found[0],
+            found[8],
+        ]
+    assert len({loss for _, loss in found}) == len(tried)
+    for number, values in enumerate(tried):
+        alone = jobs.make_job(apart, f"alone {number}", counts=(75, 25), **{**told, **values})
+        alone = alone.model_copy(update={"transform_graph": f"{digits_folder}/graph"})
+        kept = next(row for row in train(alone) if row["restored"])
+        assert found[number] == (kept["val_accuracy"], kept["val_loss"])
+
+
+@pytest.mark.slow
 def test_modes_and_schedules_are_what_the_trial_says(digits_folder):
     job = jobs.make_job(digits_folder, "values", mode="full")
     looks = []

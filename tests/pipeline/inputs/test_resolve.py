@@ -51,6 +51,18 @@ def test_the_splits_of_the_data_are_in_the_resolved_configuration(tmp_path, phot
     assert (again.key, again.source.fingerprint) == (inputs.key, inputs.source.fingerprint)
 
 
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("training.class_weights={a: 2.0, B: 1.0}", "folder/photos has no class 'B'; there are: a"),
+        ("search.crop=[24, 40]", r"search\.crop\.1 40 is larger .*, 32; give a smaller one"),
+    ],
+)
+def test_what_does_not_go_with_the_data_is_told_by_its_key(tmp_path, photos, override, told):
+    with pytest.raises(UserError, match=told):
+        resolve(config_of(photos, override), Layout(tmp_path / "out"))
+
+
 def test_the_test_split_of_a_folder_can_judge(tmp_path, photos):
     inputs = resolve(config_of(photos, "evaluation.split=test"), Layout(tmp_path / "out"))
     assert inputs.config.evaluation.split in inputs.source.split_fingerprints
