@@ -22,6 +22,7 @@ CAMERAS = ("left", "right")
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_table_and_its_folder_train_the_same_model_and_a_column_is_a_slice(run, tmp_path):
     folders.write_photos(tmp_path / "photos", 240)
     files = sorted((tmp_path / "photos").rglob("*.*"))
@@ -33,8 +34,9 @@ def test_a_table_and_its_folder_train_the_same_model_and_a_column_is_a_slice(run
         csv.writer(file).writerows([("file_name", "label", "camera"), *rows])
     (tmp_path / "folder.yaml").write_text("data: {folder: photos}\n")
     (tmp_path / "table.yaml").write_text(SLICED)
+    few = "training.schedule={steps: 24, boundaries: [20]}"
     ended = {
-        name: run(tmp_path / name, arguments=("--config", str(tmp_path / f"{name}.yaml")))
+        name: run(tmp_path / name, few, arguments=("--config", str(tmp_path / f"{name}.yaml")))
         for name in ("folder", "table")
     }
     for each in ended.values():

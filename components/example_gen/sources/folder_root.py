@@ -108,10 +108,12 @@ def _check_flat(root: AnyPath, entries: Sequence[Entry]) -> None:
         if role_of(name) or len(folders) == 1:
             inside = [entry for entry in list_folder(root / name) if not entry.is_folder]
             own = sorted(entry.name for entry in inside if entry.name in _HUGGING_FACE)
+            if all(is_note(entry.name) for entry in inside if not entry.is_litter):
+                continue
             if own:
                 path = root / ("*" if len(folders) > 1 else name) / own[0]
                 _offer(f"{display(str(root / name))} holds images and {own[0]}", [str(path)])
-            if inside and all(map(role_of, folders)) and len(folders) > 1:
+            if len(folders) > 1 and all(map(role_of, folders)):
                 _offer(f"{display(str(root / name))} holds images in no class folder", tables)
 
 

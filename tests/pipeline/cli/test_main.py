@@ -58,7 +58,7 @@ def test_help_answers_at_once_and_imports_no_more_than_it_needs(arguments):
         (["run", "--preset", "digits", "--config", "x.yaml"], "exclude each other"),
         (["run", "--folder", "x", "--data", "y"], "--folder and --data exclude each other"),
         (["check", "--tfrecords", "train=x"], "--tfrecords and --classes go together"),
-        (["init"], "Missing option '--folder'"),
+        (["init"], "give one of --folder and --table"),
         (["run", "--preset"], "'--preset' requires an argument"),
         (["kubeflow", "submit", "x.yaml", "--no-catchup"], "--no-catchup goes with --cron."),
     ],

@@ -101,3 +101,12 @@ def test_a_table_above_class_folders_is_a_note(tmp_path):
     data = open_folder(str(tmp_path), 1000)
     assert data.class_names == ("owl", "wren")
     assert "beside the class folders (labels.csv)" in data.notes[0]
+
+
+def test_a_table_beside_the_class_folders_of_a_split_is_a_note(tmp_path):
+    for split in ("train", "test"):
+        write_classes(tmp_path / split, COUNTS)
+        write_tree(tmp_path / split, "metadata.csv", ".DS_Store")
+    source = open_source(DataConfig(folder=str(tmp_path)))
+    assert source.slices == {"train": "train", "eval": "test"}
+    assert "train/metadata.csv" in source.notes[0]
