@@ -16,7 +16,7 @@ from typing import Annotated
 from pydantic import Field
 
 from components.section import Names, Section
-from components.trainer.config import Augmentation
+from components.trainer.augmentation import Augmentation
 from components.transform.config import WHITE, Colour, ImageSizes
 
 BEFORE, AFTER = "before.png", "after.png"

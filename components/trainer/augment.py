@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from components.trainer.config import Augmentation
+from components.trainer.augmentation import Augmentation
 from components.trainer.randaugment import randaugment
 from components.trainer.regions import erase, inception_crop
 from components.transform.config import ImageSizes

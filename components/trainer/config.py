@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag, field_validator, model_validator
 
 from components.section import AUTO_OR, VALUE, Auto, Section, union_by_type
+from components.trainer.augmentation import Augmentation, RandAugmentConfig
 from components.trainer.schedule import Decay, keras_io_schedule
 
 
@@ -76,31 +77,6 @@ Weights = Annotated[
     ),
 ]
 Count = Annotated[int, Field(ge=1), VALUE]
-
-
-class RandAugmentConfig(Section):
-    """How much RandAugment changes an image."""
-
-    layers: int = Field(
-        2, ge=1, le=10, description="Operations for each image, one after the other."
-    )
-    magnitude: float = Field(
-        5.0, ge=0, le=10, description="Their strength, from 0, which is nothing, to 10."
-    )
-
-
-class Augmentation(Section):
-    """What is done to training images besides the flip and the crop of a fixed size.
-
-    Attributes:
-      inception_crop: least share of the area that a crop of random size has; None for no such crop.
-      randaugment: None for none.
-      random_erasing: probability that a part of an image is erased.
-    """
-
-    inception_crop: float | None = None
-    randaugment: RandAugmentConfig | None = None
-    random_erasing: float = 0.0
 
 
 class TrainingConfig(Section):

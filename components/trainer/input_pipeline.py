@@ -28,8 +28,8 @@ import tensorflow_transform as tft
 from numpy.typing import NDArray
 
 from components.trainer.augment import NONE, augment, mixup
+from components.trainer.augmentation import Augmentation
 from components.trainer.cache import CachedSplit
-from components.trainer.config import Augmentation
 from components.transform.config import ImageSizes
 from components.transform.features import IMAGE, LABEL, TRAIN_IMAGE
 

@@ -18,7 +18,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, Tag, ValidationError, field_validator, model_validator
 
 from components.section import Ratio, Section, union_by_type
-from components.trainer.config import RandAugmentConfig, Schedule, TrainingConfig
+from components.trainer.augmentation import RandAugmentConfig
+from components.trainer.config import Schedule, TrainingConfig
 from components.transform.config import ImageSizes, Side
 
 SEARCHED = (

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from components.trainer.augment import augment, mixup
-from components.trainer.config import Augmentation
+from components.trainer.augmentation import Augmentation
 from components.trainer.input_pipeline import Draws, Split, one_pass, train_batches, worker_part
 from components.trainer.train_step import cross_entropy
 from components.transform.config import ImageSizes

@@ -21,7 +21,7 @@ from tests.components.trainer import jobs
 
 COUNTS = {"train": SplitCounts(100, 100), "eval": SplitCounts(33, 33)}
 """Of `digits_folder`."""
-SHORT = {"steps": 4, "boundaries": [3], "warmup": 0}
+SHORT = {"steps": 4, "boundaries": [3], "warmup": 0, "decay": "steps"}
 
 
 def artifact_of(kind, folder):

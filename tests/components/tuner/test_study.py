@@ -64,7 +64,7 @@ def test_it_learns_where_good_values_are():
 
 
 def test_lists_are_tried_whole_and_once():
-    schedules = ["keras_io", {"steps": 60, "boundaries": [], "warmup": 0}]
+    schedules = ["keras_io", {"steps": 60, "boundaries": [], "warmup": 0, "decay": "steps"}]
     lists = SearchConfig(base_learning_rate=[0.1, 0.2], schedule=schedules, trials=30)
     tried = [trial.values for trial in search(lists, lambda *_: (0.5, 1.0))]
     assert tried == [

@@ -99,7 +99,7 @@ def test_a_trial_knows_nothing_of_those_before_it(digits_folder, told):
 @pytest.mark.slow
 def test_each_part_of_a_recipe_is_what_the_trial_says_whatever_came_before(digits_folder, apart):
     """More of them than networks that are kept, each as the Trainer itself trains it."""
-    told = {"mode": "full", "schedule": {"steps": 4}}
+    told = {"mode": "full", "schedule": {"steps": 3}}
     tried = [
         {},
         {"batch_size": 16},
@@ -118,7 +118,8 @@ def test_each_part_of_a_recipe_is_what_the_trial_says_whatever_came_before(digit
             found[8],
         ]
     assert len({loss for _, loss in found}) == len(tried)
-    for number, values in enumerate(tried):
+    for number in (1, 3, 7):
+        values = tried[number]
         alone = jobs.make_job(apart, f"alone {number}", counts=(75, 25), **{**told, **values})
         alone = alone.model_copy(update={"transform_graph": f"{digits_folder}/graph"})
         kept = next(row for row in train(alone) if row["restored"])
@@ -129,7 +130,7 @@ def test_each_part_of_a_recipe_is_what_the_trial_says_whatever_came_before(digit
 def test_modes_and_schedules_are_what_the_trial_says(digits_folder):
     job = jobs.make_job(digits_folder, "values", mode="full")
     looks = []
-    schedule = {"steps": 3, "boundaries": [], "warmup": 0}
+    schedule = {"steps": 3, "boundaries": [], "warmup": 0, "decay": "steps"}
     with trials_of(job) as trials:
         full = trials.run(1, {}, ignore)
         head = trials.run(2, {"mode": "head_only"}, ignore)
