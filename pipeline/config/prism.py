@@ -41,14 +41,13 @@ def check_prism(location: str) -> None:
     Raises:
       UserError: it is not; with the command that builds one.
     """
-    beam = metadata.version("apache-beam")
-    if wrong := _objection(Path(location), beam):
+    if wrong := _objection(Path(location), metadata.version("apache-beam")):
         raise UserError(f"beam.options.prism_location {location}: {wrong}")
 
 
 def _objection(path: Path, beam: str) -> str:
     """What is wrong with the file, and what to do; else empty."""
-    build = f"Build it: {build_command(beam, path.absolute().parent)}"
+    build = f"Build it: {build_command(shlex.quote(str(path.absolute().parent)))}"
     try:
         found = _version(path)
     except FileNotFoundError:
@@ -79,6 +78,6 @@ def _version(path: Path) -> str | None:
             return found[1].decode(errors="replace") if found else ""
 
 
-def build_command(beam: str, folder: Path) -> str:
-    """The shell command that builds a version of it into a folder."""
-    return f"GOBIN={shlex.quote(str(folder))} go install {PACKAGE}@v{beam}"
+def build_command(folder: str) -> str:
+    """The shell command that builds it, of the installed Beam's version, into a folder."""
+    return f"GOBIN={folder} go install {PACKAGE}@v{metadata.version('apache-beam')}"

@@ -5,6 +5,7 @@ own process does the work; or it runs as a job service, with a worker pool (Port
 """
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -19,16 +20,17 @@ from tests.engines.going import going
 from tests.engines.proven import of_a_whole_run, prove
 from tests.folders import write_photos
 
-# On two quiet cores 60 s for a run of any kind, and 100 s to build Prism, once on a machine.
+# 75 s of CPU for a run of any kind, and 150 s to build Prism, once on a machine.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
-def program():
+def program(tmp_path_factory):
+    """A copy, by whose path the processes of these tests are known."""
     lacking = prism.missing()
     if lacking:
         pytest.skip(lacking)
-    return prism.program()
+    return shutil.copy2(prism.program(), tmp_path_factory.mktemp("bin") / "prism")
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,7 @@ def end(run, program, how):
 def test_no_prism_outlives_a_run_that_ends_early(
     started_by_beam, program, photos, how, exit_code, said, tmp_path
 ):
-    # 25 s each: TFX's imports.
+    # 25 s of CPU each: TFX's imports.
     with going(tmp_path / "out", *photos, *started_by_beam) as run:
         run.wait_for(run.files_begun, "ExampleGen writes")
         assert running(program)

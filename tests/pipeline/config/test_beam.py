@@ -10,14 +10,14 @@ import pytest
 from pydantic import ValidationError
 
 from components.errors import UserError
-from pipeline.config import Config, beam, dump_config, load_config
+from pipeline.config import Config, dump_config, load_config, services
 from pipeline.config.beam import (
     SETUP_PY,
     BeamConfig,
     beam_pipeline_args,
     check_reachable,
-    check_workers,
 )
+from pipeline.config.services import check_workers
 
 POOL = {"environment_type": "EXTERNAL", "environment_config": "localhost:50000"}
 PORTABLE = {"job_endpoint": "localhost:8099", **POOL}
@@ -341,7 +341,7 @@ def test_a_master_beside_a_job_server_is_not_called(listening, nobody):
 
 def test_a_pool_beside_a_job_service_elsewhere_is_not_looked_for(monkeypatch, nobody):
     called = []
-    monkeypatch.setattr(beam, "_connect", lambda what, address: called.append(address))
+    monkeypatch.setattr(services, "_connect", lambda what, address: called.append(address))
     options = {**POOL, "job_endpoint": "cluster:8099", "environment_config": nobody}
     check_workers(BeamConfig(runner="PortableRunner", options=options))
     assert called == [("cluster", 8099)]
@@ -349,7 +349,7 @@ def test_a_pool_beside_a_job_service_elsewhere_is_not_looked_for(monkeypatch, no
 
 def test_a_pool_of_prism_is_looked_for(monkeypatch, nobody):
     # Beam starts Prism on this machine.
-    monkeypatch.setattr(beam, "check_prism", lambda location: None)
+    monkeypatch.setattr(services, "check_prism", lambda location: None)
     options = {**PRISM, "environment_type": "EXTERNAL", "environment_config": nobody}
     with pytest.raises(UserError, match=rf"environment_config {nobody}: no service listens"):
         check_workers(BeamConfig(runner="PrismRunner", options=options))

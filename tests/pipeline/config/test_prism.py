@@ -8,8 +8,9 @@ from importlib import metadata
 import pytest
 
 from components.errors import UserError
-from pipeline.config.beam import BeamConfig, check_workers
+from pipeline.config.beam import BeamConfig
 from pipeline.config.prism import PACKAGE, check_prism
+from pipeline.config.services import check_workers
 
 BEAM = metadata.version("apache-beam")
 
