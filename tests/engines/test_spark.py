@@ -8,7 +8,7 @@ from tests.engines.packages import SPARK
 from tests.engines.proven import of_a_whole_run, prove
 from tests.engines.spark.cluster import Cluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(3600)]
 
 
 @pytest.fixture(scope="module")
