@@ -86,12 +86,12 @@ def _runs_file(work: Path) -> Path:
 
 def _lacking(options: argparse.Namespace) -> str | None:
     """What this machine lacks, as a sentence."""
-    from tests.engines.flink import packages
+    from tests.engines import packages
 
     cores = len(os.sched_getaffinity(0))
     if max(options.slots) > cores:
         return f"A slot has a core of its own, and there are {cores}: --slots 1 to {cores}"
-    return packages.missing() if FLINK in options.engines else None
+    return packages.FLINK.missing() if FLINK in options.engines else None
 
 
 def _measure(options: argparse.Namespace, work: Path) -> None:

@@ -15,8 +15,6 @@ Imports neither TFX nor Beam. docs/how-to/beam.md explains what each runner need
 from __future__ import annotations
 
 import re
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,6 +22,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from components.errors import UserError
 from components.section import Section
+from pipeline.config.prism import build_command
 
 IN_PROCESS = "FnApiRunner"
 """Beam's in-process runner. The default since 2.68 first tries to download another one."""
@@ -34,17 +33,14 @@ SETUP_PY = Path(__file__).resolve().parents[2] / "setup.py"
 JOB_SERVER_TIMEOUT_S = 24 * 60 * 60
 """Beam's default of 300 s stops every longer step: it also limits the job's state stream."""
 
-_CONNECT_TIMEOUT_S = 5
 _NO_IMAGE = "none"
 _NO_LIST = "disable_logging_submission_environment"
-_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _REFUSED = {
     "BundleBasedDirectRunner": "it is for Beam's own tests; FnApiRunner is the in-process runner",
     "DaskRunner": "it loses records: a split was missing after a successful step. Use "
     "FnApiRunner, or PortableRunner, FlinkRunner or SparkRunner for a cluster",
     "DirectRunner": "it tries to download another runner, and falls back to FnApiRunner; use that",
     "InteractiveRunner": "it is for notebooks; FnApiRunner is the in-process runner",
-    "PrismRunner": "Beam downloads it at every step; FnApiRunner is the in-process runner",
     "SwitchingDirectRunner": "it tries to download another runner; use FnApiRunner",
 }
 _PACKAGES = {
@@ -62,6 +58,11 @@ _ENVIRONMENTS = {
     "LOOPBACK": "",
 }
 _CLUSTER = ("PortableRunner", "FlinkRunner", "SparkRunner")
+PRISM = "PrismRunner"
+"""Beam starts its local runner in Go, beside the step."""
+
+PORTABLE = (*_CLUSTER, PRISM)
+"""Those that send the job to a job service."""
 
 
 def _is_value(value: Any) -> Any:
@@ -81,11 +82,16 @@ class BeamConfig(Section):
     """Where ExampleGen, StatisticsGen and Evaluator run; see [beam.md](../how-to/beam.md)."""
 
     runner: Literal[
-        "FnApiRunner", "PortableRunner", "DataflowRunner", "FlinkRunner", "SparkRunner"
+        "FnApiRunner",
+        "PortableRunner",
+        "PrismRunner",
+        "DataflowRunner",
+        "FlinkRunner",
+        "SparkRunner",
     ] = Field(
         "FnApiRunner",
         description="The Beam runner. `FnApiRunner` runs in-process; `PortableRunner` uses any of "
-        "Beam's job services. `DataflowRunner` and `SparkRunner` are untested.",
+        "Beam's job services, and `PrismRunner` starts one. `DataflowRunner` is untested.",
     )
     options: dict[str, OptionValue] = Field(
         {},
@@ -124,8 +130,13 @@ class BeamConfig(Section):
         missing = _missing(self.runner, self.given())
         if missing:
             raise ValueError(f"runner {self.runner} needs {missing}")
-        if self.setup_file and self.runner == IN_PROCESS:
-            raise ValueError("setup_file has no use with FnApiRunner; set it to null")
+        if self.runner == PRISM and "job_endpoint" in self.options:
+            raise ValueError(
+                "PrismRunner starts Prism itself; for one that runs already, use PortableRunner "
+                "with beam.options.job_endpoint"
+            )
+        if self.setup_file and _in_the_step(self.runner, self.given()):
+            raise ValueError(f"setup_file has no use with {self.runner}; set it to null")
         return self
 
     def given(self) -> dict[str, Any]:
@@ -137,10 +148,19 @@ class BeamConfig(Section):
         }
 
 
+def _in_the_step(runner: str, given: dict[str, Any]) -> bool:
+    """Whether the step's own process does the work."""
+    # Beam's default with Prism.
+    loops_back = given.get("environment_type", "LOOPBACK") == "LOOPBACK"
+    return runner == IN_PROCESS or (runner == PRISM and loops_back)
+
+
 def _missing(runner: str, given: dict[str, Any]) -> str:
     """The required options that are missing, as text; empty if none is."""
     if runner == "DataflowRunner":
         return _missing_on_dataflow(given)
+    if runner == PRISM:
+        return _missing_for_prism(given)
     if runner not in _CLUSTER:
         return ""
     where = {
@@ -155,7 +175,7 @@ def _missing(runner: str, given: dict[str, Any]) -> str:
     if not any(all(name in given for name in names) for names in where):
         return " or ".join(" and ".join(f"beam.options.{n}" for n in names) for names in where)
     endpoint = given.get("job_endpoint")
-    if endpoint is not None and _address(endpoint) is None:
+    if endpoint is not None and address_of(endpoint) is None:
         return f"beam.options.job_endpoint as host:port, not {endpoint!r}"
     return _missing_environment(given)
 
@@ -171,6 +191,18 @@ def _missing_environment(given: dict[str, Any]) -> str:
     config = _ENVIRONMENTS[kind]
     if config and not {"environment_config", "environment_options"} & given.keys():
         return f"beam.options.environment_config with environment_type {kind}: {config}"
+    return ""
+
+
+def _missing_for_prism(given: dict[str, Any]) -> str:
+    location = given.get("prism_location")
+    if not isinstance(location, str) or not location or "://" in location:
+        return (
+            "beam.options.prism_location, the path of the program: else Beam downloads it for each "
+            f"step. {build_command('$PWD')} builds it"
+        )
+    if {"environment_type", "environment_config", "environment_options"} & given.keys():
+        return _missing_environment(given)
     return ""
 
 
@@ -207,7 +239,7 @@ def beam_pipeline_args(beam: BeamConfig, setup_py: str = str(SETUP_PY)) -> list[
         # Beam would list what is installed here for every job, by a pip that uv does not install,
         # and warn that it cannot. Dataflow shows the list.
         flags.append(f"--experiments={_NO_LIST}")
-    if beam.runner in _CLUSTER and "job_server_timeout" not in given:
+    if beam.runner in PORTABLE and "job_server_timeout" not in given:
         flags.append(f"--job_server_timeout={JOB_SERVER_TIMEOUT_S}")
     if beam.runner == "DataflowRunner" and not _names_main_session(given):
         # On by default there; our code is in modules, and __main__ has pipes, which do not pickle.
@@ -234,49 +266,6 @@ def check_reachable(beam: BeamConfig, path: str) -> None:
         )
 
 
-def check_workers(beam: BeamConfig) -> None:
-    """Checks that the services that are reachable from here accept connections, and setup_file.
-
-    Beam waits for its job server as long as for a job, and for a worker pool for ever. A pool is
-    checked only if the job service is on this machine: from another one it has another address.
-
-    Raises:
-      UserError: a service does not answer, after at most 5 s each, or setup_file does not exist.
-    """
-    if beam.setup_file not in (None, AUTO) and not Path(str(beam.setup_file)).is_file():
-        raise UserError(f"beam.setup_file {beam.setup_file}: there is no such file.")
-    if beam.runner not in _CLUSTER:
-        return
-    for name, endpoint in (*_endpoints(beam.given()), *_masters(beam)):
-        address = _address(endpoint)
-        if address is not None:
-            _connect(f"beam.options.{name} {endpoint}", address)
-
-
-def _endpoints(given: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """(name of the option, address in it)."""
-    for name in ("job_endpoint", "artifact_endpoint"):
-        yield name, given.get(name)
-    job_service = _address(given.get("job_endpoint"))
-    if given.get("environment_type") != "EXTERNAL" or job_service is None:
-        return
-    if job_service[0] in _THIS_MACHINE:
-        yield "environment_config", given.get("environment_config")
-        options = given.get("environment_options", ())
-        for option in options if isinstance(options, tuple) else (options,):
-            key, _, value = str(option).partition("=")
-            if key == "external_service_address":
-                yield "environment_options", value
-
-
-def _masters(beam: BeamConfig) -> Iterator[tuple[str, Any]]:
-    """The cluster's own services, which this machine calls where it starts the job server."""
-    if starts_job_server(beam):
-        for name in ("flink_master", "spark_master_url", "spark_rest_url"):
-            # Without a scheme; Beam's `[auto]` and Spark's `local[2]` have no port.
-            yield name, str(beam.given().get(name, "")).rpartition("://")[2].rstrip("/")
-
-
 def starts_job_server(beam: BeamConfig) -> bool:
     """Whether Beam starts its job server for each job, from a jar, on this machine."""
     cluster = beam.runner in ("FlinkRunner", "SparkRunner")
@@ -285,20 +274,10 @@ def starts_job_server(beam: BeamConfig) -> bool:
 
 def has_workers(beam: BeamConfig) -> bool:
     """Whether the job goes to a job service, whose workers may be on other machines."""
-    return beam.runner in _CLUSTER
+    return beam.runner in PORTABLE
 
 
-def _connect(what: str, address: tuple[str, int]) -> None:
-    try:
-        socket.create_connection(address, timeout=_CONNECT_TIMEOUT_S).close()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(
-            f"{what}: no service listens there ({reason}). Start the service."
-        ) from error
-
-
-def _address(endpoint: Any) -> tuple[str, int] | None:
+def address_of(endpoint: Any) -> tuple[str, int] | None:
     """Host and port of `host:port`; None for anything else."""
     found = re.fullmatch(r"\[?([^\s/\[\]]+)\]?:(\d{1,5})", str(endpoint))
     return (found[1], int(found[2])) if found and 0 < int(found[2]) < 65536 else None

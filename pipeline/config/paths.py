@@ -98,5 +98,6 @@ _PATHS: tuple[tuple[tuple[str, ...], Callable[[str, Path], bool]], ...] = (
     (("backbone", "handle"), _is_folder),
     (("push", "signing_key"), lambda text, base: True),
     (("beam", "setup_file"), lambda text, base: text != AUTO),
+    (("beam", "options", "prism_location"), lambda text, base: True),
 )
 """Keys, in which `*` stands for any, and whether a value there is a path."""

@@ -33,7 +33,8 @@ from components.transform.config import KERAS_IO_SIZES, ImageSizes
 from components.transform.features import IMAGE, LABEL, SLICE_FEATURES
 from components.tuner.holdout import held_out_count
 from pipeline.config import Config, dump_config
-from pipeline.config.beam import check_reachable, check_workers
+from pipeline.config.beam import check_reachable
+from pipeline.config.services import check_workers
 from pipeline.inputs.code import project_digest, step_digests
 from pipeline.inputs.schema import settle_schema
 from pipeline.run.layout import Layout

@@ -30,6 +30,7 @@ from apache_beam.options.pipeline_options import (
     PortableOptions,
 )
 from apache_beam.runners.runner import PipelineState
+from apache_beam.utils.subprocess_server import SubprocessServer
 
 _logger = logging.getLogger(__name__)
 
@@ -78,10 +79,26 @@ def _gone(error: Any) -> str:
         return ""
     _, options = _jobs[-1]
     endpoint = options.view_as(PortableOptions).job_endpoint
+    if endpoint is None:
+        return (
+            f"the job service that Beam had started has ended while the job ran ({error.details()})"
+            ". What it printed is in the step's log; start the run again: finished steps are not "
+            "done again."
+        )
     return (
         f"Beam's job service at {endpoint} has gone while the job ran ({error.details()}). Start "
         "it again, and then the run: finished steps are not done again."
     )
+
+
+def stop_job_services() -> None:
+    """Ends the job services that Beam has started for this process: Prism, or from a jar.
+
+    Beam leaves that to `atexit`, which a process that ends at once does not come to.
+    """
+    services = SubprocessServer._cache
+    for owner in list(services._live_owners):
+        services.purge(owner)
 
 
 def cancel_jobs() -> None:

@@ -32,7 +32,7 @@ from components.errors import UserError
 from components.storage import AnyPath, as_path, io_errors
 from pipeline.config.beam import BeamConfig, starts_job_server
 from pipeline.run.beam_flags import checked_flags
-from pipeline.run.beam_jobs import cancel_job
+from pipeline.run.beam_jobs import cancel_job, cancelled_on_error
 from pipeline.run.error_line import one_line
 from pipeline.run.worker_facts import CURE_CODE, Facts, objection
 
@@ -121,8 +121,9 @@ def _ask(
     )
     result: Any = None
     try:
-        result = pipeline.run()
-        result.wait_until_finish(duration=round(1000 * limit_s))
+        with cancelled_on_error():
+            result = pipeline.run()
+            result.wait_until_finish(duration=round(1000 * limit_s))
     # Whatever the runner, its services or the worker raise.
     except Exception as error:
         raise UserError(_failed(section, error)) from error

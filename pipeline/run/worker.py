@@ -50,7 +50,7 @@ def main() -> None:
     request = json.loads(sys.stdin.readline())
     # Ctrl-C on a terminal is for the parent, which closes our input; a Beam job is cancelled first.
     signal.signal(signal.SIGINT, _leave_to_parent)
-    end_with_parent(_cancel_jobs)
+    end_with_parent(_end_beam)
     settle_streams(_log_lost, _log_lost)
     folder = RunFolder(Layout(Path(request["output"])), request["run_id"])
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
@@ -75,11 +75,13 @@ def _leave_to_parent(*signal_and_frame: object) -> None:
     """Not SIG_IGN, which the processes that a step starts would inherit."""
 
 
-def _cancel_jobs() -> None:
-    # No job was sent where Beam was not imported; importing takes seconds.
+def _end_beam() -> None:
+    """Cancels the Beam job that runs, and ends a job service that was started for it."""
+    # Neither is there where Beam was not imported; importing takes seconds.
     jobs = sys.modules.get("pipeline.run.beam_jobs")
     if jobs is not None:
         jobs.cancel_jobs()
+        jobs.stop_job_services()
 
 
 def _log_lost(error: OSError) -> None:
@@ -170,4 +172,5 @@ def _facts(inputs: Inputs) -> dict[str, Any]:
 
 if __name__ == "__main__":
     main()
+    _end_beam()
     leave(0)

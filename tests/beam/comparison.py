@@ -8,6 +8,7 @@ first, made with `GATES`:
 """
 
 import collections
+import hashlib
 
 import pytest
 import tensorflow as tf
@@ -38,6 +39,15 @@ def records(ended, split):
     folder = artifact(ended, "ImageExampleGen", "examples") / f"Split-{split}"
     files = [str(path) for path in folder.iterdir()]
     return list(tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator())
+
+
+def digests(folder):
+    """SHA-256 of every file, by its path in the folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 class SameRun:
@@ -111,3 +121,26 @@ class SameRun:
         assert one == other
         assert both[0].summary["blessed"] == both[1].summary["blessed"] is True
         assert both[0].summary["reasons"] == both[1].summary["reasons"] == []
+
+
+class SameFiles(SameRun):
+    """As `SameRun`, and the files are equal to the byte, however many workers wrote them."""
+
+    @pytest.mark.parametrize("output", ["examples", "index", "quarantine"])
+    def test_every_file_of_example_gen_is_equal_to_the_byte(self, both, output):
+        one, other = (digests(artifact(ended, "ImageExampleGen", output)) for ended in both)
+        assert one == other
+        assert one or output == "quarantine"
+
+    def test_predictions_metrics_and_gates_are_equal_to_the_byte(self, both):
+        # Not TFMA's own tables, which have a file for each worker that wrote.
+        one, other = (
+            {
+                name: digest
+                for name, digest in digests(artifact(ended, "Evaluator", "evaluation")).items()
+                if name in ("metrics.json", "gates.json") or name.startswith("predictions/")
+            }
+            for ended in both
+        )
+        assert one == other
+        assert len(one) == 3

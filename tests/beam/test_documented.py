@@ -8,6 +8,7 @@ from apache_beam.options.pipeline_options_validator import PipelineOptionsValida
 from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 from apache_beam.runners.portability.flink_runner import FlinkRunner
 from apache_beam.runners.portability.portable_runner import PortableRunner
+from apache_beam.runners.portability.prism_runner import PrismRunner
 from apache_beam.runners.portability.spark_runner import SparkRunner
 from apache_beam.runners.portability.stager import Stager
 from ruamel.yaml import YAML
@@ -21,7 +22,8 @@ EXAMPLES = [
     for block in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 ]
 RUNNERS = {
-    runner.__name__: runner for runner in (PortableRunner, DataflowRunner, FlinkRunner, SparkRunner)
+    runner.__name__: runner
+    for runner in (PortableRunner, PrismRunner, DataflowRunner, FlinkRunner, SparkRunner)
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import measure
 from benchmarks.scale import FLINK, IN_PROCESS, STEPS
-from tests.engines.flink import packages
+from tests.engines import packages
 
 
 @pytest.mark.slow
@@ -35,7 +35,7 @@ def test_a_benchmark_runs_to_its_end(name, arguments):
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("engine", [IN_PROCESS, FLINK])
 def test_the_engines_go_on_where_they_were_interrupted(tmp_path, engine):
-    if engine == FLINK and (lacking := packages.missing()):
+    if engine == FLINK and (lacking := packages.FLINK.missing()):
         pytest.skip(lacking)
     given = ["--work", str(tmp_path), "--slots", "1", "--engines", engine, "--images", "40"]
     first = measure.run("benchmarks.engines", given)

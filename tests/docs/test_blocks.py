@@ -18,8 +18,8 @@ from tests.docs.blocks import all_blocks
 CLI = ROOT / "docs" / "reference" / "cli.md"
 SECTIONS = set(Config.model_fields)
 OTHERS = {
-    "apt", "base64", "cat", "cd", "curl", "docker", "export", "grep", "heif-convert", "kubectl",
-    "magick", "openssl", "pip", "sed",
+    "apt", "base64", "cat", "cd", "curl", "docker", "export", "go", "grep", "heif-convert",
+    "kubectl", "magick", "openssl", "pip", "./prism", "sed",
 }  # fmt: skip
 """Programs of the system whose options are not ours to know."""
 

@@ -4,9 +4,16 @@ import json
 
 import pytest
 
+from tests.beam.comparison import GATES
 from tests.e2e.conftest import run  # noqa: F401  # A fixture.
-from tests.engines.flink import packages
 from tests.engines.flink.cluster import Cluster
+from tests.engines.packages import FLINK
+
+
+@pytest.fixture(scope="session")
+def in_process(run, tmp_path_factory):  # noqa: F811
+    """The run of `GATES` that the others are held to: one for all of them, of 60 s."""
+    return run(tmp_path_factory.mktemp("in_process"), *GATES)
 
 
 def on(cluster, **options):
@@ -21,7 +28,7 @@ def on(cluster, **options):
 @pytest.fixture(scope="session")
 def flink(tmp_path_factory):
     """Two task managers of a slot each."""
-    lacking = packages.missing()
+    lacking = FLINK.missing()
     if lacking:
         pytest.skip(lacking)
     with Cluster(tmp_path_factory.mktemp("flink")) as cluster:

@@ -28,3 +28,13 @@ def prove(engine, *cells):
     if written != found[2]:
         PAGE.write_text(page.replace(found[0], found[1] + written + found[3]), encoding="utf-8")
         raise AssertionError(f"{PAGE} had another row for {engine}; commit it as it is now: {row}")
+
+
+def of_a_whole_run(ended):
+    """The cells on what was compared, and the result, after `tests.beam.comparison.SameFiles`."""
+    counts = ended.summary["counts"]
+    return (
+        f"the whole run on digits, {counts['train']} + {counts['eval']} images: examples, index, "
+        f"counts, statistics, transform, {counts['eval']} predictions, metrics, gates",
+        "equal; files to the byte",
+    )

@@ -13,9 +13,9 @@ import pytest
 
 from tests.e2e.conftest import QUICK
 from tests.engines.conftest import on
-from tests.engines.flink import packages
 from tests.engines.flink.cluster import Cluster
 from tests.engines.going import going
+from tests.engines.packages import FLINK
 from tests.folders import write_folder
 
 # On two quiet cores 60 to 90 s each: TFX's imports, Flink's restart after 30 s, Python's starts.
@@ -172,7 +172,7 @@ def test_kill_9_of_the_run_cancels_the_job(flink, data, tmp_path):
 @pytest.fixture(scope="module")
 def without_restart(tmp_path_factory):
     """As Flink is without a restart strategy."""
-    lacking = packages.missing()
+    lacking = FLINK.missing()
     if lacking:
         pytest.skip(lacking)
     changes = {"restart-strategy.type": "none"}

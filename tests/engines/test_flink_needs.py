@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.engines.flink import packages, settings
+from tests.engines.flink import settings
+from tests.engines.packages import FLINK
 from tests.engines.proven import PAGE
 
 
@@ -33,7 +34,7 @@ def machine(tmp_path, monkeypatch):
 )
 def test_what_is_missing_is_said_with_the_command(machine, java, mvn, said):
     machine(java=java, mvn=mvn)
-    sentence = packages.missing()
+    sentence = FLINK.missing()
     assert said in sentence
     assert sentence.endswith(": apt install default-jre-headless maven")
 
@@ -43,7 +44,7 @@ def test_what_is_missing_is_said_with_the_command(machine, java, mvn, said):
 )
 def test_the_java_of_debian_12_and_13_will_do(machine, java):
     machine(java=java, mvn="")
-    assert packages.missing() is None
+    assert FLINK.missing() is None
 
 
 def test_the_page_has_every_setting_of_flink():

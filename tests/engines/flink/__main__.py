@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from tests.engines.flink import packages
 from tests.engines.flink.cluster import Cluster
+from tests.engines.packages import FLINK
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="logs of the processes (default: a new one)")
     parser.add_argument("--managers", type=int, default=2, help="task managers (default: 2)")
     arguments = parser.parse_args()
-    lacking = packages.missing()
+    lacking = FLINK.missing()
     if lacking:
         print(lacking, file=sys.stderr)
         return 2
@@ -29,7 +29,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="flink-"))
-    print(f"Starting Flink {packages.version('flink')}; logs are in {folder}", file=sys.stderr)
+    print(f"Starting Flink {FLINK.version('flink')}; logs are in {folder}", file=sys.stderr)
     try:
         with Cluster(folder, managers=arguments.managers) as cluster:
             print(f"# Flink's page: {cluster.rest.address}")

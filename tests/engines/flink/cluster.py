@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from components.process import ROOT
-from tests.engines.flink import network, packages, settings
+from tests.engines import network
+from tests.engines.flink import settings
 from tests.engines.flink.rest import Rest
+from tests.engines.packages import FLINK
+from tests.engines.processes import Processes, free_ports, listens, pool_command
 
 PORTS = {"rpc": 6123, "rest": 8081, "job": 8099, "artifacts": 8098, "pool": 50000}
 """In namespaces; elsewhere free ones."""
@@ -32,12 +30,9 @@ PORTS = {"rpc": 6123, "rest": 8081, "job": 8099, "artifacts": 8098, "pool": 5000
 _JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 _TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 _JOB_SERVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
-_START_S = 300
-# Whatever ends this process, the cluster ends too.
-_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"]
 
 
-class Cluster:
+class Cluster(Processes):
     """The processes by name: `jobmanager`, `taskmanager-0`, `pool-0`, ..., `jobserver`.
 
     Args:
@@ -56,20 +51,17 @@ class Cluster:
         changes: Mapping[str, Any] | None = None,
         cores: Sequence[int] | None = None,
     ):
-        self.folder = folder
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        super().__init__(folder, code)
         self._managers = managers
-        self._code = code
         self._cores = cores
         self._undo = contextlib.ExitStack()
         self._network: network.Network | None = None
-        self._commands: dict[str, list[str]] = {}
         recipe = {**settings.RECIPE, **settings.MANAGER, **(changes or {})}
         self._settings = {name: value for name, value in recipe.items() if value is not None}
 
     def __enter__(self) -> Cluster:
         with contextlib.ExitStack() as stack:
-            self._class_path = os.pathsep.join(map(str, packages.jars()))
+            self._class_path = os.pathsep.join(map(str, FLINK.jars()))
             if network.possible():
                 names = ["jobmanager", *(f"taskmanager-{n}" for n in range(self._managers))]
                 self._network = stack.enter_context(network.Network(names))
@@ -78,9 +70,10 @@ class Cluster:
             self.job_endpoint = f"{self._host('jobmanager')}:{self._ports['job']}"
             self.pool = f"localhost:{self._ports['pool']}"
             self.rest = Rest(f"http://{self._host('jobmanager')}:{self._ports['rest']}")
-            stack.callback(self._stop_all)
+            stack.push(super().__exit__)
+            super().__enter__()
             self._prepare()
-            for name in self._commands:
+            for name in self.commands:
                 self.start(name)
             self.wait_until_ready()
             self._undo = stack.pop_all()
@@ -110,53 +103,6 @@ class Cluster:
             },
         }
 
-    def start(self, name: str) -> None:
-        """Starts a process that does not run (the first time, or after `kill`)."""
-        environment = {
-            **os.environ,
-            # A pool starts its workers as plain `python`.
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-            "PYTHONPATH": str(self._code),
-            "TF_USE_LEGACY_KERAS": "1",
-            "CUDA_VISIBLE_DEVICES": "-1",
-        }
-        with self.log(name).open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [*_WITH_PARENT, *self._commands[name]],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                env=environment,
-                start_new_session=True,
-            )
-
-    def kill(self, name: str) -> None:
-        """Ends a process as a machine that goes: SIGKILL, to it and whatever it has started."""
-        process = self.processes.pop(name)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-    def workers(self) -> list[int]:
-        """Process ids of the Python workers that the pools have started and that still run."""
-        pools = [found for name, found in self.processes.items() if name.startswith("pool")]
-        lists = [
-            each for pool in pools for each in Path(f"/proc/{pool.pid}/task").glob("*/children")
-        ]
-        pids = [pid for listed in lists for pid in listed.read_text().split()]
-        # A pool leaves those that have ended as zombies.
-        return [int(pid) for pid in pids if " Z " not in Path(f"/proc/{pid}/stat").read_text()]
-
-    def log(self, name: str) -> Path:
-        """What a process has printed since the cluster began."""
-        return self.folder / f"{name}.log"
-
-    def workers_started(self) -> int:
-        """How many Python workers the pools have started so far."""
-        pools = [self.log(name) for name in self._commands if name.startswith("pool")]
-        return sum(log.read_text().count("Starting worker with command") for log in pools)
-
     def wait_until_ready(self) -> None:
         """Returns once every process listens and every task manager has reported.
 
@@ -164,27 +110,11 @@ class Cluster:
           RuntimeError: one has ended, or the time is up; with the end of its log.
         """
         ports = self._ports
-        pools = [name for name in self._commands if name.startswith("pool")]
+        pools = [name for name in self.commands if name.startswith("pool")]
         hosts = [self._host(name.replace("pool", "taskmanager")) for name in pools]
-        conditions: dict[str, Callable[[], bool]] = {
-            "task managers": lambda: len(self.rest.managers()) == self._managers,
-            "job server": lambda: listens(self._host("jobmanager"), ports["job"]),
-            "worker pools": lambda: all(listens(host, ports["pool"]) for host in hosts),
-        }
-        end = time.monotonic() + _START_S
-        for what, ready in conditions.items():
-            while not ready():
-                self._check_alive()
-                if time.monotonic() > end:
-                    raise RuntimeError(f"{what}: not ready after {_START_S} s; see {self.folder}")
-                time.sleep(0.2)
-
-    def _check_alive(self) -> None:
-        for name, process in self.processes.items():
-            if process.poll() is not None:
-                lines = self.log(name).read_text(errors="replace").splitlines()[-20:]
-                how = f"{name} ended with {process.returncode}: {self.log(name)}"
-                raise RuntimeError("\n".join([how, *lines]))
+        self.wait_for("task managers", lambda: len(self.rest.managers()) == self._managers)
+        self.wait_for("job server", lambda: listens(self._host("jobmanager"), ports["job"]))
+        self.wait_for("worker pools", lambda: all(listens(host, ports["pool"]) for host in hosts))
 
     def _host(self, name: str) -> str:
         return self._network.hosts[name] if self._network else "localhost"
@@ -213,10 +143,10 @@ class Cluster:
         java = ["java", *settings.JAVA_OPTIONS]
         own = {"jobmanager.bind-host": "0.0.0.0" if self._network else host}
         main = self._flink(_JOB_MANAGER, "jobmanager", {**common, **own})
-        self._commands["jobmanager"] = [*within, *java, "-Xmx512m", *main]
+        self.commands["jobmanager"] = [*within, *java, "-Xmx512m", *main]
         for number in range(self._managers):
             self._prepare_manager(number, common)
-        self._commands["jobserver"] = [
+        self.commands["jobserver"] = [
             *within,
             *(*java, "-Xmx512m", "-cp", self._class_path, _JOB_SERVER),
             f"--flink-master={host}:{self._ports['rest']}",
@@ -232,11 +162,9 @@ class Cluster:
         own = {"taskmanager.host": host, "taskmanager.bind-host": host}
         main = self._flink(_TASK_MANAGER, name, {**common, **own, "taskmanager.resource-id": name})
         java = ["java", *settings.JAVA_OPTIONS, *settings.memory_options(self._settings)]
-        self._commands[name] = [*within, *java, *main]
+        self.commands[name] = [*within, *java, *main]
         if self._network or number == 0:
-            pool = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
-            pool.append(f"--service_port={self._ports['pool']}")
-            self._commands[f"pool-{number}"] = [*within, *pool]
+            self.commands[f"pool-{number}"] = [*within, *pool_command(self._ports["pool"])]
 
     def _flink(self, main: str, name: str, own: Mapping[str, Any]) -> list[str]:
         """Writes the configuration of one of Flink's processes; the end of its command."""
@@ -246,23 +174,3 @@ class Cluster:
         text = settings.as_yaml({**own, **dict.fromkeys(temporary, folder)})
         (folder / "config.yaml").write_text(text, encoding="utf-8")
         return ["-cp", self._class_path, main, "--configDir", str(folder)]
-
-    def _stop_all(self) -> None:
-        for name in list(self.processes):
-            self.kill(name)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    with contextlib.ExitStack() as stack:
-        servers = [socket.create_server(("localhost", 0)) for _ in range(count)]
-        return [stack.enter_context(server).getsockname()[1] for server in servers]
-
-
-def listens(host: str, port: int) -> bool:
-    """Whether somebody accepts connections there."""
-    try:
-        socket.create_connection((host, port), timeout=1).close()
-    except OSError:
-        return False
-    return True

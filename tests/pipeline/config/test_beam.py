@@ -10,14 +10,14 @@ import pytest
 from pydantic import ValidationError
 
 from components.errors import UserError
-from pipeline.config import Config, beam, dump_config, load_config
+from pipeline.config import Config, dump_config, load_config, services
 from pipeline.config.beam import (
     SETUP_PY,
     BeamConfig,
     beam_pipeline_args,
     check_reachable,
-    check_workers,
 )
+from pipeline.config.services import check_workers
 
 POOL = {"environment_type": "EXTERNAL", "environment_config": "localhost:50000"}
 PORTABLE = {"job_endpoint": "localhost:8099", **POOL}
@@ -29,12 +29,14 @@ DATAFLOW = {
 }
 FLINK = {"flink_master": "flink:8081", **POOL}
 SPARK = {"spark_master_url": "spark://spark:7077", **POOL}
+PRISM = {"prism_location": "/opt/prism"}
 RUNNERS = {
     "FnApiRunner": {},
     "PortableRunner": PORTABLE,
     "DataflowRunner": DATAFLOW,
     "FlinkRunner": FLINK,
     "SparkRunner": SPARK,
+    "PrismRunner": PRISM,
 }
 
 
@@ -71,7 +73,6 @@ def test_what_a_runner_needs_is_enough(runner, options):
     [
         ("DaskRunner", "a split was missing"),
         ("DirectRunner", "tries to download"),
-        ("PrismRunner", "downloads it"),
         ("SwitchingDirectRunner", "tries to download"),
         ("InteractiveRunner", "notebooks"),
         ("BundleBasedDirectRunner", "Beam's own tests"),
@@ -104,6 +105,11 @@ def test_another_runner_is_refused_with_the_reason(runner, why):
         ("FlinkRunner", {"flink_master": "x:8081"}, "beam.options.environment_type"),
         ("SparkRunner", POOL, "beam.options.spark_master_url"),
         ("SparkRunner", {**POOL, "spark_submit_uber_jar": True}, "beam.options.spark_rest_url"),
+        ("PrismRunner", {}, "beam.options.prism_location, the path"),
+        ("PrismRunner", {"prism_location": True}, "beam.options.prism_location, the path"),
+        ("PrismRunner", {"prism_location": "https://x/prism.zip"}, "Beam downloads it"),
+        ("PrismRunner", {**PRISM, "environment_config": "x:1"}, "beam.options.environment_type"),
+        ("PrismRunner", {**PRISM, "environment_type": "PROCESS"}, "JSON"),
         ("DataflowRunner", without(DATAFLOW, "project"), "beam.options.project"),
         ("DataflowRunner", without(DATAFLOW, "region"), "beam.options.region"),
         ("DataflowRunner", without(DATAFLOW, "temp_location"), "beam.options.temp_location"),
@@ -128,6 +134,8 @@ def test_what_a_runner_cannot_do_without_is_asked_for_by_its_key(runner, options
         ("SparkRunner", {**POOL, "job_endpoint": "spark:8099"}),
         ("SparkRunner", {**POOL, "spark_submit_uber_jar": True, "spark_rest_url": "http://s:6066"}),
         ("DataflowRunner", {**DATAFLOW, "staging_location": "gs://b/staging"}),
+        ("PrismRunner", {**PRISM, "environment_type": "LOOPBACK"}),
+        ("PrismRunner", {**PRISM, **POOL}),
     ],
 )
 def test_there_is_more_than_one_way(runner, options):
@@ -173,6 +181,27 @@ def test_an_option_with_a_key_of_its_own_is_not_said_twice(name, value):
 
 def test_setup_file_is_for_workers():
     assert "FnApiRunner" in refusal(setup_file="auto")
+    # Whose default is the step's own process.
+    assert "no use with PrismRunner" in refusal(
+        runner="PrismRunner", options=PRISM, setup_file="auto"
+    )
+    assert flags(runner="PrismRunner", options={**PRISM, **POOL}, setup_file="auto")
+
+
+def test_a_prism_that_runs_already_is_for_portable_runner():
+    said = refusal(runner="PrismRunner", options={**PRISM, "job_endpoint": "localhost:8073"})
+    assert "use PortableRunner with beam.options.job_endpoint" in said
+
+
+def test_the_path_of_prism_counts_from_the_file_that_names_it(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "pipeline_name: a\ndata: {name: digits}\nbackbone: {handle: bit-mini}\n"
+        "evaluation: {min_accuracy: 0.5}\n"
+        "beam: {runner: PrismRunner, options: {prism_location: bin/prism}}\n"
+    )
+    found = load_config(file=str(file)).beam.options["prism_location"]
+    assert found == str(tmp_path / "bin" / "prism")
 
 
 @pytest.mark.parametrize(
@@ -204,7 +233,7 @@ def test_packages_of_the_users_own_are_left_alone(options):
     assert "--sdk_container_image=none" not in flags(options=options)
 
 
-@pytest.mark.parametrize("runner", ["PortableRunner", "FlinkRunner", "SparkRunner"])
+@pytest.mark.parametrize("runner", ["PortableRunner", "FlinkRunner", "SparkRunner", "PrismRunner"])
 def test_a_job_may_take_longer_than_beams_five_minutes(runner):
     options = RUNNERS[runner]
     assert "--job_server_timeout=86400" in flags(runner=runner, options=options)
@@ -312,10 +341,18 @@ def test_a_master_beside_a_job_server_is_not_called(listening, nobody):
 
 def test_a_pool_beside_a_job_service_elsewhere_is_not_looked_for(monkeypatch, nobody):
     called = []
-    monkeypatch.setattr(beam, "_connect", lambda what, address: called.append(address))
+    monkeypatch.setattr(services, "_connect", lambda what, address: called.append(address))
     options = {**POOL, "job_endpoint": "cluster:8099", "environment_config": nobody}
     check_workers(BeamConfig(runner="PortableRunner", options=options))
     assert called == [("cluster", 8099)]
+
+
+def test_a_pool_of_prism_is_looked_for(monkeypatch, nobody):
+    # Beam starts Prism on this machine.
+    monkeypatch.setattr(services, "check_prism", lambda location: None)
+    options = {**PRISM, "environment_type": "EXTERNAL", "environment_config": nobody}
+    with pytest.raises(UserError, match=rf"environment_config {nobody}: no service listens"):
+        check_workers(BeamConfig(runner="PrismRunner", options=options))
 
 
 def test_a_host_without_a_name_is_told_soon():
