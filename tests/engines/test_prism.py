@@ -21,7 +21,7 @@ from tests.engines.proven import of_a_whole_run, prove
 from tests.folders import write_photos
 
 # 75 s of CPU for a run of any kind, and 150 s to build Prism, once on a machine.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,6 @@ class TestStartedByBeam(SameFiles):
         )
 
 
-@pytest.mark.long
 class TestAsAJobService(SameFiles):
     """PortableRunner, to the run in-process."""
 
@@ -137,7 +136,7 @@ def end(run, program, how):
     ("how", "exit_code", "said"),
     [
         ("ctrl-c", 1, "interrupted"),
-        pytest.param("kill -9", -9, "", marks=pytest.mark.long),
+        ("kill -9", -9, ""),
         ("prism killed", 1, "the job service that Beam had started has ended while the job ran"),
     ],
 )
