@@ -141,3 +141,8 @@ def test_a_card_without_such_a_gate_is_refused():
     of_slice = gate("evaluation.slices.0.min_accuracy", "accuracy where image_side is 8", 0.5)
     with pytest.raises(UserError, match="no gate on all images or on a class"):
         evaluation_of_card(card(of_slice), NAMES)
+
+
+def test_a_card_keeps_the_gate_above_chance():
+    found = evaluation_of_card(card(gate("evaluation.above_chance", "accuracy", 0.34)), NAMES)
+    assert found == EvaluationConfig(above_chance=True)
