@@ -8,6 +8,7 @@ from tests.engines.packages import SPARK
 from tests.engines.proven import of_a_whole_run, prove
 from tests.engines.spark.cluster import Cluster
 
+# Some 300 s on a busy machine beside the run in-process: more than CI has time for.
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(3600)]
 
 
