@@ -18,7 +18,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from components.evaluator.gates import number
+from components.evaluator.gates import MEANS, number
 from pipeline.config import Config
 from pipeline.run.summary import COMPLETED, MODEL_REJECTED, Summary
 
@@ -143,10 +143,17 @@ def _numbers_table(summary: Summary, config: Config) -> Table:
     for column in ("", "this model", "floor", "baseline", "may fall by"):
         table.add_column(column, justify="left" if not column else "right")
     gates = config.evaluation
-    rows = {"accuracy": (gates.min_accuracy, gates.max_regression), "loss": (None, None)}
+    rows: dict[str, tuple[float | None, float | None]] = {
+        "accuracy": (gates.min_accuracy, gates.max_regression)
+    }
+    for name in MEANS:
+        if (floor := getattr(gates, f"min_{name}")) is not None:
+            rows[name] = (floor, None)
+    rows["loss"] = (None, None)
     for name, (floor, fall) in rows.items():
         numbers = (summary.metrics.get(name), floor, summary.baseline_metrics.get(name), fall)
-        table.add_row(name, *("-" if value is None else number(value) for value in numbers))
+        shown = ("-" if value is None else number(value) for value in numbers)
+        table.add_row(MEANS.get(name, (name,))[0], *shown)
     return table
 
 

@@ -21,6 +21,7 @@ from tests.engines import packages
             " --trained-sizes 224 --steps-per-epoch 2 --epochs 2",
         ),
         ("data", "--fashion --jpegs 50 --poisoned 100"),
+        ("imbalance", "--repeats 1 --modes head_only --steps 8"),
     ],
 )
 @pytest.mark.long

@@ -303,6 +303,7 @@ def test_numbers_and_names_read_well(text, expected):
 def test_the_metrics_say_which_intervals_they_have_and_where_the_loss_is_clipped(clipped, words):
     text = said(Reader(render(replace(full_report(), clipped=clipped))))
     assert "s of a share of the images, a studentised bootstrap over the images of the loss" in text
+    assert "MOVER of the balanced accuracy, a percentile bootstrap of the macro-F1." in text
     assert words in text
     assert "no finite probabilities" not in text
 

@@ -52,6 +52,15 @@ came["frozen"] = [
     train(f"frozen {strategy}", mode="head_only", strategy=strategy, crop=None, flip=False)
     for strategy in ("one_device", "mirrored")
 ]
+recipe = {
+    "schedule": {"steps": 9, "warmup": 2, "decay": "cosine"}, "class_weights": "balanced",
+    "label_smoothing": 0.1, "clip_norm": 0.2, "mixup": 0.2, "inception_crop": 0.5,
+    "random_erasing": 0.5, "randaugment": {"layers": 1, "magnitude": 5},
+}
+came["recipe"] = [
+    train(f"recipe {strategy}", strategy=strategy, **recipe)
+    for strategy in ("one_device", "mirrored")
+]
 still = {"schedule": {"steps": 1}, "base_learning_rate": 1e-12, "strategy": "mirrored"}
 came["warm"] = [
     train(f"warm {mode}", base=f"{folder}/one_device/model", mode=mode, **still)
@@ -103,6 +112,14 @@ def test_a_frozen_backbone_embeds_on_two_devices_what_it_embeds_on_one(came):
     for before, after in zip(one["history"], two["history"], strict=True):
         assert after == pytest.approx(before, abs=1e-5)
     assert one["history"][0]["loss"] - one["history"][-1]["loss"] > 0.05
+
+
+@pytest.mark.slow
+def test_a_recipe_is_the_same_on_two_devices_its_clipping_too(came):
+    one, two = came["recipe"]
+    for before, after in zip(one["history"], two["history"], strict=True):
+        assert after == pytest.approx(before, abs=1e-5)
+    assert one["history"][0]["val_loss"] - one["history"][-1]["val_loss"] > 0.003
 
 
 @pytest.mark.slow
