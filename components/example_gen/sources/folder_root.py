@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def _check_file(root: AnyPath) -> None:
     if suffix:
         module = "zipfile" if suffix in _ZIPS else "tarfile"
         target = name[: -len(suffix)]
-        command = f"python3 -m {module} -e {shlex.quote(name)} {shlex.quote(target)}"
+        command = shlex.join([sys.executable, "-m", module, "-e", name, target])
         raise UserError(
             f"{_KEY} {name} is an archive. Unpack it: {command}; then give the folder {target}."
         )

@@ -12,6 +12,7 @@ from components.backbone.bit_mini.pretrain import SEED, augment, probe
 from components.backbone.config import SHIPPED
 
 
+@pytest.mark.slow
 def test_the_probes_are_those_of_the_note_and_beat_the_random_twin(tfds_dir):
     digits = tfds.builder("digits", data_dir=str(tfds_dir))
     twin, shipped = BiT(BIT_MINI, SEED), BiT(BIT_MINI, SEED)

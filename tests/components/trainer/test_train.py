@@ -136,6 +136,7 @@ RECIPE = {
 }
 
 
+@pytest.mark.slow
 def test_a_recipe_learns_alike_again_and_without_a_cache(digits_folder):
     told = {**RECIPE, "schedule": {"steps": 6, "warmup": 2, "decay": "cosine"}, "crop": 16}
     once = learned(train(make_job(digits_folder, "recipe", **told)))
@@ -149,7 +150,15 @@ def test_a_recipe_learns_alike_again_and_without_a_cache(digits_folder):
     assert kept["class_weights"] == pytest.approx(dict(zip("0123456789", expected, strict=True)))
 
 
-@pytest.mark.parametrize("told", [{}, {"flip": True, "cache": "off"}, {"mode": "full"}], ids=str)
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        pytest.param({"flip": True, "cache": "off"}, marks=pytest.mark.slow),
+        pytest.param({"mode": "full"}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 def test_class_weights_scale_what_each_class_costs(digits_folder, told):
     """A rate of nothing: the loss is log 10 of every image, times its weight."""
     still = {"base_learning_rate": 1e-12, "schedule": {"steps": 1}, "batch_size": 100}
