@@ -10,7 +10,8 @@ import pytest
 from tests.beam.comparison import GATES, JOBS, SameRun
 
 # 60 s in-process and 110 s on the services, on two cores.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+# Flink proves the same in CI, and Prism each week.
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,4 @@
-"""What is lost when a machine of a Flink cluster goes amid ExampleGen: nothing.
-
-In CI one moment of a task manager, and Ctrl-C; `make test-long` has the others.
-"""
+"""What is lost when a machine of a Flink cluster goes amid ExampleGen: nothing."""
 
 import contextlib
 import os
@@ -19,7 +16,7 @@ from tests.engines.packages import FLINK
 from tests.folders import write_folder
 
 # On two quiet cores 60 to 90 s each: TFX's imports, Flink's restart after 30 s, Python's starts.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(1800)]
 
 MANAGER, WORKER, JOB_SERVER = "taskmanager-0", "worker", "jobserver"
 MOMENTS = {
@@ -105,12 +102,12 @@ def at_the_moment(run, cluster, moment):
 @pytest.mark.parametrize(
     ("victim", "moment"),
     [
-        pytest.param(MANAGER, "before the first file", marks=pytest.mark.long),
+        (MANAGER, "before the first file"),
         (MANAGER, "in the first shards"),
-        pytest.param(MANAGER, "after the first shard", marks=pytest.mark.long),
+        (MANAGER, "after the first shard"),
         # One that dies before it has connected is waited for without end, by Beam: not here.
-        pytest.param(WORKER, "in the first shards", marks=pytest.mark.long),
-        pytest.param(WORKER, "after the first shard", marks=pytest.mark.long),
+        (WORKER, "in the first shards"),
+        (WORKER, "after the first shard"),
     ],
 )
 def test_flink_begins_again_and_the_files_are_equal(
@@ -131,7 +128,6 @@ def test_flink_begins_again_and_the_files_are_equal(
     assert flink.rest.get(f"/jobs/{job}")["timestamps"]["RESTARTING"] > 0
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_without_its_job_server_the_step_fails_and_the_next_run_goes_on(
     flink, data, expected, moment, tmp_path
@@ -161,7 +157,6 @@ def test_ctrl_c_cancels_the_job(flink, data, tmp_path):
     assert "interrupted" in run.log.read_text()
 
 
-@pytest.mark.long
 def test_kill_9_of_the_run_cancels_the_job(flink, data, tmp_path):
     with going(tmp_path / "out", *data, *on(flink)) as run:
         job = at_the_moment(run, flink, "before the first file")
@@ -180,7 +175,6 @@ def without_restart(tmp_path_factory):
         yield cluster
 
 
-@pytest.mark.long
 def test_without_a_restart_strategy_the_step_fails_and_the_next_run_goes_on(
     without_restart, data, expected, tmp_path
 ):

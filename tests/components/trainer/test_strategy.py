@@ -92,6 +92,7 @@ def came(tmp_path_factory):
     return json.loads(ran.stdout.rpartition("CAME")[2])
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_devices_learn_what_one_learns(came):
     one, two = came["one_device"]["history"], came["mirrored"]["history"]
@@ -100,12 +101,14 @@ def test_two_devices_learn_what_one_learns(came):
     assert one[0]["loss"] - one[-1]["loss"] > 0.05
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_parts_of_a_batch_on_two_devices_are_the_same_step(came):
     for before, after in zip(came["one_device"]["history"], came["parts"]["history"], strict=True):
         assert after == pytest.approx(before, abs=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_frozen_backbone_embeds_on_two_devices_what_it_embeds_on_one(came):
     one, two = came["frozen"]
@@ -114,6 +117,7 @@ def test_a_frozen_backbone_embeds_on_two_devices_what_it_embeds_on_one(came):
     assert one["history"][0]["loss"] - one["history"][-1]["loss"] > 0.05
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_recipe_is_the_same_on_two_devices_its_clipping_too(came):
     one, two = came["recipe"]
@@ -122,6 +126,7 @@ def test_a_recipe_is_the_same_on_two_devices_its_clipping_too(came):
     assert one["history"][0]["val_loss"] - one["history"][-1]["val_loss"] > 0.003
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_every_weight_of_the_backbone_is_on_both_devices_and_the_same(came):
     assert set(came["devices"]) == {2}
@@ -129,6 +134,7 @@ def test_every_weight_of_the_backbone_is_on_both_devices_and_the_same(came):
     assert came["apart"] == 0
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_exported_model_is_the_same(came):
     one, two = came["one_device"], came["mirrored"]
@@ -146,6 +152,7 @@ def test_the_exported_model_is_the_same(came):
         assert after == pytest.approx(before, abs=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_two_devices_start_from_what_one_has_learned(came):
     for warm in came["warm"]:
@@ -155,11 +162,13 @@ def test_two_devices_start_from_what_one_has_learned(came):
             assert after == pytest.approx(before, abs=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_epochs_end_training_before_the_schedule_does(came):
     assert [row["epoch"] for row in came["mirrored"]["history"]] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_a_batch_that_cannot_be_shared_out_is_refused(came):
     assert "training.batch_size 33 is not a multiple of the 2 devices" in came["refused"]

@@ -207,6 +207,7 @@ def test_a_trial_has_no_other_workers():
     assert told.of_trial({}, held_out=25).training.strategy == "auto"
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["full", "head_only"])
 def test_every_trial_starts_from_the_base_model(digits_folder, mode):
