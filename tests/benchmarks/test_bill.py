@@ -2,6 +2,7 @@
 
 import heapq
 import math
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -66,13 +67,19 @@ def test_ten_million_images_by_hand():
     assert memory.step_gb(10_000_000) == pytest.approx(6.9)
 
 
+def exactly(least, most):
+    """Floats as fractions: in floats, two times that differ in the last bit can add up to one."""
+    return st.floats(least, most).map(Fraction)
+
+
 @given(
-    st.floats(1, 100), st.floats(1e-4, 1e-1), st.floats(0.2, 1), st.floats(0, 10),
-    st.floats(1e-4, 1e-1), st.integers(1, 64),
+    exactly(1, 100), exactly(1e-4, 1e-1), exactly(0.2, 1), exactly(0, 10),
+    exactly(1e-4, 1e-1), st.integers(1, 64),
 )  # fmt: skip
 def test_it_pays_from_where_the_two_take_equally_long(fixed, image, gain, alone, other, slots):
-    cluster = Engine({"a": StepCost(1.0, fixed, image, gain), "b": StepCost(0.1, fixed, image, 1)})
-    machine = Engine({"a": StepCost(1.0, alone, other, 1.0), "b": StepCost(0.1, alone, other, 1)})
+    tenth = Fraction(1, 10)
+    cluster = Engine({"a": StepCost(1, fixed, image, gain), "b": StepCost(tenth, fixed, image, 1)})
+    machine = Engine({"a": StepCost(1, alone, other, 1), "b": StepCost(tenth, alone, other, 1)})
     size = pays_from(cluster, machine, slots)
 
     def seconds(engine, images, slots):
@@ -82,7 +89,7 @@ def test_it_pays_from_where_the_two_take_equally_long(fixed, image, gain, alone,
         )
 
     if size is None:
-        assert seconds(cluster, 1e12, slots) >= seconds(machine, 1e12, 1) * (1 - 1e-6)
+        assert seconds(cluster, 10**12, slots) >= seconds(machine, 10**12, 1) * (1 - 1e-6)
     elif size:
         both = seconds(cluster, size, slots), seconds(machine, size, 1)
         assert both[0] == pytest.approx(both[1], rel=1e-6)
