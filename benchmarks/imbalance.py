@@ -10,19 +10,16 @@ scans of the eval split, of which half are odd. Steps, rate and order are the sa
 from __future__ import annotations
 
 import argparse
-import math
-import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import t
 from sklearn.metrics import f1_score, recall_score
 
 from benchmarks import jobs, records
-from benchmarks.measure import Figures, arguments, conditions, table, tell
+from benchmarks.measure import Figures, arguments, conditions, interval, table, tell
 from benchmarks.ours import timed
 
 MODES = ("head_only", "full")
@@ -93,15 +90,6 @@ def trainings(options: argparse.Namespace, folder: Path) -> Iterator[Figures]:
                 keras.backend.clear_session()
                 found = judged(labels, records.predicted(job.serving_model, evaluation).tolist())
                 yield {"mode": mode, "weights": weights, "seed": seed, **found, **figures}
-
-
-def interval(values: Sequence[float]) -> str:
-    """Mean over the seeds, with the 95 % interval of Student's t, in per cent."""
-    mean = statistics.mean(values)
-    if len(values) < 2:
-        return f"{100 * mean:.1f}"
-    far = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{100 * mean:.1f} ({100 * (mean - far):.1f} to {100 * (mean + far):.1f})"
 
 
 def result(runs: Sequence[Figures]) -> str:

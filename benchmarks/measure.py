@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import os
 import platform
 import statistics
@@ -121,6 +122,17 @@ def peak_mb() -> float:
     Not getrusage's, which a process inherits from the one that started it.
     """
     return high_water_mb("self") or 0.0
+
+
+def interval(values: Sequence[float]) -> str:
+    """Mean over the seeds, with the 95 % interval of Student's t, in per cent."""
+    from scipy.stats import t
+
+    mean = statistics.mean(values)
+    if len(values) < 2:
+        return f"{100 * mean:.1f}"
+    far = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{100 * mean:.1f} ({100 * (mean - far):.1f} to {100 * (mean + far):.1f})"
 
 
 def tell(options: argparse.Namespace, before: str, text: str, raw: Any) -> None:

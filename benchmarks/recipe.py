@@ -23,8 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import jobs, records
-from benchmarks.imbalance import interval
-from benchmarks.measure import Figures, arguments, conditions, table, tell
+from benchmarks.measure import Figures, arguments, conditions, interval, table, tell
 from benchmarks.ours import timed
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "frog")

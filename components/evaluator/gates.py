@@ -217,12 +217,7 @@ class _Gates:
         measured = self.model.get(slice_, nothing)
         missing = "" if measured.count else f"no such image in the {self.config.split} split"
         if floor_limit is not None:
-            confident = self.config.confident
-            value = measured.lower if confident else measured.value
-            point = measured.value if confident else None
-            yield compare(
-                f"{section}.{floor}", subject, value, floor_limit, point=point, missing=missing
-            )
+            yield self._floor(f"{section}.{floor}", subject, measured, floor_limit, missing)
         if change_limit is not None and self.baseline is not None:
             before = self.baseline.get(slice_, nothing).value
             limit = before - change_limit if before is not None and _known(before) else None
@@ -237,15 +232,16 @@ class _Gates:
             if limit is None:
                 continue
             measured = means.get(name, Measured(None))
-            confident = self.config.confident
-            yield compare(
-                f"evaluation.min_{name}",
-                subject,
-                measured.lower if confident else measured.value,
-                limit,
-                point=measured.value if confident else None,
-                missing="" if measured.count else f"no image in the {self.config.split} split",
-            )
+            missing = "" if measured.count else f"no image in the {self.config.split} split"
+            yield self._floor(f"evaluation.min_{name}", subject, measured, limit, missing)
+
+    def _floor(
+        self, key: str, subject: str, measured: Measured, limit: float, missing: str
+    ) -> Gate:
+        confident = self.config.confident
+        value = measured.lower if confident else measured.value
+        point = measured.value if confident else None
+        return compare(key, subject, value, limit, point=point, missing=missing)
 
 
 def _known(value: float | None) -> bool:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.processes import children
 from components.process import ROOT
 
 _START_S = 300
@@ -85,12 +86,9 @@ class Processes:
     def workers(self) -> list[int]:
         """Process ids of the Python workers that the pools have started and that still run."""
         pools = [found for name, found in self.processes.items() if name.startswith("pool")]
-        lists = [
-            each for pool in pools for each in Path(f"/proc/{pool.pid}/task").glob("*/children")
-        ]
-        pids = [pid for listed in lists for pid in listed.read_text().split()]
+        pids = [pid for pool in pools for pid in children(pool.pid)]
         # A pool leaves those that have ended as zombies.
-        return [int(pid) for pid in pids if " Z " not in Path(f"/proc/{pid}/stat").read_text()]
+        return [pid for pid in pids if " Z " not in Path(f"/proc/{pid}/stat").read_text()]
 
     def workers_started(self) -> dict[str, int]:
         """How many Python workers each pool has started so far."""

@@ -48,9 +48,13 @@ def password(monkeypatch):
     monkeypatch.setenv(PASSWORD, postgresql.PASSWORD)
 
 
+def settings(server, database="bit", **given):
+    values = {"host": "127.0.0.1", "port": server.port, "user": postgresql.USER}
+    return json.dumps({"postgresql": {**values, "database": database, **given}})
+
+
 def connect(server, **given):
-    values = {"host": "127.0.0.1", "port": server.port, "database": "bit", "user": postgresql.USER}
-    open_store(connection_config(json.dumps({"postgresql": {**values, **given}})))
+    open_store(connection_config(settings(server, **given)))
 
 
 def refused(server, words=("pointer", "source.cc", "SELECT", "CREATE"), **given):
@@ -126,11 +130,6 @@ TEXTS = (
 LONG = base64.b85encode(random.Random(0).randbytes(100_000)).decode()
 
 
-def settings(server, database):
-    values = {"host": "127.0.0.1", "port": server.port, "user": postgresql.USER}
-    return json.dumps({"postgresql": {**values, "database": database}})
-
-
 def test_every_text_comes_back_as_it_was_written(server, password):
     """ML Metadata itself refuses those with a backslash, and those of some kilobytes."""
     config = connection_config(settings(server, "texts"))
@@ -196,7 +195,7 @@ class TestAWholePipeline:
         place = tmp_path_factory.mktemp("postgresql") / ("deep" * 50)
         (place / "volume").mkdir(parents=True)
         metadata = f"{{host: 127.0.0.1, port: {server.port}, database: runs"
-        settings = (
+        overrides = (
             *QUICK,
             f"kubeflow.volumes=[{{claim: bit, path: {place}/volume}}]",
             f"kubeflow.output={place}/volume/digits",
@@ -204,7 +203,7 @@ class TestAWholePipeline:
         )
         package = place / "digits.yaml"
         command = [*BIT_TFX, "kubeflow", "compile", "--output", str(package), "--image", "r/bit:1"]
-        subprocess.run([*command, *(f"--set={each}" for each in settings)], check=True, cwd=ROOT)
+        subprocess.run([*command, *(f"--set={each}" for each in overrides)], check=True, cwd=ROOT)
         assert postgresql.PASSWORD not in package.read_text()
         cluster = Cluster(
             folder=place / "kfp",

@@ -53,13 +53,13 @@ def find_root(folder: str, slices: Collection[str] = ()) -> tuple[AnyPath, str]:
     _check_file(root)
     names = {name for slice_ in slices for name in _BETWEEN.split(slice_)}
     note = ""
+    entries = _listed(root)
     while True:
-        entries = [entry for entry in list_folder(root) if not entry.is_litter]
         _check_flat(root, entries)
         alone = _alone(entries)
         if alone is None or alone in names or role_of(alone):
             return root, note
-        below = [entry for entry in list_folder(root / alone) if not entry.is_litter]
+        below = _listed(root / alone)
         if not any(entry.is_folder for entry in below):
             _check_one_class(root, alone, entries)
             return root, note
@@ -67,7 +67,15 @@ def find_root(folder: str, slices: Collection[str] = ()) -> tuple[AnyPath, str]:
             f"{display(str(root))} holds the folder {display(alone)} alone: its folders are the "
             "classes or splits."
         )
-        root = root / alone
+        root, entries = root / alone, below
+
+
+def _listed(folder: AnyPath) -> list[Entry]:
+    return [entry for entry in list_folder(folder) if not entry.is_litter]
+
+
+def _tables(root: AnyPath, files: Sequence[str]) -> list[str]:
+    return [str(root / name) for name in files if name.lower().endswith(TABLE_SUFFIXES)]
 
 
 def _alone(entries: Sequence[Entry]) -> str | None:
@@ -99,7 +107,7 @@ def _check_file(root: AnyPath) -> None:
 def _check_flat(root: AnyPath, entries: Sequence[Entry]) -> None:
     """Offers the table that may have the classes of images that lie in no class folder."""
     files = [entry.name for entry in entries if not entry.is_folder]
-    tables = [str(root / name) for name in files if name.lower().endswith(TABLE_SUFFIXES)]
+    tables = _tables(root, files)
     if any(not is_note(name) for name in files):
         _offer(f"{display(str(root))} holds images in no class folder", tables or _beside(root))
         return
@@ -120,8 +128,7 @@ def _check_flat(root: AnyPath, entries: Sequence[Entry]) -> None:
 
 def _check_one_class(root: AnyPath, name: str, entries: Sequence[Entry]) -> None:
     files = [entry.name for entry in entries if not entry.is_folder]
-    tables = [str(root / file) for file in files if file.lower().endswith(TABLE_SUFFIXES)]
-    _offer(f"{display(str(root))} has one class ({display(name)})", tables)
+    _offer(f"{display(str(root))} has one class ({display(name)})", _tables(root, files))
 
 
 def _beside(root: AnyPath) -> list[str]:
